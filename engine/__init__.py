@@ -1,0 +1,1 @@
+"""quell: turns alerts into finished remediations that people can trust."""

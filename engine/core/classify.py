@@ -1,0 +1,161 @@
+"""Which rule takes an alert, how bad it is and how far automation may go, with every reason."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from engine.core.alert import Alert
+from engine.core.expressions import Bindings, ExpressionFailedError
+from engine.core.inventory import TARGET_LABELS
+from engine.core.rule import Cases, Rule
+from engine.core.scopes import alert_bindings
+from engine.core.severity import Mode, ModeLimit, Severity, effective_mode
+
+T = TypeVar("T")
+
+# Names in `group_by` that mean what quell knows of the alert; any other name is a label.
+GROUP_FIELDS = ("service", "region", "target", "environment", "team", "customer", "resource")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A rule that holds for an alert. `group` are the values that correlate, by name."""
+
+    rule: Rule
+    severity: Severity
+    mode: ModeLimit
+    group: Mapping[str, str]
+    reasons: tuple[str, ...]
+
+    @property
+    def is_catch_all(self) -> bool:
+        """Whether nothing but the rule for what no rule takes took it."""
+        return self.rule.is_catch_all
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """What the rules say of one alert: who takes it, who would have, which expressions failed."""
+
+    taken: Match | None
+    observed: tuple[Match, ...] = ()
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What one rule says of an alert, for people; `reasons` tell why, one a line."""
+
+    rule_id: str
+    outcome: Literal["takes", "observes", "differs", "not reached"]
+    reasons: tuple[str, ...]
+
+
+def classify(alert: Alert, rules: Sequence[Rule]) -> Classification:
+    """The first rule that holds takes the alert; one in observe never does, and is noted.
+
+    An expression that fails is no match and stops no other rule.
+    """
+    view = _View.of(alert)
+    observed: list[Match] = []
+    for rule in rules:
+        if _difference(rule, view):
+            continue
+        match = _match(rule, view)
+        if match.mode.mode is not Mode.OBSERVE:
+            return Classification(match, tuple(observed), tuple(view.failures))
+        observed.append(match)
+    return Classification(None, tuple(observed), tuple(view.failures))
+
+
+def explain(alert: Alert, rules: Sequence[Rule]) -> tuple[Explanation, ...]:
+    """Why each rule did or didn't take an alert, in the order in which they are asked."""
+    view = _View.of(alert)
+    found: list[Explanation] = []
+    taken_by = ""
+    for rule in rules:
+        difference = _difference(rule, view)
+        if difference:
+            found.append(Explanation(rule.id, "differs", (difference,)))
+            continue
+        match = _match(rule, view)
+        if match.mode.mode is Mode.OBSERVE:
+            found.append(Explanation(rule.id, "observes", match.reasons))
+        elif taken_by:
+            reasons = (f"it would, but {taken_by} comes first", *match.reasons)
+            found.append(Explanation(rule.id, "not reached", reasons))
+        else:
+            taken_by = rule.id
+            found.append(Explanation(rule.id, "takes", match.reasons))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """One alert as rules see it; failures of expressions gather here."""
+
+    alert: Alert
+    labels: Mapping[str, str]
+    bindings: Bindings
+    failures: list[str]
+
+    @staticmethod
+    def of(alert: Alert) -> "_View":
+        labels = {**alert.labels, "alertname": alert.name}
+        return _View(alert, labels, alert_bindings(alert), [])
+
+
+def _difference(rule: Rule, view: _View) -> str:
+    """Why a rule doesn't hold, "" when it does."""
+    for matcher in rule.matchers:
+        if not matcher.matches(view.labels):
+            return f"{matcher} fails on {view.labels.get(matcher.name, '')!r}"
+    if rule.when is None:
+        return ""
+    try:
+        if rule.when.evaluate(view.bindings):
+            return ""
+    except ExpressionFailedError as error:
+        view.failures.append(f"rule {rule.id}: when: {error}")
+        return f"when: {error}"
+    return f"when: {rule.when.text} is false"
+
+
+def _match(rule: Rule, view: _View) -> Match:
+    severity, severity_reason = _choose(rule.severity, rule, "severity", view)
+    mode, mode_reason = _choose(rule.mode, rule, "mode", view)
+    limit = effective_mode((*rule.caps, ModeLimit(mode, f"rule {rule.id}{mode_reason}")))
+    held = [str(matcher) for matcher in rule.matchers]
+    if rule.when is not None:
+        held.append(rule.when.text)
+    return Match(
+        rule=rule,
+        severity=severity,
+        mode=limit,
+        group={name: _group_value(name, view) for name in rule.group_by},
+        reasons=(
+            f"matched {', '.join(held)}" if held else "no other rule takes it",
+            f"{severity.name}{severity_reason}",
+            f"{limit.mode.value}, decided by {limit.decided_by}",
+        ),
+    )
+
+
+def _choose(cases: Cases[T], rule: Rule, word: str, view: _View) -> tuple[T, str]:
+    """The value of the first case that holds, with the reason as ` because ...`."""
+    for case in cases.cases:
+        try:
+            if case.when.evaluate(view.bindings):
+                return case.value, f" because {case.when.text}"
+        except ExpressionFailedError as error:
+            view.failures.append(f"rule {rule.id}: {word}: {error}")
+    return cases.otherwise, ""
+
+
+def _group_value(name: str, view: _View) -> str:
+    if name == "target":
+        # Hosts that the inventory doesn't know must not become one incident.
+        named = (view.alert.resource, *(view.labels.get(label, "") for label in TARGET_LABELS))
+        return view.alert.target or next(filter(None, named), "")
+    known = str(getattr(view.alert, name)) if name in GROUP_FIELDS else ""
+    return known or view.labels.get(name, "")

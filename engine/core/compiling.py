@@ -1,0 +1,157 @@
+"""The texts inside documents made ready: each mistake is recorded with its place in the text."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from engine.core.durations import parse_duration
+from engine.core.expressions import (
+    Expression,
+    ExpressionError,
+    Scope,
+    ValueType,
+    compile_expression,
+)
+from engine.core.inventory import Inventory
+from engine.core.json_value import Json
+from engine.core.mistakes import Mistakes
+from engine.core.parameters import ParameterError, Spec, check_value
+from engine.core.rendering import Renderable
+from engine.core.scopes import parameter_type
+from engine.core.templates import Template, compile_template
+
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "int": (int,),
+    "double": (int, float),
+    "bool": (bool,),
+    "duration": (str,),
+    "timestamp": (str,),
+    "list": (list, tuple),
+    "map": (dict,),
+    "object": (dict,),
+}
+_TEXTUAL = frozenset({"string", "duration", "timestamp"})
+
+
+def compile_condition(text: str, scope: Scope, mistakes: Mistakes) -> Expression | None:
+    """A bool expression, or None with its mistake recorded."""
+    try:
+        return compile_expression(text, scope, ValueType.BOOL)
+    except ExpressionError as error:
+        mistakes.add(_plainer(error, text, scope), error.column)
+        return None
+
+
+def compile_duration(text: str, mistakes: Mistakes) -> timedelta:
+    """A span longer than nothing; zero with its mistake recorded."""
+    try:
+        span = parse_duration(text)
+    except ValueError as error:
+        mistakes.add(str(error))
+        return timedelta(0)
+    if not span:
+        mistakes.add(f"{text!r} is no time at all; write it like '30s'")
+    return span
+
+
+def compile_value(value: Json, scope: Scope, expects: ValueType, mistakes: Mistakes) -> Renderable:
+    """The value with its templates compiled; what isn't of the expected type is a mistake."""
+    if isinstance(value, str):
+        return compile_text(value, scope, expects, mistakes)
+    wanted = _KINDS.get(expects.kind)
+    if wanted is not None and (
+        not isinstance(value, wanted) or (isinstance(value, bool) and expects.kind != "bool")
+    ):
+        hint = "; put it in quotes" if expects.kind in _TEXTUAL else ""
+        mistakes.add(f"this is {_kind_of(value)}, and {expects} is needed here{hint}")
+        return None
+    element = expects.element or ValueType.DYN
+    if isinstance(value, Mapping):
+        fields = dict(expects.fields)
+        return {
+            key: compile_value(each, scope, fields.get(key, element), mistakes.at(key))
+            for key, each in value.items()
+        }
+    if isinstance(value, Sequence):
+        return [
+            compile_value(each, scope, element, mistakes.at(index))
+            for index, each in enumerate(value)
+        ]
+    return value
+
+
+def compile_text(
+    text: str, scope: Scope, expects: ValueType, mistakes: Mistakes
+) -> Template | str | None:
+    """A template, or the text itself where it holds no expression."""
+    try:
+        template = compile_template(text, scope, expects)
+    except ExpressionError as error:
+        mistakes.add(_plainer(error, text, scope), error.column)
+        return None
+    return text if template.is_constant else template
+
+
+def compile_argument(
+    value: Json, spec: Spec, scope: Scope, inventory: Inventory, mistakes: Mistakes
+) -> Renderable:
+    """A value for a parameter: a constant is read now, a template's type is checked."""
+    if not isinstance(value, str):
+        return _constant(value, spec, inventory, mistakes)
+    compiled = compile_text(value, scope, ValueType.DYN, mistakes)
+    if isinstance(compiled, Template):
+        wanted, given = parameter_type(spec).kind, compiled.type.kind
+        # Labels are texts, so every parameter reads a text; the run tells whether it fits.
+        if given not in ("string", "dyn", wanted) and (given, wanted) != ("int", "double"):
+            mistakes.add(f"this gives {given}, and a value of type {spec.type} is needed")
+        return compiled
+    return compiled if compiled is None else _constant(compiled, spec, inventory, mistakes)
+
+
+def _constant(value: Json, spec: Spec, inventory: Inventory, mistakes: Mistakes) -> Renderable:
+    try:
+        return check_value(spec, value, inventory)
+    except ParameterError as error:
+        mistakes.add(str(error))
+        return None
+
+
+def _plainer(error: ExpressionError, text: str, scope: Scope) -> str:
+    """The message, with the reason where a name is known elsewhere and not in this place."""
+    if not error.message.startswith("unknown name"):
+        return error.message
+    name = _name_at(text, error.column - 1)
+    if name.startswith("alert.") and "alert.name" not in scope.names:
+        return (
+            f"{name!r} is known only in rules and in a parameter's default: add a parameter with "
+            f"`default: '${{{{ {name} }}}}'` and use `params` here"
+        )
+    if name.startswith("steps."):
+        return (
+            f"{name!r} isn't known here: inputs see what `investigate` gave, `if` also earlier "
+            "steps, and no change is fed by another change"
+        )
+    return error.message
+
+
+def _name_at(text: str, start: int) -> str:
+    end = start
+    while end < len(text) and (text[end].isalnum() or text[end] in "._"):
+        end += 1
+    return text[start:end]
+
+
+def _kind_of(value: Json) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "a bool"
+        case int():
+            return "an int"
+        case float():
+            return "a double"
+        case Mapping():
+            return "a map"
+        case _:
+            return "a list"

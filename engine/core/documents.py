@@ -1,0 +1,332 @@
+"""What authors write, as models: rules, playbooks, commands, inventory, policy (language 1).
+
+Expressions, templates, durations and matchers are texts here; the catalog compiles them and
+reports every mistake with its line and column.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+
+# Words of CEL that can't stand behind a dot.
+_RESERVED = frozenset({"in", "true", "false", "null"})
+
+
+def _nameable(name: str) -> str:
+    if name in _RESERVED:
+        raise ValueError(f"{name!r} is a word of expressions; choose another name")
+    return name
+
+
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$"), AfterValidator(_nameable)]
+ModeName = Literal["observe", "suggest", "approve", "auto"]
+TargetId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Format = Literal["host", "port", "address", "path", "path_segment", "url"]
+SeverityName = Literal["P1", "P2", "P3", "P4"]
+Duration = Annotated[str, Field(description="a Prometheus duration: 30s, 5m, 1h30m")]
+Expression = Annotated[str, Field(description="bare CEL")]
+
+
+class Document(BaseModel):
+    """Root of all models of this file: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class SeverityCase(Document):
+    """One case of `severity`; the last has no `when`."""
+
+    when: Expression | None = None
+    is_: SeverityName = Field(alias="is")
+
+
+class ModeCase(Document):
+    """One case of `mode`; the last has no `when`."""
+
+    when: Expression | None = None
+    is_: ModeName = Field(alias="is")
+
+
+class Inhibition(Document):
+    """An open occurrence that matches, with equal labels, suppresses this rule's alert."""
+
+    matchers: tuple[str, ...]
+    equal: tuple[str, ...] = ()
+
+
+class Window(Document):
+    """At least so many within a time."""
+
+    at_least: int = Field(ge=1)
+    of: Literal["occurrences", "alerts"] = "occurrences"
+    distinct: str = ""
+    within: Duration
+
+
+class RuleDefaults(Document):
+    """What every rule of a file has unless it says otherwise."""
+
+    notify: tuple[str, ...] = ()
+    postmortem: tuple[SeverityName, ...] = ("P1", "P2")
+
+
+class RuleDocument(Document):
+    """One rule: matchers and conditions over alerts; severity, grouping, playbook, mode."""
+
+    id: Id
+    description: str = Field(min_length=1)
+    matchers: tuple[str, ...] = ()
+    when: Expression | None = None
+    inhibited_by: Inhibition | None = None
+    for_: Duration | None = Field(default=None, alias="for")
+    window: Window | None = None
+    severity: SeverityName | tuple[SeverityCase, ...]
+    group_by: tuple[str, ...] = ("service",)
+    mode: ModeName | tuple[ModeCase, ...] = "approve"
+    playbook: Id | None = None
+    with_: Mapping[str, JsonValue] = Field(default={}, alias="with")
+    notify: tuple[str, ...] | None = None
+    postmortem: tuple[SeverityName, ...] | None = None
+
+
+class RulesDocument(Document):
+    """A file under rules/."""
+
+    language: Literal[1]
+    defaults: RuleDefaults = RuleDefaults()
+    rules: tuple[RuleDocument, ...]
+
+
+class RuleOverlay(Document):
+    """What quell.yaml may change of a rule by its id."""
+
+    mode: ModeName | None = None
+    severity: SeverityName | None = None
+    playbook: Id | None = None
+    with_: Mapping[str, JsonValue] | None = Field(default=None, alias="with")
+    enabled: bool = True
+
+
+class Parameter(Document):
+    """A typed parameter; without `default` it is required. `default` may be a template."""
+
+    type: Literal["string", "number", "integer", "boolean", "enum", "target"]
+    description: str = ""
+    default: JsonValue = None
+    pattern: str | None = None
+    format: Format | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    values: tuple[str, ...] = ()
+    kind: str | None = None
+
+
+class Cooldown(Document):
+    """No second run for the same thing within a time."""
+
+    for_: Duration = Field(alias="for")
+    per: Literal["target", "playbook", "rule"] = "target"
+
+
+class Budget(Document):
+    """At most so many runs within a time."""
+
+    runs: int = Field(ge=1)
+    within: Duration
+    per: Literal["playbook", "rule", "target", "overall"] = "playbook"
+
+
+class BlastRadius(Document):
+    """How many of a group may be unavailable or touched at once."""
+
+    group: str
+    max_unavailable: int | str
+
+
+class Guards(Document):
+    """What stops a change; a guard that this version can't enforce lowers `auto` to `approve`."""
+
+    cooldown: Cooldown | None = None
+    budget: Budget | None = None
+    blast_radius: BlastRadius | None = None
+
+
+class Approval(Document):
+    """Who is asked, how many must agree, how long it counts."""
+
+    from_: tuple[str, ...] = Field(default=("role:oncall",), alias="from")
+    quorum: int = Field(default=1, ge=1)
+    expires: Duration = "10m"
+    on_expiry: Literal["escalate", "cancel"] = "escalate"
+    always: bool = False
+
+
+class Retry(Document):
+    """How often an attempt known not to have begun is repeated, and how long between."""
+
+    attempts: int = Field(ge=1, le=10)
+    wait: Duration = "5s"
+
+
+class StepDocument(Document):
+    """One step of any part of a playbook."""
+
+    id: Name
+    description: str = ""
+    uses: str
+    with_: Mapping[str, JsonValue] = Field(default={}, alias="with")
+    connection: str | None = None
+    if_: Expression | None = Field(default=None, alias="if")
+    timeout: Duration | None = None
+    retry: Retry | None = None
+    required: bool = True
+    until: Expression | None = None
+    within: Duration | None = None
+    every: Duration | None = None
+    stable_for: Duration | None = None
+    rollback: Literal["none"] | tuple["StepDocument", ...] | None = None
+
+
+class PlaybookDocument(Document):
+    """A file under playbooks/: a typed procedure with its proof."""
+
+    language: Literal[1]
+    id: Id
+    description: str = Field(min_length=1)
+    max_mode: ModeName = "approve"
+    parameters: Mapping[Name, Parameter] = {}
+    guards: Guards = Guards()
+    approval: Approval = Approval()
+    timeout: Duration = "5m"
+    investigate: tuple[StepDocument, ...] = ()
+    steps: tuple[StepDocument, ...]
+    verify: tuple[StepDocument, ...]
+
+
+class Argument(Document):
+    """One typed argument of a host command."""
+
+    type: Literal["string", "number", "integer", "enum"] = "string"
+    description: str = ""
+    pattern: str | None = None
+    format: Format | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    values: tuple[str, ...] = ()
+
+
+class ProbeDocument(Document):
+    """A read that tells, after an unknown outcome, whether the change was done."""
+
+    argv: tuple[str, ...] = Field(min_length=1)
+    done: Expression
+
+
+class CommandDocument(Document):
+    """A named, typed host command, owned by operators; no free shell."""
+
+    description: str = ""
+    argv: tuple[str, ...] = Field(min_length=1)
+    args: Mapping[Name, Argument] = {}
+    effect: Literal["read", "change", "destroy"]
+    repeat: Literal["harmless", "keyed", "probe", "never"]
+    probe: ProbeDocument | None = None
+
+
+class CommandsDocument(Document):
+    """commands.yaml."""
+
+    language: Literal[1]
+    commands: Mapping[Id, CommandDocument]
+
+
+class TargetDocument(Document):
+    """What a changing step may touch; its key is the id, labels' values are only aliases."""
+
+    kind: str
+    address: str = ""
+    port: int | None = Field(default=None, ge=1, le=65535)
+    url: str = ""
+    connection: str = ""
+    service: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+class ServiceProbe(Document):
+    """A synthetic probe of a service."""
+
+    every: Duration
+
+
+class ServiceDocument(Document):
+    """A service: who owns it, where it runs, what it needs."""
+
+    environment: str = ""
+    team: str = ""
+    customer: str = ""
+    region: str = ""
+    depends_on: tuple[str, ...] = ()
+    probe: ServiceProbe | None = None
+
+
+class ConnectionDocument(BaseModel):
+    """A configured instance of a connector; the rest of its keys belong to that connector."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    uses: str
+
+
+class InventoryDocument(Document):
+    """inventory.yaml."""
+
+    language: Literal[1]
+    targets: Mapping[TargetId, TargetDocument] = {}
+    services: Mapping[str, ServiceDocument] = {}
+    connections: Mapping[Id, ConnectionDocument] = {}
+
+
+class Ceiling(Document):
+    """The most automation that policy allows where `when` holds or for an effect."""
+
+    when: Expression | None = None
+    effect: Literal["read", "change", "destroy"] | None = None
+    mode: ModeName
+    quorum: int = Field(default=1, ge=1)
+
+
+class ChangeLimit(Document):
+    """At most so many changes within a time."""
+
+    per: str
+    max: int = Field(ge=1)
+    within: Duration
+
+
+class Limits(Document):
+    """Bounds over all playbooks."""
+
+    fleet_unavailable: str | None = None
+    changes: ChangeLimit | None = None
+
+
+class StormBrake(Document):
+    """When so much fires at once, auto becomes approve until a person lifts it."""
+
+    fraction: str
+    services: int = Field(ge=1)
+    within: Duration
+
+
+class PolicyDocument(Document):
+    """policy.yaml: above all rules and playbooks."""
+
+    language: Literal[1]
+    ceilings: tuple[Ceiling, ...] = ()
+    require_for_auto: tuple[
+        Literal["verify", "precheck", "lock", "budget", "blast_radius", "source_confirms"], ...
+    ] = ()
+    limits: Limits = Limits()
+    storm_brake: StormBrake | None = None

@@ -1,0 +1,394 @@
+"""CEL expressions, checked against declared names when a file is loaded and evaluated by budget.
+
+The only file that knows the CEL library. Nothing here reads a clock, and no expression can loop:
+its length, depth and iterations are bounded.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_strings
+
+from engine.core.durations import parse_duration
+from engine.core.expression_checks import check_words
+from engine.core.expression_functions import FUNCTIONS, environment_config, extremes
+from engine.core.expression_messages import compile_error
+from engine.core.expression_tokens import Token, read_tokens, text_at
+from engine.core.expression_types import (
+    ExpressionError,
+    ExpressionFailedError,
+    FunctionType,
+    Scope,
+    ValueType,
+)
+
+__all__ = [
+    "FUNCTIONS",
+    "Bindings",
+    "Expression",
+    "ExpressionError",
+    "ExpressionFailedError",
+    "FunctionType",
+    "Scope",
+    "ValueType",
+    "compile_expression",
+]
+
+MAX_LENGTH = 4096
+
+# CEL's own duration() knows neither days nor weeks and can't be replaced, so calls of it go to
+# this function. Its name is as long, which keeps the columns of later errors right.
+_OWN_DURATION: Final = "_quell_d"
+
+_ERROR = cel.Type.ERROR
+_CEL_TYPES = {
+    "string": cel.Type.STRING,
+    "int": cel.Type.INT,
+    "double": cel.Type.DOUBLE,
+    "bool": cel.Type.BOOL,
+    "duration": cel.Type.DURATION,
+    "timestamp": cel.Type.TIMESTAMP,
+    "dyn": cel.Type.DYN,
+}
+_PYTHON_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "string": str,
+    "int": int,
+    "double": (int, float),
+    "bool": bool,
+    "duration": timedelta,
+    "timestamp": datetime,
+    "list": list,
+    "map": dict,
+    "object": dict,
+}
+
+
+class Bindings:
+    """The values of one event or run, converted once and shared by every expression over them.
+
+    Values go by dotted name (`"alert.name"`) or nested (`"alert": {"name": ...}`). Their elements
+    are what JSON has, plus aware datetimes and timedeltas. `functions` are those that the scope
+    declares; one of them raises an error to make the expression fail.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, object],
+        functions: Mapping[str, Callable[..., object]] | None = None,
+    ) -> None:
+        self._values = values
+        self._functions = functions or {}
+        self._plain: dict[_Environment, dict[str, object]] = {}
+        self._activations: dict[tuple[_Environment, frozenset[str]], object] = {}
+
+    def activation(self, environment: "_Environment", labels: frozenset[str]) -> object:
+        """CEL's form of the values, with each of these labels bound; one per set of labels.
+
+        An expression sees "" for the absent labels that it names and never those of another, so
+        what it gives doesn't depend on its neighbours.
+        """
+        key = (environment, labels)
+        found = self._activations.get(key)
+        if found is None:
+            found = environment.cel_env.Activation(
+                self._bound(environment, labels), environment.implementations(self._functions)
+            )
+            self._activations[key] = found
+        return found
+
+    def _bound(self, environment: "_Environment", labels: frozenset[str]) -> dict[str, object]:
+        names = environment.scope.names
+        plain = self._plain.get(environment)
+        if plain is None:
+            plain = {}
+            for name, declared in names.items():
+                value = _looked_up(self._values, name)
+                if value is not None:
+                    plain[name] = _plain(declared, value, frozenset())
+            self._plain[environment] = plain
+        if not labels:
+            return plain
+        labelled = {
+            name: _plain(names[name], plain[name], labels)
+            for name in environment.labelled_names
+            if name in plain
+        }
+        return {**plain, **labelled}
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A checked expression; `labels` are those that it names, "" where an alert lacks them."""
+
+    text: str
+    type: ValueType
+    labels: frozenset[str]
+    _program: object
+    _environment: "_Environment"
+    _expects: ValueType | None
+
+    def evaluate(self, values: "Mapping[str, object] | Bindings") -> object:
+        """Its value in plain Python: str, int, float, bool, timedelta, datetime, list, dict, None.
+
+        Raises ExpressionFailedError where there is none: a name without a value, a missing key,
+        a division by zero, a budget spent, or a value that isn't of the expected type.
+        """
+        bindings = values if isinstance(values, Bindings) else Bindings(values)
+        try:
+            activation = bindings.activation(self._environment, self.labels)
+            found = self._program.eval(activation)  # type: ignore[attr-defined]
+        except (RuntimeError, ValueError, TypeError, OverflowError) as error:
+            raise ExpressionFailedError(f"{self.text!r} failed: {_reason(str(error))}") from error
+        if found.type() == _ERROR:
+            raise ExpressionFailedError(f"{self.text!r} failed: {_reason(str(found.value()))}")
+        value: object = found.plain_value()
+        if self._expects is not None:
+            return self._checked(value, self._expects)
+        return value
+
+    def _checked(self, value: object, expects: ValueType) -> object:
+        wanted = _PYTHON_TYPES.get(expects.kind, object)
+        if not isinstance(value, wanted) or (isinstance(value, bool) and expects.kind != "bool"):
+            raise ExpressionFailedError(
+                f"{self.text!r} gave {value!r}, where a value of type {expects} is needed"
+            )
+        return float(value) if expects.kind == "double" and isinstance(value, int) else value
+
+
+def compile_expression(text: str, scope: Scope, expects: ValueType | None = None) -> Expression:
+    """Check an expression against a scope and make it ready to run.
+
+    `expects` is the type that its place needs; an int passes for a double, and a value whose type
+    only the run can tell is checked then. Raises ExpressionError.
+    """
+    if len(text) > MAX_LENGTH:
+        raise ExpressionError(
+            f"the expression has {len(text)} characters, {MAX_LENGTH} are allowed; split it", 1
+        )
+    tokens = read_tokens(text)
+    if not tokens:
+        raise ExpressionError("the expression is empty", 1)
+    labels = check_words(tokens, scope)
+    environment = _environment(scope)
+    try:
+        program = environment.cel_env.compile(_with_own_duration(text, tokens))
+    except RuntimeError as error:
+        raise compile_error(str(error), text, tokens, scope) from error
+    except (TypeError, UnicodeError) as error:
+        raise ExpressionError("the expression isn't valid Unicode text", 1) from error
+    _check_patterns(tokens, environment)
+    found = _value_type(str(program.return_type()))
+    if expects is not None and not _passes(found, expects):
+        raise ExpressionError(f"this gives {_spelled(found)}, and {expects} is needed here", 1)
+    if found is None:
+        raise ExpressionError("this gives bytes, a type or an unsigned number; none is a value", 1)
+    return Expression(text, found, labels, program, environment, expects)
+
+
+def _check_patterns(tokens: Sequence[Token], environment: "_Environment") -> None:
+    """Refuse a literal pattern that would fail in every run."""
+    for index, token in enumerate(tokens):
+        call = [text_at(tokens, index + step) for step in (1, 3)]
+        if token.text == "matches" and call == ["(", ")"] and tokens[index + 2].kind == "text":
+            pattern = tokens[index + 2]
+            found = environment.cel_env.compile(f"''.matches({pattern.text})").eval()
+            if found.type() == _ERROR:
+                raise ExpressionError(_reason(str(found.value())), pattern.start + 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Environment:
+    """CEL's compiler and runtime for one scope."""
+
+    scope: Scope
+    cel_env: "cel.Env"
+    labelled_names: tuple[str, ...]
+
+    def implementations(self, functions: Mapping[str, Callable[..., object]]) -> list[object]:
+        """The scope's functions, as far as they are bound, in CEL's form."""
+        return [
+            cel.Function(
+                name,
+                [_cel_type(each) for each in declared.parameters],
+                False,  # noqa: FBT003 -- the library takes it by position
+                functions[name],
+                cel.Type.DYN,
+            )
+            for name, declared in self.scope.functions.items()
+            if name in functions
+        ]
+
+
+@lru_cache(maxsize=1)
+def _config() -> "cel.EnvConfig":
+    return cel.NewEnvConfigFromYaml(environment_config())
+
+
+@lru_cache(maxsize=512)
+def _environment(scope: Scope) -> _Environment:
+    late = cel.CelExtension(
+        "quell",
+        [
+            cel.FunctionDecl(
+                name,
+                [
+                    cel.Overload(
+                        f"quell_{name}",
+                        _cel_type(declared.returns),
+                        [_cel_type(each) for each in declared.parameters],
+                    )
+                ],
+            )
+            for name, declared in scope.functions.items()
+        ],
+    )
+    env = cel.NewEnv(
+        config=_config(),
+        variables={name: _cel_type(declared) for name, declared in scope.names.items()},
+        functions=_own_functions(),
+        extensions=[ext_strings.ExtStrings(), late],
+    )
+    labelled = tuple(name for name, declared in scope.names.items() if declared.has_labels)
+    return _Environment(scope, env, labelled)
+
+
+def _own_functions() -> list[object]:
+    kinds = cel.Type
+    number_pairs = [
+        (kinds.INT, kinds.INT, kinds.INT),
+        (kinds.DOUBLE, kinds.DOUBLE, kinds.DOUBLE),
+        (kinds.DOUBLE, kinds.INT, kinds.DOUBLE),
+        (kinds.DOUBLE, kinds.DOUBLE, kinds.INT),
+        (kinds.DURATION, kinds.DURATION, kinds.DURATION),
+        (kinds.TIMESTAMP, kinds.TIMESTAMP, kinds.TIMESTAMP),
+    ]
+    declared: list[object] = []
+    for name, implementation in extremes().items():
+        overloads = [
+            cel.Overload(f"{name}_{index}", gives, [left, right], impl=implementation)
+            for index, (gives, left, right) in enumerate(number_pairs)
+        ]
+        overloads.append(cel.Overload(f"{name}_list", kinds.DYN, [kinds.LIST], impl=implementation))
+        declared.append(cel.FunctionDecl(name, overloads))
+    parse = cel.Overload(_OWN_DURATION, kinds.DURATION, [kinds.STRING], impl=parse_duration)
+    declared.append(cel.FunctionDecl(_OWN_DURATION, [parse]))
+    return declared
+
+
+def _with_own_duration(text: str, tokens: Sequence[Token]) -> str:
+    calls = [
+        token.start
+        for index, token in enumerate(tokens)
+        if token.text == "duration"
+        and text_at(tokens, index + 1) == "("
+        and text_at(tokens, index - 1) != "."
+    ]
+    for start in calls:
+        text = text[:start] + _OWN_DURATION + text[start + len(_OWN_DURATION) :]
+    return text
+
+
+def _cel_type(declared: ValueType) -> "cel.Type":
+    match declared.kind:
+        case "list":
+            return cel.Type.List(_cel_type(declared.element or ValueType.DYN))
+        case "map":
+            return cel.Type.Map(cel.Type.STRING, _cel_type(declared.element or ValueType.DYN))
+        case "object":
+            return cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
+        case kind:
+            return _CEL_TYPES[kind]
+
+
+def _value_type(spelled: str) -> ValueType | None:
+    """The type that CEL spells `LIST<STRING>`; None for one that no place of quell takes."""
+    if spelled.startswith("LIST<"):
+        return ValueType.list_of(_value_type(spelled[5:-1]) or ValueType.DYN)
+    if spelled.startswith("MAP<"):
+        return ValueType.map_of(_value_type(spelled[4:-1].partition(", ")[2]) or ValueType.DYN)
+    if spelled == "NULL":
+        return ValueType.DYN
+    simple = {kind.upper(): ValueType(kind) for kind in _SIMPLE_KINDS}
+    return simple.get(spelled)
+
+
+_SIMPLE_KINDS: Final = ("string", "int", "double", "bool", "duration", "timestamp", "dyn")
+
+
+def _passes(found: ValueType | None, expects: ValueType) -> bool:
+    if found is None:
+        return False
+    if "dyn" in (found.kind, expects.kind):
+        return True
+    if found.kind == "int" and expects.kind == "double":
+        return True
+    if found.kind == "map" and expects.kind == "object":
+        return True
+    if found.kind != expects.kind:
+        return False
+    if found.element is not None and expects.element is not None:
+        return _passes(found.element, expects.element)
+    return True
+
+
+def _spelled(found: ValueType | None) -> str:
+    return "a type that no place takes" if found is None else str(found)
+
+
+def _looked_up(values: Mapping[str, object], name: str) -> object:
+    """A value by its dotted name, or through nested mappings; None when there is none."""
+    if name in values:
+        return values[name]
+    head, _, rest = name.partition(".")
+    while rest:
+        nested = values.get(head)
+        if isinstance(nested, Mapping):
+            return _looked_up(nested, rest)
+        part, _, rest = rest.partition(".")
+        head = f"{head}.{part}"
+    return None
+
+
+def _plain(declared: ValueType, value: object, labels: frozenset[str]) -> object:
+    """A value as CEL takes it: real lists and dicts, real floats, and every named label."""
+    if declared.labels and isinstance(value, Mapping):
+        return {**dict.fromkeys(labels, ""), **value}
+    if declared.kind == "double" and isinstance(value, int):
+        return float(value)
+    if declared.kind == "list" and isinstance(value, Sequence):
+        element = declared.element or ValueType.DYN
+        if element.kind == "object" or element.has_labels:
+            return [_plain(element, each, labels) for each in value]
+        return list(value)
+    if declared.kind == "object" and isinstance(value, Mapping):
+        converted = {
+            name: _plain(each, value[name], labels)
+            for name, each in declared.fields
+            if name in value
+        }
+        return {**value, **converted}
+    if declared.kind == "map" and isinstance(value, Mapping):
+        return dict(value)
+    return value
+
+
+def _reason(message: str) -> str:
+    """CEL's message without its code and in words about the values."""
+    first_line = message.splitlines()[0] if message else "unknown reason"
+    code, _, rest = first_line.partition(": ")
+    text = rest if code.isupper() and rest else first_line
+    for code_suffix in ("INVALID_ARGUMENT", "INTERNAL", "CANCELLED", "NOT_FOUND"):
+        text = text.removesuffix(f" [{code_suffix}]")
+    if text.startswith("Key not found in map : "):
+        return f"there is no key {text.removeprefix('Key not found in map : ')}"
+    if text.startswith("No value with name "):
+        return f"{text.split(chr(34))[1]!r} has no value here"
+    if text.startswith("No matching overloads found : "):
+        return f"no way to apply {text.removeprefix('No matching overloads found : ')}"
+    if "Iteration budget" in text:
+        return "it goes through too many elements"
+    return text

@@ -1,0 +1,159 @@
+"""Incidents: what people work on, folded from the journal entries of one chain."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from engine.core import events
+from engine.core.ids import derived_id
+from engine.core.severity import Mode, Severity
+
+IncidentStatus = Literal["open", "resolved", "closed"]
+Phase = Literal[
+    "idle", "investigating", "awaiting_approval", "running", "verifying", "needs_person"
+]
+
+REOPEN_WITHIN = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """The state of one incident after its last entry; times are aware, None until they happen.
+
+    `open_occurrences` holds the ids that still fire. `run_id` is the latest run, "" when none.
+    """
+
+    id: str
+    number: int
+    correlation_key: str
+    partition_key: str
+    rule_id: str
+    severity: Severity
+    title: str
+    mode: Mode
+    service: str
+    environment: str
+    team: str
+    group: Mapping[str, str]
+    opened_at: datetime
+    updated_at: datetime
+    status: IncidentStatus = "open"
+    phase: Phase = "idle"
+    open_occurrences: tuple[str, ...] = ()
+    occurrences: int = 0
+    runs: int = 0
+    run_id: str = ""
+    outcome: str = ""
+    acknowledged_at: datetime | None = None
+    mitigated_at: datetime | None = None
+    resolved_at: datetime | None = None
+    closed_at: datetime | None = None
+    previous_id: str = ""
+    ticket: str = ""
+    ticket_url: str = ""
+    postmortem: str = ""
+    notify: tuple[str, ...] = ()
+    wants_postmortem: bool = False
+
+    @property
+    def name(self) -> str:
+        """What people say: INC-1234."""
+        return f"INC-{self.number}"
+
+
+def correlation_key(rule_id: str, group: Mapping[str, str]) -> str:
+    """Derived: one incident that isn't closed may exist for it, over all replicas."""
+    return derived_id(
+        "correlation", rule_id, *(part for k in sorted(group) for part in (k, group[k]))
+    )
+
+
+def incident_id(correlation: str, first_occurrence: str) -> str:
+    """Derived: the key and the occurrence that opened this incident."""
+    return derived_id("incident", correlation, first_occurrence)
+
+
+def chain_of(incident: str) -> str:
+    """The journal chain of an incident."""
+    return f"incident/{incident}"
+
+
+def opened(event: events.IncidentOpened, at: datetime) -> Incident:
+    """The incident right after its first entry."""
+    return Incident(
+        id=event.incident_id,
+        number=event.number,
+        correlation_key=event.correlation_key,
+        partition_key=event.partition_key,
+        rule_id=event.rule_id,
+        severity=Severity[event.severity],
+        title=event.title,
+        mode=Mode(event.mode),
+        service=event.service,
+        environment=event.environment,
+        team=event.team,
+        group=event.group,
+        opened_at=at,
+        updated_at=at,
+        previous_id=event.previous_id,
+        notify=event.notify,
+        wants_postmortem=event.postmortem,
+    )
+
+
+def apply(  # noqa: C901 - one case a kind of event is the simplest form
+    incident: Incident, event: events.Event, at: datetime
+) -> Incident:
+    """The incident after one more entry of its chain; other kinds of event change only the time."""
+    after = replace(incident, updated_at=at)
+    match event:
+        case events.OccurrenceJoined():
+            still_open = tuple(dict.fromkeys((*after.open_occurrences, *event.occurrence_ids)))
+            return replace(
+                after,
+                open_occurrences=still_open,
+                occurrences=after.occurrences + len(event.occurrence_ids),
+            )
+        case events.OccurrenceEnded():
+            gone = set(event.occurrence_ids)
+            return replace(
+                after,
+                open_occurrences=tuple(o for o in after.open_occurrences if o not in gone),
+            )
+        case events.IncidentResolved():
+            calm: Phase = "idle" if after.phase == "needs_person" else after.phase
+            return replace(after, status="resolved", resolved_at=at, phase=calm)
+        case events.IncidentReopened():
+            return replace(after, status="open", resolved_at=None)
+        case events.IncidentClosed():
+            return replace(after, status="closed", closed_at=at)
+        case events.IncidentAcknowledged():
+            return replace(after, acknowledged_at=after.acknowledged_at or at)
+        case events.RunCreated():
+            return replace(
+                after, run_id=event.run_id, runs=after.runs + 1, phase="investigating", outcome=""
+            )
+        case events.ApprovalRequested():
+            return replace(after, phase="awaiting_approval")
+        case events.ApprovalDecided():
+            acknowledged = after.acknowledged_at or (at if event.decision != "expired" else None)
+            return replace(after, acknowledged_at=acknowledged)
+        case events.AttemptIntended():
+            acknowledged = after.acknowledged_at or at
+            return replace(after, phase="running", acknowledged_at=acknowledged)
+        case events.VerificationStarted():
+            return replace(after, phase="verifying")
+        case events.VerificationEnded():
+            mitigated = after.mitigated_at or (at if event.holds else None)
+            return replace(after, mitigated_at=mitigated)
+        case events.RunEnded():
+            well = event.outcome in ("succeeded", "skipped", "not_needed")
+            well = well or after.mode is Mode.OBSERVE
+            return replace(after, phase="idle" if well else "needs_person", outcome=event.outcome)
+        case events.PostmortemWritten():
+            return replace(after, postmortem=event.path)
+        case events.TicketOpened():
+            return replace(after, ticket=event.key, ticket_url=event.url)
+        case _:
+            return after

@@ -1,0 +1,121 @@
+"""An incident as one message shows it: built from the journal, the same for every surface."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from engine.core import events
+from engine.core.incident import Incident
+from engine.core.journal import Entry
+from engine.core.plan import Plan
+from engine.core.run import RunState, fold
+from engine.core.timeline import timeline
+
+LATEST_LINES = 8
+_QUIET = ("step.observed@1", "message.sent@1", "approval.requested@1", "verification.started@1")
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalView:
+    """What an approver must see: the exact commands, who may decide, until when."""
+
+    id: str
+    plan_hash: str
+    commands: tuple[str, ...]
+    rollback: tuple[str, ...]
+    verification: tuple[str, ...]
+    ask: tuple[str, ...]
+    expires_at: datetime
+    decision: events.Decision | None = None
+    decided_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentView:
+    """`evidence` pairs a step with what it saw; `lines` are the latest news, oldest first.
+
+    `revision` is the sequence of the last entry that it tells about.
+    """
+
+    incident_id: str
+    name: str
+    severity: str
+    status: str
+    phase: str
+    title: str
+    rule_id: str
+    service: str
+    environment: str
+    mode: str
+    mode_decided_by: str
+    evidence: tuple[tuple[str, str], ...]
+    lines: tuple[str, ...]
+    outcome: str
+    outcome_reason: str
+    ticket_url: str
+    approval: ApprovalView | None
+    revision: int
+
+
+def view(incident: Incident, entries: Sequence[Entry]) -> IncidentView:
+    """The incident after `entries` (its whole chain)."""
+    story = [(event, e.at, e.actor) for e in entries if (event := e.event()) is not None]
+    run = fold(incident.run_id, story) if incident.run_id else None
+    lines = [
+        f"{line.at:%H:%M:%S} {line.text}" for line in timeline(entries) if line.kind not in _QUIET
+    ]
+    return IncidentView(
+        incident_id=incident.id,
+        name=incident.name,
+        severity=incident.severity.name,
+        status=incident.status,
+        phase=incident.phase,
+        title=incident.title,
+        rule_id=incident.rule_id,
+        service=incident.service,
+        environment=incident.environment,
+        mode=run.mode.value if run else incident.mode.value,
+        mode_decided_by=run.mode_decided_by if run else f"rule {incident.rule_id}",
+        evidence=_evidence(story, incident.run_id),
+        lines=tuple(lines[-LATEST_LINES:]),
+        outcome=run.outcome or "" if run else "",
+        outcome_reason=run.outcome_reason if run else "",
+        ticket_url=incident.ticket_url,
+        approval=_approval(run) if run else None,
+        revision=entries[-1].seq if entries else 0,
+    )
+
+
+def _evidence(
+    story: Sequence[tuple[events.Event, datetime, str]], run_id: str
+) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (event.description or event.step_id, event.evidence or event.error)
+        for event, _, _ in story
+        if isinstance(event, events.StepObserved)
+        and event.phase == "investigate"
+        and event.run_id == run_id
+    )
+
+
+def _approval(run: RunState) -> ApprovalView | None:
+    if run.approval is None or run.plan is None:
+        return None
+    return ApprovalView(
+        id=run.approval.id,
+        plan_hash=run.approval.plan_hash,
+        commands=descriptions(run.plan, "steps"),
+        rollback=descriptions(run.plan, "rollback"),
+        verification=tuple(
+            f"{step.description} until {step.until}" for step in run.plan.of("verify")
+        ),
+        ask=run.plan.approval_from,
+        expires_at=run.approval.expires_at,
+        decision=run.approval.decision,
+        decided_by=run.approval.actor,
+    )
+
+
+def descriptions(plan: Plan, phase: str) -> tuple[str, ...]:
+    """The exact commands of a phase, for people."""
+    return tuple(step.description for step in plan.steps if step.phase == phase)

@@ -1,0 +1,224 @@
+"""Typed values of parameters and command arguments: texts are read strictly, or not at all."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import re2
+
+from engine.core.documents import Argument, Format, Parameter
+from engine.core.expressions import Bindings, ExpressionFailedError
+from engine.core.findings import nearest
+from engine.core.inventory import Inventory
+from engine.core.json_value import Json
+from engine.core.templates import Template
+from engine.errors import QuellError
+
+Spec: TypeAlias = "Parameter | Argument"
+Scalar: TypeAlias = "str | int | float | bool"
+
+MAX_TEXT = 4096
+_MAX_INTEGER = 2**53
+
+# RE2 writes to standard error on a bad pattern unless told not to.
+_QUIET = re2.Options()
+_QUIET.log_errors = False
+
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}))*\.?)"
+_ADDRESS = rf"(?:{_HOST}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?"
+_FORMATS: Mapping[Format, tuple[str, str]] = {
+    "host": (rf"{_HOST}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+", "a host name or an IP address"),
+    "port": (r"[1-9][0-9]{0,4}", "a port, 1 to 65535"),
+    "address": (_ADDRESS, "a host with or without a port, like 'gpu-07:9100'"),
+    "path": (r"/[A-Za-z0-9@%_+=:,./-]*", "an absolute path without blanks and '..'"),
+    "path_segment": (
+        r"[A-Za-z0-9@%_+=:,.][A-Za-z0-9@%_+=:,.-]*",
+        "one part of a path, without '/'",
+    ),
+    "url": (r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9@%_+=:,./?&~-]*)?", "an http(s) URL"),
+}
+
+
+class ParameterError(QuellError):
+    """A value doesn't fit its parameter; the message says what would."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypedParameter:
+    """A parameter of a checked playbook; `default` is ready to use, or a template over `alert`."""
+
+    spec: Parameter
+    default: "Scalar | Template | None" = None
+
+    @property
+    def required(self) -> bool:
+        """Whether who starts the playbook must give it."""
+        return self.default is None
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The values for a run, typed and complete; or the problems, then nothing may run."""
+
+    values: Mapping[str, Json] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+def check_parameters(
+    parameters: Mapping[str, TypedParameter],
+    given: Mapping[str, Json],
+    inventory: Inventory,
+    alert: Bindings | None = None,
+) -> Arguments:
+    """Read what was given strictly and fill in defaults; `alert` is None for a run by hand.
+
+    A target may be given by an alias and becomes its id.
+    """
+    values: dict[str, Json] = {}
+    problems = [
+        f"unknown parameter {name!r}{nearest(name, parameters)}"
+        for name in given
+        if name not in parameters
+    ]
+    for name, parameter in parameters.items():
+        try:
+            value = given[name] if name in given else _default(parameter, alert)
+            values[name] = check_value(parameter.spec, value, inventory)
+        except (ParameterError, ExpressionFailedError) as error:
+            problems.append(f"{name}: {error}")
+    return Arguments({}, tuple(problems)) if problems else Arguments(values)
+
+
+def _default(parameter: TypedParameter, alert: Bindings | None) -> object:
+    default = parameter.default
+    if default is None:
+        raise ParameterError("is required; give it a value")
+    if not isinstance(default, Template):
+        return default
+    if alert is None:
+        raise ParameterError("is taken from the alert, and there is none; give it a value")
+    return default.evaluate(alert)
+
+
+def check_value(spec: Spec, value: object, inventory: Inventory | None = None) -> Scalar:
+    """The typed value; raises ParameterError. Without an inventory any target id passes.
+
+    Example: `check_value(integer, "5")` is 5, and "5.0", " 5" and True are refused.
+    """
+    match spec.type:
+        case "string":
+            return _text(spec, value)
+        case "enum":
+            if value not in spec.values:
+                raise ParameterError(f"{value!r} is none of {', '.join(spec.values)}")
+            return str(value)
+        case "boolean":
+            return _boolean(value)
+        case "integer":
+            return int(_in_range(spec, _number(value, int, "an integer")))
+        case "number":
+            return float(_in_range(spec, _number(value, float, "a number")))
+        case "target":
+            return _target(spec, value, inventory)
+
+
+def spec_problem(spec: Spec) -> str:
+    """What is wrong with a parameter's own definition, "" when nothing is."""
+    if spec.pattern is not None:
+        try:
+            re2.compile(spec.pattern, _QUIET)
+        except re2.error as error:
+            return f"pattern {spec.pattern!r} isn't a valid RE2 expression: {_said(error)}"
+    if spec.type == "enum" and not spec.values:
+        return "an enum needs `values`"
+    if spec.type != "enum" and spec.values:
+        return f"`values` belongs to type enum, and this is a {spec.type}"
+    if spec.type != "string" and (spec.pattern is not None or spec.format is not None):
+        return f"`pattern` and `format` belong to type string, and this is a {spec.type}"
+    ranged = spec.minimum is not None or spec.maximum is not None
+    if spec.type not in ("number", "integer") and ranged:
+        return f"`minimum` and `maximum` belong to numbers, and this is a {spec.type}"
+    if isinstance(spec, Parameter) and spec.kind is not None and spec.type != "target":
+        return f"`kind` belongs to type target, and this is a {spec.type}"
+    return ""
+
+
+def _text(spec: Spec, value: object) -> str:
+    if not isinstance(value, str):
+        raise ParameterError(f"{value!r} isn't text; put it in quotes")
+    if len(value) > MAX_TEXT or "\0" in value:
+        raise ParameterError(f"the text is longer than {MAX_TEXT} characters or holds a NUL")
+    if value != value.encode(errors="replace").decode():
+        raise ParameterError(f"{value!r} isn't valid Unicode text")
+    if spec.pattern is not None and re2.fullmatch(spec.pattern, value, _QUIET) is None:
+        raise ParameterError(f"{value!r} doesn't match the pattern {spec.pattern!r}")
+    if spec.format is not None:
+        pattern, meaning = _FORMATS[spec.format]
+        if re2.fullmatch(pattern, value) is None or not _holds(spec.format, value):
+            raise ParameterError(f"{value!r} isn't {meaning}")
+    return value
+
+
+def _holds(format_: Format, value: str) -> bool:
+    """What a pattern can't say well."""
+    match format_:
+        case "port":
+            return int(value) <= 65535
+        case "path":
+            return ".." not in value.split("/")
+        case "path_segment":
+            return value not in (".", "..")
+        case _:
+            return True
+
+
+def _boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "false"):
+        return value == "true"
+    raise ParameterError(f"{value!r} isn't true or false")
+
+
+def _number(value: object, read: Callable[[str], int | float], what: str) -> int | float:
+    if isinstance(value, str) and re2.fullmatch(r"-?[0-9]{1,16}(?:\.[0-9]{1,16})?", value):
+        value = float(value) if "." in value else int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ParameterError(f"{value!r} isn't {what}")
+    if read is int and not isinstance(value, int):
+        raise ParameterError(f"{value!r} isn't {what}")
+    if not -_MAX_INTEGER <= value <= _MAX_INTEGER:
+        raise ParameterError(f"{value!r} is out of range: at most 2^53 either way")
+    return value
+
+
+def _in_range(spec: Spec, value: int | float) -> int | float:
+    if spec.minimum is not None and value < spec.minimum:
+        raise ParameterError(f"{value!r} is below the minimum {spec.minimum:g}")
+    if spec.maximum is not None and value > spec.maximum:
+        raise ParameterError(f"{value!r} is above the maximum {spec.maximum:g}")
+    return value
+
+
+def _target(spec: Spec, value: object, inventory: Inventory | None) -> str:
+    if not isinstance(value, str):
+        raise ParameterError(f"{value!r} isn't the id of a target")
+    if inventory is None:
+        return value
+    kind = spec.kind if isinstance(spec, Parameter) else None
+    target = inventory.target_id(value)
+    if not target:
+        if not value:
+            raise ParameterError("no target is known; add it or an alias to the inventory")
+        raise ParameterError(
+            f"{value!r} is no target of the inventory{nearest(value, inventory.aliases)}"
+        )
+    found = inventory.targets[target].kind
+    if kind is not None and found != kind:
+        raise ParameterError(f"{value!r} is a {found}, and a {kind} is needed")
+    return target
+
+
+def _said(error: Exception) -> str:
+    said = error.args[0] if error.args else error
+    return said.decode(errors="replace") if isinstance(said, bytes) else str(said)

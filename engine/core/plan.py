@@ -1,0 +1,100 @@
+"""The plan: a playbook rendered for one run, frozen, and the hash that an approval covers."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from engine.core.ids import derived_id, sha256_hex
+from engine.core.json_value import canonical_bytes
+
+PlanPhase = Literal["investigate", "steps", "verify", "rollback"]
+
+
+class PlannedStep(BaseModel):
+    """One step with everything that the execution uses: nothing is looked up again later.
+
+    `condition` and `until` stay expressions because they look at outcomes. `undoes` names the
+    step that a rollback step belongs to. Durations are in seconds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    phase: PlanPhase
+    id: str
+    uses: str
+    action_version: int
+    connection: str
+    targets: tuple[str, ...]
+    payload: dict[str, JsonValue]
+    effect: Literal["read", "change", "destroy"]
+    repeat: Literal["harmless", "keyed", "probe", "never"]
+    description: str
+    timeout_s: float
+    required: bool = True
+    condition: str = ""
+    retry_attempts: int = 1
+    retry_wait_s: float = 5.0
+    until: str = ""
+    within_s: float = 0.0
+    every_s: float = 5.0
+    stable_for_s: float = 0.0
+    undoes: str = ""
+
+    @property
+    def changes(self) -> bool:
+        """Whether it does more than read."""
+        return self.effect != "read"
+
+
+class Plan(BaseModel):
+    """What a run may do at most; execution may skip, never add or alter."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: str
+    revision: int
+    playbook_id: str
+    playbook_hash: str
+    parameters: dict[str, JsonValue]
+    guards: dict[str, JsonValue]
+    approval_from: tuple[str, ...]
+    approval_quorum: int
+    approval_expires_s: float
+    always_ask: bool
+    on_expiry: Literal["escalate", "cancel"]
+    steps: tuple[PlannedStep, ...]
+
+    def to_bytes(self) -> bytes:
+        """The canonical bytes that are stored and hashed."""
+        return canonical_bytes(self.model_dump(mode="json"))
+
+    def of(self, *phases: PlanPhase) -> tuple[PlannedStep, ...]:
+        """The steps of these phases, in order."""
+        return tuple(step for step in self.steps if step.phase in phases)
+
+    def step(self, phase: PlanPhase, step_id: str) -> PlannedStep:
+        """The step of this id; raises KeyError."""
+        for step in self.steps:
+            if step.phase == phase and step.id == step_id:
+                return step
+        raise KeyError((phase, step_id))
+
+
+def plan_hash(stored: bytes) -> str:
+    """SHA-256 over the stored bytes of a plan."""
+    return sha256_hex(stored)
+
+
+def approval_id(run_id: str, revision: int) -> str:
+    """Derived: one request for approval a plan."""
+    return derived_id("approval", run_id, str(revision))
+
+
+def attempt_id(run_id: str, phase: str, step_id: str, number: int) -> str:
+    """Derived: the idempotency key of an attempt."""
+    return derived_id("attempt", run_id, phase, step_id, str(number))
+
+
+def run_id(incident: str, rule_id: str, attempt: int) -> str:
+    """Derived from the trigger, so that a trigger starts at most one run."""
+    return derived_id("run", incident, rule_id, str(attempt))

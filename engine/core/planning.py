@@ -1,0 +1,155 @@
+"""A playbook rendered for one run: every command exact before anybody is asked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.core.actions import Declaration, Effect, Estate, Prepared
+from engine.core.catalog import Catalog
+from engine.core.expressions import ExpressionFailedError
+from engine.core.inventory import Inventory
+from engine.core.json_value import Json
+from engine.core.plan import Plan, PlannedStep
+from engine.core.playbook import Playbook, Step
+from engine.core.policy import Policy, policy_limits
+from engine.core.rendering import render
+from engine.core.scopes import POLICY_FIELDS, Known
+from engine.core.severity import ModeLimit
+from engine.errors import PermanentError, QuellError
+
+
+class Prepares(Protocol):
+    """The pure half of an action."""
+
+    @property
+    def declaration(self) -> Declaration:
+        """What it declares."""
+        ...
+
+    def prepare(
+        self, inputs: Mapping[str, Json], estate: Estate, connection: str | None
+    ) -> Prepared:
+        """What follows from rendered inputs. Raises PermanentError."""
+        ...
+
+
+class PlanError(QuellError):
+    """No plan can be made; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A plan, what limits its mode, and the steps that could not be rendered (observe only)."""
+
+    plan: Plan
+    limits: tuple[ModeLimit, ...]
+    holes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Renders playbooks against one catalog version."""
+
+    catalog: Catalog
+    actions: Mapping[str, Prepares]
+
+    def render(
+        self, playbook: Playbook, run_id: str, known: Known, *, with_holes: bool = False
+    ) -> Rendered:
+        """The plan of a run. Raises PlanError where a step can't be rendered.
+
+        With `with_holes` such a step is left out and named instead: in observe nothing was
+        investigated.
+        """
+        planned: list[PlannedStep] = []
+        holes: list[str] = []
+        for step, undoes in _in_order(playbook):
+            try:
+                planned.append(self.prepare(step, known, undoes))
+            except PlanError as error:
+                if not with_holes:
+                    raise
+                holes.append(str(error))
+        approval = playbook.approval
+        plan = Plan(
+            run_id=run_id,
+            revision=1,
+            playbook_id=playbook.id,
+            playbook_hash=playbook.text_hash,
+            parameters=dict(known.parameters),
+            guards=playbook.guards.model_dump(mode="json", by_alias=True, exclude_none=True),
+            approval_from=approval.ask,
+            approval_quorum=approval.quorum,
+            approval_expires_s=approval.expires.total_seconds(),
+            always_ask=approval.always,
+            on_expiry=approval.on_expiry,
+            steps=tuple(planned),
+        )
+        return Rendered(plan, self._limits(playbook, plan, known), tuple(holes))
+
+    def prepare(self, step: Step, known: Known, undoes: str = "") -> PlannedStep:
+        """One step with its inputs rendered. Raises PlanError."""
+        action = self.actions[step.uses]
+        try:
+            bindings = known.bindings()
+            inputs = {name: render(value, bindings) for name, value in step.inputs.items()}
+            prepared = action.prepare(inputs, self.catalog.estate, step.connection or None)
+        except (ExpressionFailedError, PermanentError) as error:
+            raise PlanError(f"step {step.id}: {error}") from error
+        if step.phase in ("investigate", "verify") and prepared.effect is not Effect.READ:
+            raise PlanError(f"step {step.id}: {step.phase} only reads, and this is a change")
+        return PlannedStep(
+            phase=step.phase,
+            id=step.id,
+            uses=step.uses,
+            action_version=action.declaration.version,
+            connection=prepared.connection,
+            targets=prepared.targets,
+            payload=dict(prepared.payload),
+            effect=prepared.effect.value,
+            repeat=prepared.repeat.value,
+            description=prepared.description,
+            timeout_s=step.timeout.total_seconds(),
+            required=step.required,
+            condition=step.condition.text if step.condition else "",
+            retry_attempts=step.retry_attempts,
+            retry_wait_s=step.retry_wait.total_seconds(),
+            until=step.until.text if step.until else "",
+            within_s=step.within.total_seconds(),
+            every_s=step.every.total_seconds(),
+            stable_for_s=step.stable_for.total_seconds(),
+            undoes=undoes,
+        )
+
+    def _limits(self, playbook: Playbook, plan: Plan, known: Known) -> tuple[ModeLimit, ...]:
+        changing = [step for step in plan.steps if step.changes]
+        subjects = subjects_of(
+            {name: str(getattr(known.incident, name, "")) for name in POLICY_FIELDS},
+            [target for step in changing for target in step.targets],
+            known.inventory,
+        )
+        effects = frozenset(Effect(step.effect) for step in changing)
+        return (*playbook.mode_limits(), *policy_limits(self.catalog.policy, subjects, effects))
+
+
+def _in_order(playbook: Playbook) -> list[tuple[Step, str]]:
+    """The steps that a plan holds, each with the id of the step that it undoes, or ""."""
+    undoing = [(undo, step.id) for step in playbook.steps for undo in step.rollback]
+    return [*((step, "") for step in (*playbook.steps, *playbook.verify)), *undoing]
+
+
+def subjects_of(
+    own: Mapping[str, str], targets: Sequence[str], inventory: Inventory
+) -> list[Mapping[str, str]]:
+    """What policy asks about: the incident's or alert's own facts, and each target's."""
+    return [own, *(inventory.facts_of(target) for target in dict.fromkeys(targets))]
+
+
+def trigger_limits(
+    playbook: Playbook, own: Mapping[str, str], inventory: Inventory, policy: Policy
+) -> tuple[ModeLimit, ...]:
+    """What is known to limit the mode before there is a plan."""
+    return (
+        *playbook.mode_limits(),
+        *policy_limits(policy, subjects_of(own, (), inventory), playbook.effects),
+    )

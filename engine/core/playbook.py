@@ -1,0 +1,107 @@
+"""A playbook made ready: its steps with compiled inputs and conditions, and its own limits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from engine.core.actions import Effect
+from engine.core.documents import Guards
+from engine.core.expressions import Expression
+from engine.core.parameters import TypedParameter
+from engine.core.plan import PlanPhase
+from engine.core.rendering import Renderable
+from engine.core.severity import Mode, ModeLimit
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One checked step. `effects` are those that it can still have, as far as the text tells.
+
+    `connection` is "" where the target or the action's only connection decides. `rollback` undoes
+    it, in order. `action_mode` is the most that its action allows.
+    """
+
+    phase: PlanPhase
+    id: str
+    description: str
+    uses: str
+    inputs: Mapping[str, Renderable]
+    effects: frozenset[Effect]
+    connection: str
+    timeout: timedelta
+    action_mode: Mode
+    condition: Expression | None = None
+    retry_attempts: int = 1
+    retry_wait: timedelta = timedelta(seconds=5)
+    required: bool = True
+    until: Expression | None = None
+    within: timedelta = timedelta(0)
+    every: timedelta = timedelta(seconds=5)
+    stable_for: timedelta = timedelta(0)
+    rollback: tuple["Step", ...] = ()
+
+    @property
+    def may_change(self) -> bool:
+        """Whether it can do more than read."""
+        return self.effects != {Effect.READ}
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalPolicy:
+    """Who is asked, how many must agree, how long the answer counts; `always` asks in auto too."""
+
+    ask: tuple[str, ...]
+    quorum: int
+    expires: timedelta
+    on_expiry: Literal["escalate", "cancel"]
+    always: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Playbook:
+    """One playbook, ready to be rendered into plans. `text_hash` is the SHA-256 of its file.
+
+    `unenforced_guards` are words of its guards that this version doesn't enforce.
+    """
+
+    id: str
+    description: str
+    text_hash: str
+    max_mode: Mode
+    parameters: Mapping[str, TypedParameter]
+    guards: Guards
+    unenforced_guards: tuple[str, ...]
+    approval: ApprovalPolicy
+    investigate: tuple[Step, ...]
+    steps: tuple[Step, ...]
+    verify: tuple[Step, ...]
+
+    @property
+    def all_steps(self) -> tuple[Step, ...]:
+        """Every step of every part, rollback too, in the order of the text."""
+        undoing = (undo for step in self.steps for undo in step.rollback)
+        return (*self.investigate, *self.steps, *self.verify, *undoing)
+
+    @property
+    def effects(self) -> frozenset[Effect]:
+        """Everything that a run of it can do, as far as the text tells."""
+        return frozenset(effect for step in self.all_steps for effect in step.effects)
+
+    def mode_limits(self) -> tuple[ModeLimit, ...]:
+        """What the playbook and its actions allow at most, each with who says so."""
+        limits = [ModeLimit(self.max_mode, f"playbook {self.id} (max_mode)")]
+        limits += [ModeLimit(step.action_mode, f"action {step.uses}") for step in self.all_steps]
+        limits += [
+            ModeLimit(Mode.APPROVE, f"guard {guard} is not enforced by this version")
+            for guard in self.unenforced_guards
+        ]
+        if self.approval.quorum > 1:
+            limits.append(
+                ModeLimit(
+                    Mode.SUGGEST,
+                    f"playbook {self.id} needs {self.approval.quorum} approvals, "
+                    "and this version asks one person",
+                )
+            )
+        return tuple(limits)

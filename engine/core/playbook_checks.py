@@ -1,0 +1,158 @@
+"""A playbook's document checked against the actions, commands and inventory, and compiled."""
+
+from collections.abc import Mapping
+
+from engine.core.compiling import (
+    compile_argument,
+    compile_condition,
+    compile_duration,
+    compile_text,
+)
+from engine.core.documents import CommandDocument, Guards, Parameter, PlaybookDocument
+from engine.core.expressions import Scope, ValueType
+from engine.core.host_commands import DONE_SCOPE, command_scope
+from engine.core.inventory import Inventory
+from engine.core.mistakes import Mistakes
+from engine.core.parameters import TypedParameter, spec_problem
+from engine.core.playbook import ApprovalPolicy, Playbook
+from engine.core.scopes import ALERT, playbook_scope
+from engine.core.severity import Mode
+from engine.core.steps import PlaybookContext, StepCompiler
+from engine.core.templates import Template
+
+
+def compile_parameters(
+    document: PlaybookDocument, inventory: Inventory, mistakes: Mistakes
+) -> Mapping[str, TypedParameter]:
+    """The typed parameters; rules are checked against them even when steps have mistakes."""
+    found = {}
+    for name, spec in document.parameters.items():
+        found[name] = _parameter(spec, inventory, mistakes.at("parameters", name))
+    return found
+
+
+def compile_playbook(
+    document: PlaybookDocument, text_hash: str, context: PlaybookContext, mistakes: Mistakes
+) -> Playbook | None:
+    """The playbook, or None when it has mistakes, which are then in `mistakes`."""
+    before = len(mistakes.found)
+    parameters = compile_parameters(document, context.inventory, mistakes)
+    scope = playbook_scope(document.parameters)
+    unenforced = _guards(document.guards, scope, mistakes.at("guards"))
+    approval = _approval(document, context.roles, mistakes.at("approval"))
+    for part in ("steps", "verify"):
+        if not getattr(document, part):
+            mistakes.at(part).add(f"`{part}` is empty; a playbook does something and proves it")
+    compiler = StepCompiler(
+        context, scope, compile_duration(document.timeout, mistakes.at("timeout"))
+    )
+    investigate = compiler.compile_part(
+        "investigate", document.investigate, mistakes.at("investigate")
+    )
+    steps = compiler.compile_part("steps", document.steps, mistakes.at("steps"))
+    verify = compiler.compile_part("verify", document.verify, mistakes.at("verify"))
+    if len(mistakes.found) > before:
+        return None
+    return Playbook(
+        id=document.id,
+        description=document.description,
+        text_hash=text_hash,
+        max_mode=Mode(document.max_mode),
+        parameters=parameters,
+        guards=document.guards,
+        unenforced_guards=unenforced,
+        approval=approval,
+        investigate=investigate,
+        steps=steps,
+        verify=verify,
+    )
+
+
+def check_commands(commands: Mapping[str, CommandDocument], mistakes: Mistakes) -> None:
+    """Check each command: its arguments, the templates of its argv, its probe."""
+    for name, command in commands.items():
+        here = mistakes.at("commands", name)
+        for argument, spec in command.args.items():
+            problem = spec_problem(spec)
+            if problem:
+                here.at("args", argument).add(problem)
+        scope = command_scope(command.args)
+        _check_argv(command.argv, scope, here.at("argv"))
+        if command.effect == "read" and command.repeat != "harmless":
+            here.at("repeat").add("a read can always be repeated: write `repeat: harmless`")
+        if command.repeat == "keyed":
+            here.at("repeat").add(
+                "no host command takes a key: it is `harmless`, `probe` or `never`"
+            )
+        if command.repeat == "probe" and command.probe is None:
+            here.at("repeat").add("`repeat: probe` needs a `probe` with `argv` and `done`")
+        if command.probe is None:
+            continue
+        if command.repeat != "probe":
+            here.at("probe").add("a `probe` is used only with `repeat: probe`")
+        _check_argv(command.probe.argv, scope, here.at("probe", "argv"))
+        compile_condition(command.probe.done, DONE_SCOPE, here.at("probe", "done"))
+
+
+def _check_argv(argv: tuple[str, ...], scope: Scope, mistakes: Mistakes) -> None:
+    for index, element in enumerate(argv):
+        compiled = compile_text(element, scope, ValueType.DYN, mistakes.at(index))
+        if not isinstance(compiled, Template):
+            continue
+        if index == 0:
+            mistakes.at(0).add("the program itself is a constant, never an expression")
+        elif compiled.type.kind not in ("string", "int", "double"):
+            mistakes.at(index).add(f"this gives {compiled.type}, and a command takes text")
+
+
+def _parameter(spec: Parameter, inventory: Inventory, mistakes: Mistakes) -> TypedParameter:
+    problem = spec_problem(spec)
+    if problem:
+        mistakes.add(problem)
+    if problem or spec.default is None:
+        return TypedParameter(spec)
+    default = compile_argument(spec.default, spec, ALERT, inventory, mistakes.at("default"))
+    if isinstance(default, Template | str | int | float):
+        return TypedParameter(spec, default)
+    return TypedParameter(spec)
+
+
+def _guards(guards: Guards, scope: Scope, mistakes: Mistakes) -> tuple[str, ...]:
+    """Check the guards and name those that this version doesn't enforce, which is all of them."""
+    found = []
+    if guards.cooldown is not None:
+        found.append("cooldown")
+        compile_duration(guards.cooldown.for_, mistakes.at("cooldown", "for"))
+    if guards.budget is not None:
+        found.append("budget")
+        compile_duration(guards.budget.within, mistakes.at("budget", "within"))
+    if guards.blast_radius is not None:
+        found.append("blast_radius")
+        here = mistakes.at("blast_radius")
+        compile_text(guards.blast_radius.group, scope, ValueType.STRING, here.at("group"))
+        share = guards.blast_radius.max_unavailable
+        if isinstance(share, str) and not share.removesuffix("%").isdecimal():
+            here.at("max_unavailable").add(f"{share!r} isn't a number or a share like '10%'")
+    return tuple(found)
+
+
+def _approval(
+    document: PlaybookDocument, roles: frozenset[str], mistakes: Mistakes
+) -> ApprovalPolicy:
+    approval = document.approval
+    for index, who in enumerate(approval.from_):
+        here = mistakes.at("from", index)
+        kind, _, name = who.partition(":")
+        if kind != "role" or not name:
+            here.add(f"{who!r} isn't a role; write it like 'role:oncall'")
+        elif roles and name not in roles:
+            here.unknown("role", name, roles)
+    if not approval.from_:
+        mistakes.at("from").add("somebody must be asked; write it like [role:oncall]")
+    return ApprovalPolicy(
+        ask=approval.from_,
+        quorum=approval.quorum,
+        expires=compile_duration(approval.expires, mistakes.at("expires")),
+        on_expiry=approval.on_expiry,
+        always=approval.always,
+    )

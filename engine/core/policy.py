@@ -1,0 +1,113 @@
+"""What stands above all rules and playbooks: ceilings on the mode, and what `auto` must have."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.core.actions import Effect
+from engine.core.compiling import compile_condition, compile_duration
+from engine.core.documents import PolicyDocument
+from engine.core.expressions import Bindings, Expression, ExpressionFailedError
+from engine.core.mistakes import Mistakes
+from engine.core.scopes import POLICY, POLICY_FIELDS
+from engine.core.severity import Mode, ModeLimit
+
+# What this version does before and after every change; `auto` may count on it.
+PROVIDED = frozenset({"verify", "precheck"})
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedCeiling:
+    """The most automation allowed where it applies; None applies everywhere."""
+
+    when: Expression | None
+    effect: Effect | None
+    mode: Mode
+    quorum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The policy of one catalog version, ready to be asked.
+
+    `missing` is what it wants for `auto` and this version doesn't provide.
+    """
+
+    ceilings: tuple[CheckedCeiling, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def compile_policy(document: PolicyDocument, mistakes: Mistakes) -> Policy:
+    """The policy; its mistakes are recorded and leave their ceiling out."""
+    ceilings = []
+    for index, ceiling in enumerate(document.ceilings):
+        when = None
+        if ceiling.when is not None:
+            when = compile_condition(ceiling.when, POLICY, mistakes.at("ceilings", index, "when"))
+        effect = None if ceiling.effect is None else Effect(ceiling.effect)
+        ceilings.append(CheckedCeiling(when, effect, Mode(ceiling.mode), ceiling.quorum))
+    missing: list[str] = [word for word in document.require_for_auto if word not in PROVIDED]
+    limits, brake = document.limits, document.storm_brake
+    if limits.fleet_unavailable is not None:
+        _check_share(limits.fleet_unavailable, mistakes.at("limits", "fleet_unavailable"))
+        missing.append("limits.fleet_unavailable")
+    if limits.changes is not None:
+        compile_duration(limits.changes.within, mistakes.at("limits", "changes", "within"))
+        missing.append("limits.changes")
+    if brake is not None:
+        _check_share(brake.fraction, mistakes.at("storm_brake", "fraction"))
+        compile_duration(brake.within, mistakes.at("storm_brake", "within"))
+        missing.append("storm_brake")
+    return Policy(tuple(ceilings), tuple(missing))
+
+
+def policy_limits(
+    policy: Policy, subjects: Sequence[Mapping[str, str]], effects: frozenset[Effect]
+) -> list[ModeLimit]:
+    """Every limit that the policy sets on changing these subjects with these effects.
+
+    A subject has the values of POLICY_FIELDS: the incident's own, and `Inventory.facts_of` each
+    target, so that a label can't move a change out of its environment. A ceiling whose expression
+    fails applies.
+    """
+    found = []
+    bindings = [Bindings({name: each.get(name, "") for name in POLICY_FIELDS}) for each in subjects]
+    for ceiling in policy.ceilings:
+        if ceiling.effect is not None and ceiling.effect not in effects:
+            continue
+        reason = _applies(ceiling, bindings)
+        if not reason:
+            continue
+        found.append(ModeLimit(ceiling.mode, f"policy: {reason}"))
+        if ceiling.quorum > 1:
+            found.append(
+                ModeLimit(
+                    Mode.SUGGEST,
+                    f"policy: {reason} needs {ceiling.quorum} approvals, "
+                    "and this version asks one person",
+                )
+            )
+    found.extend(
+        ModeLimit(Mode.APPROVE, f"policy: auto needs {word}, which this version does not provide")
+        for word in policy.missing
+    )
+    return found
+
+
+def _applies(ceiling: CheckedCeiling, subjects: Sequence[Bindings]) -> str:
+    """Why a ceiling applies, "" when it doesn't."""
+    effect = f"effect {ceiling.effect.value}" if ceiling.effect is not None else ""
+    if ceiling.when is None:
+        return effect or "every change"
+    for subject in subjects:
+        try:
+            if ceiling.when.evaluate(subject):
+                return f"{effect} where {ceiling.when.text}".strip()
+        except ExpressionFailedError as error:
+            return str(error)
+    return ""
+
+
+def _check_share(text: str, mistakes: Mistakes) -> None:
+    number = text.removesuffix("%")
+    if number == text or not number.isdecimal() or int(number) > 100:
+        mistakes.add(f"{text!r} isn't a share; write it like '10%'")

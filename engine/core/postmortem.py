@@ -1,0 +1,180 @@
+"""The postmortem of an incident as Markdown: rendered from the journal alone, so always the same.
+
+Texts from outside (labels, command output) are quoted or fenced: they can't become markup.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from engine.core import events
+from engine.core.durations import format_duration
+from engine.core.incident import Incident
+from engine.core.incident_view import descriptions
+from engine.core.journal import Entry
+from engine.core.run import RunState, fold
+from engine.core.severity import Severity
+from engine.core.timeline import timeline
+
+DETAIL_LIMIT = 4_000
+
+Story = Sequence[tuple[events.Event, datetime, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sla:
+    """How soon an incident of a severity must be acknowledged and resolved; absent: no promise."""
+
+    within: Mapping[Severity, timedelta]
+
+
+def postmortem(incident: Incident, entries: Sequence[Entry], sla: Sla) -> str:
+    """The whole document. It holds no time of writing: the same chain gives the same text."""
+    story: Story = [(event, e.at, e.actor) for e in entries if (event := e.event()) is not None]
+    run = fold(incident.run_id, story) if incident.run_id else None
+    sections = [
+        f"# {incident.name} ({incident.severity.name}): {plain(incident.title)}",
+        _summary(incident, run),
+        _times(incident, sla),
+        _alerts(story),
+        _evidence(story),
+        _remedy(run, story),
+        _timeline(entries),
+        _proof(incident, entries),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _summary(incident: Incident, run: RunState | None) -> str:
+    rows = [
+        ("service", incident.service),
+        ("environment", incident.environment),
+        ("team", incident.team),
+        ("rule", incident.rule_id),
+        ("status", incident.status),
+    ]
+    if run is not None:
+        mode = f"{run.mode.value} (decided by {run.mode_decided_by})"
+        outcome = f"{run.outcome or 'under way'}: {run.outcome_reason}"
+        rows += [("playbook", run.playbook_id), ("mode", mode), ("outcome", outcome)]
+    lines = [f"| {name} | {plain(value)} |" for name, value in rows if value]
+    return "\n".join(["## Summary", "", "| what | |", "|---|---|", *lines])
+
+
+def _times(incident: Incident, sla: Sla) -> str:
+    promised = sla.within.get(incident.severity)
+    moments = [
+        ("acknowledged", incident.acknowledged_at),
+        ("mitigated (verified)", incident.mitigated_at),
+        ("resolved", incident.resolved_at),
+    ]
+    lines = ["## Times", "", "| from the alert until | took | SLA |", "|---|---|---|"]
+    for name, at in moments:
+        took = at - incident.opened_at if at else None
+        lines.append(f"| {name} | {_spelled(took)} | {_kept(took, promised)} |")
+    return "\n".join(lines)
+
+
+def _spelled(took: timedelta | None) -> str:
+    if took is None:
+        return "never"
+    if took < timedelta(seconds=10):
+        return f"{took.total_seconds():.1f}s"
+    return format_duration(timedelta(seconds=round(took.total_seconds())))
+
+
+def _kept(took: timedelta | None, promised: timedelta | None) -> str:
+    if promised is None:
+        return "no promise"
+    word = "kept" if took is not None and took <= promised else "missed"
+    return f"{word} ({format_duration(promised)})"
+
+
+def _alerts(story: Story) -> str:
+    lines = ["## Alerts"]
+    for event, _, _ in story:
+        if not isinstance(event, events.OccurrenceJoined):
+            continue
+        lines.append("")
+        for alert in event.alerts:
+            labels = alert.get("labels")
+            shown = sorted(labels.items()) if isinstance(labels, dict) else []
+            spelled = ", ".join(f"{code(f'{name}={value}')}" for name, value in shown)
+            lines.append(
+                f"- {code(str(alert.get('name', '')))} since {alert['starts_at']}: {spelled}"
+            )
+        if len(event.occurrence_ids) > len(event.alerts):
+            lines.append(f"- and {len(event.occurrence_ids) - len(event.alerts)} more")
+    return "\n".join(lines) if len(lines) > 1 else ""
+
+
+def _evidence(story: Story) -> str:
+    lines = ["## Evidence before"]
+    for event, _, _ in story:
+        if isinstance(event, events.StepObserved) and event.phase == "investigate":
+            lines += ["", f"{code(event.description or event.step_id)}: {event.outcome}"]
+            lines += _fenced(event.evidence or event.error)
+    return "\n".join(lines) if len(lines) > 1 else ""
+
+
+def _remedy(run: RunState | None, story: Story) -> str:
+    if run is None or run.plan is None:
+        return ""
+    lines = ["## Remedy", "", f"Plan `{run.plan_hash}`", ""]
+    lines += [f"1. {code(text)}" for text in descriptions(run.plan, "steps")]
+    if run.approval is not None:
+        who = run.approval.actor or "nobody"
+        lines += ["", f"Approval: {run.approval.decision or 'pending'} by {plain(who)}"]
+    for event, _, _ in story:
+        if isinstance(event, events.AttemptEnded):
+            lines += ["", f"{code(event.step_id)}: {event.outcome}. {plain(event.error)}".rstrip()]
+            lines += _fenced(event.evidence)
+    lines += ["", "### Verification", ""]
+    lines += [
+        f"- {code(step.description)} until {code(step.until)}" for step in run.plan.of("verify")
+    ]
+    if run.verified is not None:
+        word = "held" if run.verified else "failed"
+        lines += ["", f"It {word}: {plain(run.verification_reason)}"]
+    return "\n".join(lines)
+
+
+def _timeline(entries: Sequence[Entry]) -> str:
+    lines = ["## Timeline", "", "| UTC | who | what |", "|---|---|---|"]
+    lines += [
+        f"| {line.at:%Y-%m-%d %H:%M:%S} | {plain(line.actor)} | {plain(line.text)} |"
+        for line in timeline(entries)
+    ]
+    return "\n".join(lines)
+
+
+def _proof(incident: Incident, entries: Sequence[Entry]) -> str:
+    if not entries:
+        return ""
+    head = entries[-1]
+    return (
+        f"## Proof\n\nChain `{head.chain}`, {head.seq} entries, head `{head.entry_hash}`. "
+        "`quell audit verify` checks it."
+    )
+
+
+def plain(text: str) -> str:
+    """Text from outside on one line, with Markdown's and HTML's marks disarmed."""
+    for mark in "\\`*_[]<>|#":
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.split())
+
+
+def code(text: str) -> str:
+    """Text from outside as inline code, on one line."""
+    return "`" + " ".join(text.replace("`", "'").replace("|", "\\|").split()) + "`"
+
+
+def _fenced(text: str) -> list[str]:
+    if not text.strip():
+        return []
+    cut = text[:DETAIL_LIMIT] + ("\n… (cut)" if len(text) > DETAIL_LIMIT else "")
+    fence = "```"
+    while fence in cut:
+        fence += "`"
+    return ["", fence + "text", cut.rstrip("\n"), fence]

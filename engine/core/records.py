@@ -1,0 +1,101 @@
+"""What travels on the stream: CloudEvents 1.0 in JSON, an alert or a tick each.
+
+Source of the envelope: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from engine.core.alert import Alert
+from engine.core.ids import derived_id
+from engine.errors import PayloadError
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A timer that came due; the pipeline decides on it like on any record.
+
+    `subject` is a fingerprint (occurrence_expiry) or an incident's id (incident_close).
+    """
+
+    timer: Literal["occurrence_expiry", "incident_close"]
+    subject: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _AlertEnvelope:
+    id: str
+    source: str
+    time: datetime
+    data: Alert
+    type: Literal["quell.alert.v1"] = "quell.alert.v1"
+    specversion: Literal["1.0"] = "1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class _TickEnvelope:
+    id: str
+    source: str
+    time: datetime
+    data: Tick
+    type: Literal["quell.tick.v1"] = "quell.tick.v1"
+    specversion: Literal["1.0"] = "1.0"
+
+
+def timer_tick(key: str, due_at: datetime) -> Tick:
+    """The tick of a timer task with the key `<timer>/<subject>`. Raises PayloadError."""
+    timer, _, subject = key.partition("/")
+    try:
+        return _TIMER.validate_python({"timer": timer, "subject": subject, "due_at": due_at})
+    except ValidationError as error:
+        raise PayloadError(f"{key!r} is no timer") from error
+
+
+_TIMER = TypeAdapter(Tick)
+_PLAIN_ALERT = TypeAdapter(Alert)
+_ALERT = TypeAdapter(_AlertEnvelope)
+_TICK = TypeAdapter(_TickEnvelope)
+_TICK_MARK = b'"type":"quell.tick.v1"'
+
+
+def encode_alert(alert: Alert) -> bytes:
+    """The record of an alert; its id is derived from fingerprint and time of receipt."""
+    envelope = _AlertEnvelope(
+        id=derived_id("alert", alert.fingerprint, alert.status, alert.received_at.isoformat()),
+        source=f"/quell/sources/{alert.source}",
+        time=alert.received_at,
+        data=alert,
+    )
+    return _ALERT.dump_json(envelope)
+
+
+def alert_json(alert: Alert) -> str:
+    """An alert alone, as one line of JSON."""
+    return _PLAIN_ALERT.dump_json(alert).decode()
+
+
+def encode_tick(tick: Tick, now: datetime) -> bytes:
+    """The record of a due timer."""
+    envelope = _TickEnvelope(
+        id=derived_id("tick", tick.timer, tick.subject, tick.due_at.isoformat()),
+        source="/quell/timers",
+        time=now,
+        data=tick,
+    )
+    return _TICK.dump_json(envelope)
+
+
+def decode_record(value: bytes) -> Alert | Tick:
+    """The alert or tick of a record. Raises PayloadError naming the field."""
+    try:
+        if _TICK_MARK in value:
+            return _TICK.validate_json(value).data
+        return _ALERT.validate_json(value).data
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise PayloadError(str(first["msg"]), field) from error

@@ -1,0 +1,102 @@
+"""What authors write to rehearse a rule or playbook: `x.test.yaml` beside it (language 1)."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from engine.core.documents import Document, Duration, Id, ModeName, Name, SeverityName
+from engine.core.durations import parse_duration
+from engine.core.events import RunOutcome
+from engine.core.incident import IncidentStatus
+from engine.core.mistakes import Mistakes
+
+
+class AlertStep(Document):
+    """At a time, an alert fires under a name of the test's own, or that one resolves."""
+
+    at: Duration = "0s"
+    fire: str | None = None
+    resolve: str | None = None
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+
+
+class FakeCall(Document):
+    """What a step's call gives in the rehearsal; a list is used up in order, its last repeats."""
+
+    outcome: Literal["succeeded", "failed", "unknown"] = "succeeded"
+    result: Mapping[str, JsonValue] = {}
+
+
+class ExpectedRun(Document):
+    """What a run must have come to; what isn't written isn't compared."""
+
+    playbook: Id | None = None
+    outcome: RunOutcome | None = None
+    ran: tuple[Name, ...] | None = None
+    rolled_back: tuple[Name, ...] | None = None
+    paged: bool | None = None
+
+
+class ExpectedIncident(Document):
+    """What an incident must look like; what isn't written isn't compared."""
+
+    rule: Id | None = None
+    severity: SeverityName | None = None
+    mode: ModeName | None = None
+    status: IncidentStatus | None = None
+    group: Mapping[str, str] | None = None
+    runs: tuple[ExpectedRun, ...] | None = None
+
+
+class Expectation(Document):
+    """All incidents at a time, in the order in which they were opened."""
+
+    at: Duration = "0s"
+    incidents: tuple[ExpectedIncident, ...]
+
+
+class Rehearsal(Document):
+    """One story: alerts, what the steps' calls give, what must follow."""
+
+    name: str = Field(min_length=1)
+    alerts: tuple[AlertStep, ...]
+    fakes: Mapping[Name, tuple[FakeCall, ...]] = {}
+    expect: tuple[Expectation, ...]
+
+
+class RehearsalsDocument(Document):
+    """x.test.yaml."""
+
+    language: Literal[1]
+    tests: tuple[Rehearsal, ...]
+
+
+def check_rehearsals(document: RehearsalsDocument, mistakes: Mistakes) -> None:
+    """Check what the models can't say: times, and that only what fired resolves."""
+    for index, test in enumerate(document.tests):
+        here = mistakes.at("tests", index)
+        if not test.expect:
+            here.at("expect").add("a test expects something; write what must follow")
+        fired: set[str] = set()
+        for number, step in enumerate(test.alerts):
+            there = here.at("alerts", number)
+            _check_time(step.at, there.at("at"))
+            if (step.fire is None) == (step.resolve is None):
+                there.add("write either `fire` or `resolve`, with a name for the alert")
+            if step.fire is not None:
+                fired.add(step.fire)
+                if "alertname" not in step.labels:
+                    there.add("an alert that fires needs `labels` with an `alertname`")
+            elif step.resolve is not None and step.resolve not in fired:
+                there.at("resolve").unknown("alert that fired before", step.resolve, fired)
+        for number, expectation in enumerate(test.expect):
+            _check_time(expectation.at, here.at("expect", number, "at"))
+
+
+def _check_time(text: str, mistakes: Mistakes) -> None:
+    try:
+        parse_duration(text)
+    except ValueError as error:
+        mistakes.add(str(error))

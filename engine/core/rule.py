@@ -1,0 +1,208 @@
+"""A rule made ready: matchers, expressions, cases and arguments, all checked when it was loaded."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from engine.core.compiling import compile_argument, compile_condition, compile_duration
+from engine.core.documents import ModeCase, RuleDefaults, RuleDocument, SeverityCase
+from engine.core.expressions import Bindings, Expression
+from engine.core.inventory import Inventory
+from engine.core.json_value import Json
+from engine.core.matchers import Matcher, MatcherError, parse_matcher
+from engine.core.mistakes import Mistakes
+from engine.core.parameters import TypedParameter
+from engine.core.rendering import Renderable, render
+from engine.core.scopes import ALERT
+from engine.core.severity import Mode, ModeLimit, Severity
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Case(Generic[T]):
+    """What holds while an expression does."""
+
+    when: Expression
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class Cases(Generic[T]):
+    """The first case that holds, else `otherwise`."""
+
+    cases: tuple[Case[T], ...]
+    otherwise: T
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, ready to classify alerts. `playbook` is "" when it starts none.
+
+    `unsupported` names conditions that this version doesn't evaluate; such a rule only observes.
+    `caps` are limits of the mode from outside the rule's own words.
+    """
+
+    id: str
+    description: str
+    file: str
+    matchers: tuple[Matcher, ...]
+    when: Expression | None
+    severity: Cases[Severity]
+    mode: Cases[Mode]
+    group_by: tuple[str, ...]
+    playbook: str
+    arguments: Mapping[str, Renderable]
+    notify: tuple[str, ...]
+    postmortem: frozenset[Severity]
+    unsupported: tuple[str, ...] = ()
+    caps: tuple[ModeLimit, ...] = ()
+
+    @property
+    def is_catch_all(self) -> bool:
+        """Whether it takes every alert; such rules come last, whatever their file's name."""
+        return not self.matchers and self.when is None
+
+    def render_arguments(self, alert: Bindings) -> Mapping[str, Json]:
+        """What the rule gives to its playbook; raises ExpressionFailedError.
+
+        The values aren't typed yet: `check_parameters` reads them.
+        """
+        return {name: render(value, alert) for name, value in self.arguments.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleContext:
+    """What a rule is checked against.
+
+    `playbooks` leads from each known id to its parameters, None where that file has mistakes.
+    """
+
+    file: str
+    defaults: RuleDefaults
+    playbooks: Mapping[str, Mapping[str, TypedParameter] | None]
+    inventory: Inventory
+    caps: tuple[ModeLimit, ...] = ()
+
+
+def compile_rule(document: RuleDocument, context: RuleContext, mistakes: Mistakes) -> Rule | None:
+    """The rule, or None when it has mistakes, which are then in `mistakes`."""
+    before = len(mistakes.found)
+    matchers = [
+        _matcher(text, mistakes.at("matchers", index))
+        for index, text in enumerate(document.matchers)
+    ]
+    when = None
+    if document.when is not None:
+        when = compile_condition(document.when, ALERT, mistakes.at("when"))
+    severity = _cases(document.severity, lambda name: Severity[name], mistakes.at("severity"))
+    mode = _cases(document.mode, Mode, mistakes.at("mode"))
+    unsupported = _unsupported(document, mistakes)
+    arguments = _arguments(document, context, mistakes)
+    if len(mistakes.found) > before or severity is None or mode is None:
+        return None
+    defaults = context.defaults
+    postmortem = defaults.postmortem if document.postmortem is None else document.postmortem
+    return Rule(
+        id=document.id,
+        description=document.description,
+        file=context.file,
+        matchers=tuple(filter(None, matchers)),
+        when=when,
+        severity=severity,
+        mode=mode,
+        group_by=document.group_by,
+        playbook=document.playbook or "",
+        arguments=arguments,
+        notify=defaults.notify if document.notify is None else document.notify,
+        postmortem=frozenset(Severity[name] for name in postmortem),
+        unsupported=unsupported,
+        caps=(*_caps_of(document.id, unsupported), *context.caps),
+    )
+
+
+def _matcher(text: str, mistakes: Mistakes) -> Matcher | None:
+    try:
+        return parse_matcher(text)
+    except MatcherError as error:
+        mistakes.add(error.message, error.column)
+        return None
+
+
+def _cases(
+    written: str | Sequence[SeverityCase | ModeCase],
+    named: Callable[[str], T],
+    mistakes: Mistakes,
+) -> Cases[T] | None:
+    if isinstance(written, str):
+        return Cases((), named(written))
+    if not written:
+        mistakes.add("there is no case; write `- is: ...`")
+        return None
+    cases: list[Case[T]] = []
+    for index, case in enumerate(written):
+        here = mistakes.at(index)
+        if case.when is not None:
+            when = compile_condition(case.when, ALERT, here.at("when"))
+            if when is not None:
+                cases.append(Case(when, named(case.is_)))
+        elif index < len(written) - 1:
+            here.add("only the last case has no `when`: the cases below it can never hold")
+    last = written[-1]
+    if last.when is not None:
+        here = mistakes.at(len(written) - 1, "when")
+        here.add("the last case has no `when`: add `- is: ...` for all that the others leave")
+        return None
+    return Cases(tuple(cases), named(last.is_))
+
+
+def _unsupported(document: RuleDocument, mistakes: Mistakes) -> tuple[str, ...]:
+    """Check what this version reads but doesn't evaluate yet, and name it."""
+    found = []
+    if document.inhibited_by is not None:
+        found.append("inhibited_by")
+        for index, text in enumerate(document.inhibited_by.matchers):
+            _matcher(text, mistakes.at("inhibited_by", "matchers", index))
+    if document.for_ is not None:
+        found.append("for")
+        compile_duration(document.for_, mistakes.at("for"))
+    if document.window is not None:
+        found.append("window")
+        compile_duration(document.window.within, mistakes.at("window", "within"))
+    return tuple(found)
+
+
+def _caps_of(rule: str, unsupported: Sequence[str]) -> tuple[ModeLimit, ...]:
+    return tuple(
+        ModeLimit(Mode.OBSERVE, f"rule {rule} needs `{word}`, which this version does not evaluate")
+        for word in unsupported
+    )
+
+
+def _arguments(
+    document: RuleDocument, context: RuleContext, mistakes: Mistakes
+) -> Mapping[str, Renderable]:
+    if document.playbook is None:
+        if document.with_:
+            mistakes.at("with").add("`with` belongs to a `playbook`, and this rule starts none")
+        return {}
+    if document.playbook not in context.playbooks:
+        mistakes.at("playbook").unknown("playbook", document.playbook, context.playbooks)
+        return {}
+    parameters = context.playbooks[document.playbook]
+    if parameters is None:
+        return {}
+    here = mistakes.at("with")
+    for name, parameter in parameters.items():
+        if parameter.required and name not in document.with_:
+            there = here if document.with_ else mistakes.at("playbook")
+            there.add(f"playbook {document.playbook!r} needs {name!r} in `with`")
+    found = {}
+    for name, value in document.with_.items():
+        if name not in parameters:
+            here.at(name).unknown(f"parameter of playbook {document.playbook!r}", name, parameters)
+            continue
+        found[name] = compile_argument(
+            value, parameters[name].spec, ALERT, context.inventory, here.at(name)
+        )
+    return found

@@ -1,0 +1,247 @@
+"""The state of a run, folded from its journal entries: recovery is folding them again."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from pydantic import JsonValue
+
+from engine.core import events
+from engine.core.plan import Plan, PlanPhase
+from engine.core.severity import Mode
+
+StepOutcome = Literal["pending", "open", "succeeded", "failed", "unknown", "skipped"]
+StepKey = tuple[PlanPhase, str]
+Outputs = Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One observation of a verify step: when, and whether its `until` held."""
+
+    at: datetime
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """What is known of one step. `open` means intended and without an end.
+
+    `repeatable` is set where another attempt can't do the thing twice: the last one surely never
+    began, or a probe found it undone. `excused` counts attempts whose end nobody saw: they don't
+    use up the step's retries. `probes` counts looks at the last attempt.
+    `uncertain` is set where an earlier attempt's outcome was never known.
+    """
+
+    outcome: StepOutcome = "pending"
+    attempts: int = 0
+    outputs: Outputs = field(default_factory=dict)
+    error: str = ""
+    repeatable: bool = False
+    excused: int = 0
+    attempt: events.AttemptIntended | None = None
+    changed_at: datetime | None = None
+    probes: int = 0
+    probe_answer: str = ""
+    uncertain: bool = False
+
+    @property
+    def may_have_happened(self) -> bool:
+        """Whether an attempt was made and isn't known to have done nothing."""
+        undone = self.outcome == "failed" and self.repeatable
+        return self.uncertain or (self.attempts > 0 and not undone)
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalState:
+    """The request for approval of the current plan, and its answer."""
+
+    id: str
+    plan_hash: str
+    expires_at: datetime
+    decision: events.Decision | None = None
+    actor: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """A run after its latest entry; None and empty until it happens."""
+
+    run_id: str
+    playbook_id: str
+    playbook_hash: str
+    parameters: Mapping[str, JsonValue]
+    mode: Mode
+    mode_decided_by: str
+    created_at: datetime
+    evidence: Mapping[str, StepState] = field(default_factory=dict)
+    plan: Plan | None = None
+    plan_hash: str = ""
+    holes: tuple[str, ...] = ()
+    approval: ApprovalState | None = None
+    precheck: Mapping[str, Look] = field(default_factory=dict)
+    steps: Mapping[StepKey, StepState] = field(default_factory=dict)
+    looks: Mapping[str, tuple[Look, ...]] = field(default_factory=dict)
+    verifying_since: datetime | None = None
+    verified: bool | None = None
+    verification_reason: str = ""
+    cancelled_by: str = ""
+    cancel_reason: str = ""
+    outcome: events.RunOutcome | None = None
+    outcome_reason: str = ""
+
+    def step(self, phase: PlanPhase, step_id: str) -> StepState:
+        """The state of a step; pending when nothing happened to it."""
+        return self.steps.get((phase, step_id), StepState())
+
+    @property
+    def began(self) -> bool:
+        """Whether any attempt may have had an effect."""
+        return any(step.may_have_happened for step in self.steps.values())
+
+
+_PROBED: Mapping[str, StepOutcome] = {"done": "succeeded", "not_done": "failed"}
+
+
+def created(event: events.RunCreated, at: datetime) -> RunState:
+    """The state right after the run's first entry."""
+    return RunState(
+        run_id=event.run_id,
+        playbook_id=event.playbook_id,
+        playbook_hash=event.playbook_hash,
+        parameters=event.parameters,
+        mode=Mode(event.mode),
+        mode_decided_by=event.mode_decided_by,
+        created_at=at,
+    )
+
+
+def fold(
+    run_id: str,
+    entries: Iterable[tuple[events.Event, datetime, str]],
+    state: RunState | None = None,
+) -> RunState | None:
+    """The state of `run_id` after these (event, time, actor) of its incident's chain.
+
+    Events of other runs are passed over, so a whole chain can be given.
+    """
+    for event, at, actor in entries:
+        if getattr(event, "run_id", None) != run_id:
+            continue
+        if isinstance(event, events.RunCreated):
+            state = created(event, at)
+        elif state is not None:
+            state = _after(state, event, at, actor)
+    return state
+
+
+def _after(  # noqa: C901 - one case a kind of event is the simplest form
+    state: RunState, event: events.Event, at: datetime, actor: str
+) -> RunState:
+    match event:
+        case events.StepObserved():
+            return _observed(state, event, at)
+        case events.RunPlanned():
+            return replace(
+                state,
+                plan=Plan.model_validate_json(event.plan),
+                plan_hash=event.plan_hash,
+                mode=Mode(event.mode),
+                mode_decided_by=event.mode_decided_by,
+                holes=event.holes,
+            )
+        case events.ApprovalRequested():
+            expires_at = datetime.fromisoformat(event.expires_at)
+            return replace(
+                state, approval=ApprovalState(event.approval_id, event.plan_hash, expires_at)
+            )
+        case events.ApprovalDecided():
+            if state.approval is None or state.approval.id != event.approval_id:
+                return state
+            decided = replace(
+                state.approval, decision=event.decision, actor=actor, reason=event.reason
+            )
+            return replace(state, approval=decided)
+        case events.AttemptIntended() | events.AttemptEnded() | events.AttemptProbed():
+            return _attempted(state, event, at)
+        case events.StepSkipped():
+            skipped = StepState(outcome="skipped", error=event.reason, changed_at=at)
+            return _with_step(state, event.phase, event.step_id, skipped)
+        case events.VerificationStarted():
+            return replace(state, verifying_since=at)
+        case events.VerificationEnded():
+            return replace(state, verified=event.holds, verification_reason=event.reason)
+        case events.RunCancelled():
+            return replace(state, cancelled_by=actor, cancel_reason=event.reason)
+        case events.RunEnded():
+            return replace(state, outcome=event.outcome, outcome_reason=event.reason)
+        case _:
+            return state
+
+
+def _with_step(state: RunState, phase: events.StepPhase, step_id: str, step: StepState) -> RunState:
+    if phase == "precheck":
+        return state
+    return replace(state, steps={**state.steps, (phase, step_id): step})
+
+
+def _observed(state: RunState, event: events.StepObserved, at: datetime) -> RunState:
+    if event.phase == "precheck":
+        look = Look(at, event.holds is True)
+        return replace(state, precheck={**state.precheck, event.step_id: look})
+    if event.phase == "verify":
+        looks = (*state.looks.get(event.step_id, ()), Look(at, event.holds is True))
+        state = replace(state, looks={**state.looks, event.step_id: looks})
+    seen = StepState(
+        outcome=event.outcome,
+        attempts=0,
+        outputs=event.outputs,
+        error=event.error,
+        changed_at=at,
+    )
+    if event.phase == "investigate":
+        return replace(state, evidence={**state.evidence, event.step_id: seen})
+    return _with_step(state, event.phase, event.step_id, seen)
+
+
+def _attempted(
+    state: RunState,
+    event: events.AttemptIntended | events.AttemptEnded | events.AttemptProbed,
+    at: datetime,
+) -> RunState:
+    if event.phase == "precheck":
+        return state
+    step = state.step(event.phase, event.step_id)
+    match event:
+        case events.AttemptIntended():
+            step = StepState(
+                outcome="open",
+                attempts=event.number,
+                excused=step.excused,
+                uncertain=step.uncertain or step.outcome == "unknown",
+                attempt=event,
+                changed_at=at,
+            )
+        case events.AttemptEnded():
+            step = replace(
+                step,
+                outcome="failed" if event.outcome == "cancelled" else event.outcome,
+                outputs=event.outputs,
+                error=event.error,
+                repeatable=not event.begun,
+                excused=step.excused + (event.outcome == "unknown"),
+                changed_at=at,
+            )
+        case events.AttemptProbed():
+            step = replace(
+                step,
+                outcome=_PROBED.get(event.answer, "unknown"),
+                repeatable=event.answer == "not_done",
+                excused=step.excused + (step.outcome == "open"),
+                probes=step.probes + 1,
+                probe_answer=event.answer,
+                changed_at=at,
+            )
+    return _with_step(state, event.phase, event.step_id, step)

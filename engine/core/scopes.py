@@ -1,0 +1,138 @@
+"""What expressions of each place may name, and the values behind those names."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from engine.core.alert import Alert
+from engine.core.documents import Argument, Parameter
+from engine.core.expressions import Bindings, FunctionType, Scope, ValueType
+from engine.core.incident import Incident
+from engine.core.inventory import Inventory
+from engine.core.json_value import Json
+
+_TEXT = ValueType.STRING
+
+# Rules, and the defaults of parameters.
+ALERT = Scope(
+    {
+        "alert.fingerprint": _TEXT,
+        "alert.source": _TEXT,
+        "alert.name": _TEXT,
+        "alert.labels": ValueType.LABELS,
+        "alert.annotations": ValueType.LABELS,
+        "alert.starts_at": ValueType.TIMESTAMP,
+        "alert.received_at": ValueType.TIMESTAMP,
+        "alert.service": _TEXT,
+        "alert.resource": _TEXT,
+        "alert.target": _TEXT,
+        "alert.environment": _TEXT,
+        "alert.team": _TEXT,
+        "alert.customer": _TEXT,
+        "alert.region": _TEXT,
+        "alert.severity_hint": _TEXT,
+    }
+)
+
+POLICY_FIELDS = ("service", "environment", "team", "customer", "region")
+POLICY = Scope(dict.fromkeys(POLICY_FIELDS, _TEXT))
+
+INCIDENT = Scope(
+    {
+        "incident.id": _TEXT,
+        "incident.name": ValueType.FORMATTED,
+        "incident.severity": ValueType.FORMATTED,
+        "incident.rule": ValueType.FORMATTED,
+        "incident.title": _TEXT,
+        "incident.service": _TEXT,
+        "incident.environment": _TEXT,
+        "incident.team": _TEXT,
+        "incident.opened_at": ValueType.TIMESTAMP,
+    }
+)
+
+TARGET_FUNCTION = FunctionType((_TEXT,), ValueType.object_of({}))
+
+# How a step of a playbook ended, beside its own outputs: succeeded, failed, unknown or skipped.
+OUTCOME = "outcome"
+
+_PARAMETER_TYPES: Mapping[str, ValueType] = {
+    "string": _TEXT,
+    "enum": ValueType.FORMATTED,
+    "target": ValueType.FORMATTED,
+    "integer": ValueType.INT,
+    "number": ValueType.DOUBLE,
+    "boolean": ValueType.BOOL,
+}
+
+
+def parameter_type(spec: Parameter | Argument) -> ValueType:
+    """The type of a parameter's value; a pattern or format makes a string fit to stand in text."""
+    if spec.type == "string" and (spec.pattern is not None or spec.format is not None):
+        return ValueType.FORMATTED
+    return _PARAMETER_TYPES[spec.type]
+
+
+def playbook_scope(parameters: Mapping[str, Parameter]) -> Scope:
+    """What every part of a playbook may name: params, incident and `target(id)`."""
+    own = {f"params.{name}": parameter_type(spec) for name, spec in parameters.items()}
+    return Scope(own).merged(INCIDENT).with_function("target", TARGET_FUNCTION)
+
+
+def alert_bindings(alert: Alert) -> Bindings:
+    """The values of one alert, to be shared by all expressions over it."""
+    values: dict[str, object] = {}
+    for name in ALERT.names:
+        values[name] = getattr(alert, name.removeprefix("alert."))
+    return Bindings(values)
+
+
+def incident_values(incident: Incident) -> Mapping[str, object]:
+    """The values behind the names of `incident`."""
+    return {
+        "incident.id": incident.id,
+        "incident.name": incident.name,
+        "incident.severity": incident.severity.name,
+        "incident.rule": incident.rule_id,
+        "incident.title": incident.title,
+        "incident.service": incident.service,
+        "incident.environment": incident.environment,
+        "incident.team": incident.team,
+        "incident.opened_at": incident.opened_at,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a run knows when an expression of its playbook is evaluated.
+
+    `outputs` leads from a step's id to its outputs, with `outcome` among them once it ended.
+    `result` is the call that an `until` looks at.
+    """
+
+    parameters: Mapping[str, Json]
+    incident: Incident
+    inventory: Inventory
+    outputs: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    result: Mapping[str, Json] | None = None
+
+    def bindings(self) -> Bindings:
+        """The values for every scope of a playbook."""
+        values: dict[str, object] = dict(incident_values(self.incident))
+        values.update({f"params.{name}": value for name, value in self.parameters.items()})
+        for step, outputs in self.outputs.items():
+            values.update({f"steps.{step}.{name}": value for name, value in outputs.items()})
+        if self.result is not None:
+            values.update({f"result.{name}": value for name, value in self.result.items()})
+        return Bindings(values, {"target": target_function(self.inventory)})
+
+
+def target_function(inventory: Inventory) -> Callable[[str], Mapping[str, object]]:
+    """`target(id)` in expressions: what the inventory says of a target and of its service."""
+
+    def find(target: str) -> Mapping[str, object]:
+        entry = inventory.targets.get(target)
+        if entry is None:
+            raise ValueError(f"{target!r} is no target of the inventory")
+        return {"id": target, "kind": entry.kind, **inventory.facts_of(target)}
+
+    return find

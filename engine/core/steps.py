@@ -1,0 +1,268 @@
+"""Steps of a playbook checked and compiled, part by part: each part allows its own words."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from engine.core.actions import Declaration, Effect
+from engine.core.compiling import (
+    compile_argument,
+    compile_condition,
+    compile_duration,
+    compile_value,
+)
+from engine.core.documents import CommandDocument, StepDocument
+from engine.core.expressions import Scope, ValueType
+from engine.core.inventory import Inventory
+from engine.core.json_value import Json
+from engine.core.mistakes import Mistakes
+from engine.core.plan import PlanPhase
+from engine.core.playbook import Step
+from engine.core.rendering import Renderable
+from engine.core.scopes import OUTCOME
+from engine.core.severity import Mode
+
+READ_TIMEOUT = timedelta(seconds=30)
+
+_EVERYWHERE = frozenset({"id", "description", "uses", "with_", "connection", "timeout"})
+_WORDS: Mapping[PlanPhase, frozenset[str]] = {
+    "investigate": _EVERYWHERE | {"required"},
+    "steps": _EVERYWHERE | {"required", "if_", "retry", "rollback"},
+    "rollback": _EVERYWHERE | {"required", "if_", "retry"},
+    "verify": _EVERYWHERE | {"until", "within", "every", "stable_for"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybookContext:
+    """What playbooks are checked against. Empty `roles` means that roles aren't known here."""
+
+    actions: Mapping[str, Declaration]
+    commands: Mapping[str, CommandDocument]
+    inventory: Inventory
+    roles: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class StepCompiler:
+    """Compiles the steps of one playbook in the order of its parts, and knows what came before."""
+
+    context: PlaybookContext
+    base: Scope
+    timeout: timedelta
+    inputs: Scope = field(init=False)
+    outcomes: Scope = field(init=False)
+    _ids: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.inputs = self.base
+        self.outcomes = self.base
+
+    def compile_part(
+        self, phase: PlanPhase, documents: Sequence[StepDocument], mistakes: Mistakes
+    ) -> tuple[Step, ...]:
+        """The steps of one part; the order of calls is investigate, steps, verify."""
+        return tuple(self._compiled(phase, documents, mistakes))
+
+    def _compiled(
+        self, phase: PlanPhase, documents: Sequence[StepDocument], mistakes: Mistakes
+    ) -> Iterator[Step]:
+        for index, document in enumerate(documents):
+            here = mistakes.at(index)
+            if document.id in self._ids:
+                here.at("id").add(f"step {document.id!r} is there already; ids are unique")
+            self._ids.add(document.id)
+            _check_words(phase, document, here)
+            action = self.context.actions.get(document.uses)
+            if action is None:
+                here.at("uses").unknown("action", document.uses, self.context.actions)
+                continue
+            yield self._step(phase, document, action, here)
+            self._remember(phase, document, action)
+
+    def _remember(self, phase: PlanPhase, document: StepDocument, action: Declaration) -> None:
+        """Later steps see what this one gave: in `if` always, in inputs what investigate gave."""
+        outputs = {f"steps.{document.id}.{name}": kind for name, kind in action.outputs.items()}
+        if phase == "investigate":
+            self.inputs = self.inputs.merged(Scope(outputs))
+        outcome = {f"steps.{document.id}.{OUTCOME}": ValueType.FORMATTED}
+        self.outcomes = self.outcomes.merged(Scope({**outputs, **outcome}))
+
+    def _step(
+        self, phase: PlanPhase, document: StepDocument, action: Declaration, mistakes: Mistakes
+    ) -> Step:
+        command = self._command(document, action, mistakes)
+        effects = action.effects if command is None else frozenset({Effect(command.effect)})
+        _check_effects(phase, document, action, effects, mistakes)
+        inputs = self._inputs(document, action, command, mistakes.at("with"))
+        self._check_connection(document, action, mistakes)
+        condition = None
+        if document.if_ is not None:
+            condition = compile_condition(document.if_, self.outcomes, mistakes.at("if"))
+        until = None
+        if document.until is not None:
+            result = {f"result.{name}": kind for name, kind in action.outputs.items()}
+            scope = self.outcomes.merged(Scope(result))
+            until = compile_condition(document.until, scope, mistakes.at("until"))
+        rollback: tuple[Step, ...] = ()
+        if isinstance(document.rollback, tuple):
+            # What undoes a step may ask how it ended; steps behind it never see the undoing.
+            before = self.outcomes
+            self._remember(phase, document, action)
+            rollback = self.compile_part("rollback", document.rollback, mistakes.at("rollback"))
+            self.outcomes = before
+        default = self.timeout
+        if phase in ("investigate", "verify"):
+            default = min(self.timeout, READ_TIMEOUT)
+        retry = document.retry
+        return Step(
+            phase=phase,
+            id=document.id,
+            description=document.description,
+            uses=document.uses,
+            inputs=inputs,
+            effects=effects,
+            connection=document.connection or "",
+            timeout=_span(document.timeout, default, mistakes.at("timeout")),
+            action_mode=Mode(action.max_mode),
+            condition=condition,
+            retry_attempts=retry.attempts if retry else 1,
+            retry_wait=_span(
+                retry.wait if retry else None, timedelta(seconds=5), mistakes.at("retry", "wait")
+            ),
+            required=document.required,
+            until=until,
+            within=_span(document.within, timedelta(0), mistakes.at("within")),
+            every=_span(document.every, timedelta(seconds=5), mistakes.at("every")),
+            stable_for=_span(document.stable_for, timedelta(0), mistakes.at("stable_for")),
+            rollback=rollback,
+        )
+
+    def _command(
+        self, document: StepDocument, action: Declaration, mistakes: Mistakes
+    ) -> CommandDocument | None:
+        """The command that a step names by a constant, so that its arguments can be checked."""
+        name = _constant_of(document, action, "command")
+        if name is None:
+            return None
+        key, value = name
+        command = self.context.commands.get(value)
+        if command is None:
+            mistakes.at("with", key).unknown("command", value, self.context.commands)
+        elif Effect(command.effect) not in action.effects:
+            effects = " or ".join(sorted(effect.value for effect in action.effects))
+            mistakes.at("uses").add(
+                f"{action.name} does {effects}, and command {value!r} is a {command.effect}"
+            )
+        return command
+
+    def _inputs(
+        self,
+        document: StepDocument,
+        action: Declaration,
+        command: CommandDocument | None,
+        mistakes: Mistakes,
+    ) -> Mapping[str, Renderable]:
+        for name, declared in action.inputs.items():
+            if declared.required and name not in document.with_:
+                mistakes.add(f"{action.name} needs {name!r} in `with`")
+        target = _constant_of(document, action, "target")
+        if target is not None and not self.context.inventory.target_id(target[1]):
+            known = self.context.inventory.targets
+            mistakes.at(target[0]).unknown("target", target[1], known)
+        inputs: dict[str, Renderable] = {}
+        arguments = False
+        for name, value in document.with_.items():
+            here = mistakes.at(name)
+            if name not in action.inputs:
+                here.unknown(f"input of {action.name}", name, action.inputs)
+                continue
+            declared = action.inputs[name]
+            if declared.names == "arguments" and command is not None and isinstance(value, Mapping):
+                arguments = True
+                inputs[name] = self._arguments(value, command, here)
+            else:
+                inputs[name] = compile_value(value, self.inputs, declared.type, here)
+        takes_arguments = any(each.names == "arguments" for each in action.inputs.values())
+        if command is not None and takes_arguments and not arguments:
+            self._arguments({}, command, mistakes)
+        return inputs
+
+    def _arguments(
+        self, given: Mapping[str, Json], command: CommandDocument, mistakes: Mistakes
+    ) -> Mapping[str, Renderable]:
+        found = {}
+        for name in command.args:
+            if name not in given:
+                mistakes.add(f"the command needs argument {name!r}")
+        for name, value in given.items():
+            here = mistakes.at(name)
+            if name not in command.args:
+                here.unknown("argument of the command", name, command.args)
+                continue
+            spec, inventory = command.args[name], self.context.inventory
+            found[name] = compile_argument(value, spec, self.inputs, inventory, here)
+        return found
+
+    def _check_connection(
+        self, document: StepDocument, action: Declaration, mistakes: Mistakes
+    ) -> None:
+        kind, named = action.connection_kind, document.connection
+        known = self.context.inventory.connections
+        usable = sorted(name for name, each in known.items() if each.uses == kind)
+        if named is None:
+            by_target = any(each.names == "target" for each in action.inputs.values())
+            if len(usable) > 1 and not by_target:
+                mistakes.at("uses").add(
+                    f"there are several connections for {action.name}: write "
+                    f"`connection:` with one of {', '.join(usable)}"
+                )
+            return
+        here = mistakes.at("connection")
+        if not kind:
+            here.add(f"{action.name} works without a connection; remove it")
+        elif named not in known:
+            here.unknown(f"connection of kind {kind}", named, usable)
+        elif named not in usable:
+            here.add(f"{named!r} is a connection of kind {known[named].uses}, not {kind}")
+
+
+def _constant_of(document: StepDocument, action: Declaration, names: str) -> tuple[str, str] | None:
+    """The input that names such a thing, and its value where that is a constant."""
+    for key, declared in action.inputs.items():
+        value = document.with_.get(key)
+        if declared.names == names and isinstance(value, str) and "${{" not in value:
+            return key, value
+    return None
+
+
+def _check_words(phase: PlanPhase, document: StepDocument, mistakes: Mistakes) -> None:
+    for word in sorted(document.model_fields_set - _WORDS[phase]):
+        name = word.rstrip("_")
+        places = " and ".join(f"`{each}`" for each, words in _WORDS.items() if word in words)
+        mistakes.at(name).add(f"`{name}` belongs to {places}, not to `{phase}`")
+    if phase == "verify":
+        for needed in ("until", "within"):
+            if getattr(document, needed) is None:
+                mistakes.add(f"step {document.id!r} needs `{needed}`: verify waits until it holds")
+
+
+def _check_effects(
+    phase: PlanPhase,
+    document: StepDocument,
+    action: Declaration,
+    effects: frozenset[Effect],
+    mistakes: Mistakes,
+) -> None:
+    reads_only = phase in ("investigate", "verify")
+    if reads_only and Effect.READ not in effects:
+        mistakes.at("uses").add(f"`{phase}` only reads, and this step changes something")
+    if phase == "steps" and effects != {Effect.READ} and document.rollback is None:
+        mistakes.add(
+            f"step {document.id!r} uses {action.name}, which changes something: "
+            "write `rollback: none`, or the steps that undo it"
+        )
+
+
+def _span(text: str | None, default: timedelta, mistakes: Mistakes) -> timedelta:
+    return default if text is None else compile_duration(text, mistakes)

@@ -1,0 +1,124 @@
+"""A sentence for each entry of an incident's chain, the same on every surface."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from engine.core import events
+from engine.core.journal import Entry
+from engine.core.stops import what_is_stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a timeline; `detail` is longer text (a command's output), "" when none."""
+
+    at: datetime
+    actor: str
+    kind: str
+    text: str
+    detail: str = ""
+
+
+def timeline(entries: Iterable[Entry]) -> list[Line]:
+    """The entries as lines; one that this version doesn't know, or that was erased, says so."""
+    lines = []
+    for entry in entries:
+        event = entry.event()
+        if event is None:
+            gone = "erased" if entry.body is None else f"unknown to this version: {entry.kind}"
+            lines.append(Line(entry.at, entry.actor, entry.kind, gone))
+            continue
+        text, detail = sentence(event, entry.actor)
+        lines.append(Line(entry.at, entry.actor, entry.kind, text, detail))
+    return lines
+
+
+def sentence(event: events.Event, actor: str) -> tuple[str, str]:  # noqa: C901 - a table
+    """(sentence, detail) of one event."""
+    match event:
+        case events.IncidentOpened():
+            return f"opened as {event.severity} by rule {event.rule_id}: {event.title}", ""
+        case events.OccurrenceJoined():
+            names = sorted({str(alert.get("name", "")) for alert in event.alerts})
+            return f"{_many(event.occurrence_ids, 'alert')} firing: {', '.join(names)}", ""
+        case events.OccurrenceEnded():
+            how = "resolved by the source" if event.by == "source" else "expired without a refresh"
+            return f"{_many(event.occurrence_ids, 'alert')} {how}", ""
+        case events.IncidentResolved():
+            return "resolved: nothing fires any more", ""
+        case events.IncidentReopened():
+            return "fires again: reopened", ""
+        case events.IncidentClosed():
+            return "closed", ""
+        case events.IncidentAcknowledged():
+            return f"acknowledged by {actor}" + (f": {event.note}" if event.note else ""), ""
+        case events.RunCreated():
+            mode = f"{event.mode} mode, decided by {event.mode_decided_by}"
+            return f"playbook {event.playbook_id} starts ({mode})", ""
+        case events.StepObserved():
+            return _observed(event)
+        case events.RunPlanned():
+            holes = f", {len(event.holes)} holes" if event.holes else ""
+            return f"plan {event.plan_hash[:12]} made ({event.mode} mode{holes})", ""
+        case events.ApprovalRequested():
+            until = events.moment(event.expires_at)
+            return f"approval asked from {', '.join(event.ask)} until {until:%H:%M:%S} UTC", ""
+        case events.ApprovalDecided():
+            if event.decision == "expired":
+                return "the request for approval expired", ""
+            why = f": {event.reason}" if event.reason else ""
+            return f"{event.decision} by {actor} (via {event.via}){why}", ""
+        case events.AttemptIntended():
+            return f"{event.step_id}: {event.description}", ""
+        case events.AttemptEnded():
+            error = f": {event.error}" if event.error else ""
+            took = f" after {event.duration_s:.1f} s"
+            return f"{event.step_id} {event.outcome}{took}{error}", event.evidence
+        case events.AttemptProbed():
+            return f"{event.step_id} probed: {event.answer.replace('_', ' ')}", event.evidence
+        case events.StepSkipped():
+            return f"{event.step_id} skipped: {event.reason}", ""
+        case events.VerificationStarted():
+            return "verifying", ""
+        case events.VerificationEnded():
+            return f"verification {'held' if event.holds else 'failed'}: {event.reason}", ""
+        case events.RunCancelled():
+            return f"cancelled by {actor}: {event.reason}", ""
+        case events.RunEnded():
+            return f"run {event.outcome.replace('_', ' ')}: {event.reason}", ""
+        case events.MessageSent():
+            return f"message sent by {event.notifier}", ""
+        case events.PostmortemWritten():
+            return f"postmortem written: {event.path}", ""
+        case events.TicketOpened():
+            return f"ticket {event.key} opened in {event.tracker}", ""
+        case events.CheckpointSigned():
+            return f"checkpoint {event.number} over {_many(event.heads, 'chain')}", ""
+        case events.DeadLetterReplayed():
+            return f"dead letter from {event.source} replayed by {actor}", ""
+        case events.StopOrdered():
+            what = what_is_stopped(event.scope, event.name)
+            return f"{what} stopped by {actor}: {event.reason}", ""
+        case events.StopLifted():
+            what = what_is_stopped(event.scope, event.name)
+            return f"{what} may act again, by {actor}: {event.reason}", ""
+        case _:
+            return event.KIND, ""
+
+
+def _observed(event: events.StepObserved) -> tuple[str, str]:
+    if event.holds is not None:
+        word = "holds" if event.holds else "does not hold yet"
+        when = "precheck " if event.phase == "precheck" else ""
+        return f"{when}{event.step_id} {word}" + _because(event.error), event.evidence
+    return f"{event.step_id} looked: {event.outcome}" + _because(event.error), event.evidence
+
+
+def _because(error: str) -> str:
+    return f" ({error})" if error else ""
+
+
+def _many(things: Iterable[object], noun: str) -> str:
+    count = len(tuple(things))
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,114 @@
+"""Whether and how an incident starts a run: the trigger, its parameters, its effective mode."""
+
+from collections.abc import Mapping, Sequence
+
+from engine.core import events
+from engine.core.alert import Alert
+from engine.core.catalog import Catalog
+from engine.core.classify import Match
+from engine.core.expressions import ExpressionFailedError
+from engine.core.findings import nearest
+from engine.core.ids import derived_id
+from engine.core.incident import Incident, correlation_key, incident_id
+from engine.core.json_value import Json
+from engine.core.parameters import Arguments, check_parameters
+from engine.core.plan import run_id
+from engine.core.planning import trigger_limits
+from engine.core.scopes import POLICY_FIELDS, alert_bindings
+from engine.core.severity import Mode, ModeLimit, effective_mode
+from engine.errors import NotFoundError, PermanentError
+
+BY_HAND = "by-hand"
+
+
+def trigger_key(incident: str, rule: str, attempt: int) -> str:
+    """Unique in the store: at most one run follows from it."""
+    return derived_id("trigger", incident, rule, str(attempt))
+
+
+def first_run(
+    incident: Incident, match: Match, alert: Alert, catalog: Catalog
+) -> Sequence[events.Event]:
+    """What a new incident's chain says of its run; empty where its rule starts no playbook.
+
+    Parameters that don't fit end the run before anything is done, with the reason: a rule whose
+    playbook can't start is never silent.
+    """
+    if not match.rule.playbook:
+        return ()
+    playbook = catalog.playbooks[match.rule.playbook]
+    bindings = alert_bindings(alert)
+    try:
+        given = match.rule.render_arguments(bindings)
+        arguments = check_parameters(playbook.parameters, given, catalog.inventory, bindings)
+    except ExpressionFailedError as error:
+        given, arguments = {}, Arguments({}, (str(error),))
+    own = {name: str(getattr(alert, name)) for name in POLICY_FIELDS}
+    limits = trigger_limits(playbook, own, catalog.inventory, catalog.policy)
+    mode = effective_mode((match.mode, *limits))
+    created = _created(incident.id, match.rule.id, playbook.id, mode, catalog)
+    created = created.model_copy(
+        update={"parameters": arguments.values or given, "reason": "; ".join(match.reasons)}
+    )
+    if not arguments.problems:
+        return (created,)
+    reason = f"playbook {playbook.id} can't start: {'; '.join(arguments.problems)}"
+    observing = mode.mode is Mode.OBSERVE
+    ended = events.RunEnded(
+        run_id=created.run_id,
+        outcome="skipped" if observing else "failed",
+        reason=f"observe: {reason}" if observing else reason,
+    )
+    return (created, ended)
+
+
+def run_by_hand(
+    order: str, number: int, playbook_id: str, given: Mapping[str, Json], catalog: Catalog
+) -> tuple[events.IncidentOpened, Sequence[events.Event]]:
+    """The incident and the run of a person's order, in mode approve at most.
+
+    Raises NotFoundError for an unknown playbook and PermanentError for wrong parameters.
+    """
+    playbook = catalog.playbooks.get(playbook_id)
+    if playbook is None:
+        hint = nearest(playbook_id, catalog.playbooks)
+        raise NotFoundError(f"there is no playbook {playbook_id!r}{hint}")
+    arguments = check_parameters(playbook.parameters, given, catalog.inventory)
+    if arguments.problems:
+        raise PermanentError(f"playbook {playbook_id}: {'; '.join(arguments.problems)}")
+    group = {"order": order}
+    key = correlation_key(BY_HAND, group)
+    mode = effective_mode((ModeLimit(Mode.APPROVE, "a run by hand"), *playbook.mode_limits()))
+    opened = events.IncidentOpened(
+        incident_id=incident_id(key, order),
+        number=number,
+        correlation_key=key,
+        partition_key=order,
+        rule_id=BY_HAND,
+        severity="P3",
+        title=f"{playbook.id} by hand",
+        mode=mode.mode.value,
+        group=group,
+        notify=("team",),
+    )
+    created = _created(opened.incident_id, BY_HAND, playbook.id, mode, catalog)
+    return opened, (
+        created.model_copy(update={"parameters": arguments.values, "reason": "a person's order"}),
+    )
+
+
+def _created(
+    incident: str, rule: str, playbook_id: str, mode: ModeLimit, catalog: Catalog
+) -> events.RunCreated:
+    attempt = 1
+    return events.RunCreated(
+        run_id=run_id(incident, rule, attempt),
+        trigger=trigger_key(incident, rule, attempt),
+        attempt=attempt,
+        playbook_id=playbook_id,
+        playbook_hash=catalog.playbooks[playbook_id].text_hash,
+        parameters={},
+        mode=mode.mode.value,
+        mode_decided_by=mode.decided_by,
+        reason="",
+    )

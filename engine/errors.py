@@ -1,0 +1,70 @@
+"""Every error that quell raises, in one tree.
+
+QuellError
+├── ConfigError          a file or setting is wrong; carries findings, shown as they are
+├── PayloadError         a body or record from outside can't be understood; carries the field
+├── DeniedError          the actor may not do this
+├── NotFoundError        no such thing, or the prefix isn't unique
+├── ConflictError        it was decided, changed or ended meanwhile
+├── FencedError          this writer lost its right to write (lease, position or version)
+├── TransientError       try again later; the effect is known not to have happened
+├── PermanentError       trying again won't help; the effect is known not to have happened
+└── OutcomeUnknownError  the effect may or may not have happened
+
+A connector alone decides between the last three: it knows the protocol.
+"""
+
+from collections.abc import Sequence
+
+
+class QuellError(Exception):
+    """Root of all of quell's own errors; the message says what happened and what to do next."""
+
+
+class ConfigError(QuellError):
+    """A file or a setting is wrong; each finding prints as file:line:column: what."""
+
+    def __init__(self, message: str, findings: Sequence[object] = ()) -> None:
+        super().__init__("\n".join([message, *map(str, findings)]) if findings else message)
+        self.findings = tuple(findings)
+
+
+class PayloadError(QuellError):
+    """A body or record from outside can't be understood."""
+
+    def __init__(self, problem: str, field: str = "") -> None:
+        super().__init__(f"{field}: {problem}" if field else problem)
+        self.problem = problem
+        self.field = field
+
+
+class DeniedError(QuellError):
+    """The actor may not do this."""
+
+
+class NotFoundError(QuellError):
+    """There is no such thing, or the given prefix isn't unique."""
+
+
+class ConflictError(QuellError):
+    """It was decided, changed or ended meanwhile."""
+
+
+class FencedError(QuellError):
+    """This writer lost its right to write: lease, stream position or expected version."""
+
+
+class TransientError(QuellError):
+    """Try again later: the effect is known not to have happened."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class PermanentError(QuellError):
+    """Trying again won't help: the effect is known not to have happened."""
+
+
+class OutcomeUnknownError(QuellError):
+    """The effect may or may not have happened; nobody repeats it before it was looked at."""

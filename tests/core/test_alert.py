@@ -1,0 +1,138 @@
+"""Notices become occurrences: repeats, late notices, expiries, in any order."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.core.alert import Alert, AlertStatus, Occurrence, fingerprint_of, receive
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def minute(n: float) -> datetime:
+    return T0 + timedelta(minutes=n)
+
+
+def notice(
+    status: AlertStatus, received: float, *, starts: float = 0, ends: float | None = None
+) -> Alert:
+    return Alert(
+        fingerprint="f",
+        source="alertmanager",
+        name="Down",
+        status=status,
+        labels={},
+        annotations={},
+        starts_at=minute(starts),
+        ends_at=None if ends is None else minute(ends),
+        received_at=minute(received),
+    )
+
+
+def after(*alerts: Alert) -> tuple[list[str], Occurrence]:
+    current: Occurrence | None = None
+    effects: list[str] = []
+    for alert in alerts:
+        found = receive(alert, current)
+        effects.append(found.effect)
+        current = found.occurrence
+    assert current is not None
+    return effects, current
+
+
+def test_the_first_firing_notice_opens_and_the_next_repeats() -> None:
+    effects, occurrence = after(notice("firing", 1), notice("firing", 2))
+    assert effects == ["opened", "repeat"]
+    assert (occurrence.is_open, occurrence.repeats) == (True, 1)
+
+
+def test_a_pair_whose_starts_differ_is_one_occurrence_with_the_earliest_start() -> None:
+    effects, occurrence = after(notice("firing", 1, starts=0.5), notice("firing", 1.1, starts=0.2))
+    assert effects == ["opened", "repeat"]
+    assert occurrence.started_at == minute(0.2)
+
+
+def test_a_resolution_closes_it_and_a_new_interval_opens_another() -> None:
+    effects, occurrence = after(
+        notice("firing", 1),
+        notice("resolved", 5, ends=4.5),
+        notice("firing", 9, starts=8),
+    )
+    assert effects == ["opened", "resolved", "opened"]
+    assert occurrence.started_at == minute(8)
+
+
+def test_a_late_firing_notice_of_an_interval_that_ended_opens_nothing() -> None:
+    effects, occurrence = after(
+        notice("firing", 1),
+        notice("resolved", 5, ends=4.5),
+        notice("firing", 6, starts=0.1),
+    )
+    assert effects == ["opened", "resolved", "stale"]
+    assert not occurrence.is_open
+
+
+def test_a_resolution_that_comes_first_leaves_a_closed_occurrence_behind() -> None:
+    effects, occurrence = after(notice("resolved", 5, ends=4), notice("firing", 6, starts=1))
+    assert effects == ["stale", "stale"]
+    assert not occurrence.is_open
+
+
+def test_the_sources_own_event_time_orders_notices_where_it_has_one() -> None:
+    newer = replace(notice("resolved", 5), event_at=minute(4))
+    older = replace(notice("firing", 6), event_at=minute(3))
+    effects, occurrence = after(replace(notice("firing", 1), event_at=minute(1)), newer, older)
+    assert effects == ["opened", "resolved", "stale"]
+    assert not occurrence.is_open
+
+
+def test_each_resend_moves_the_expiry() -> None:
+    _, occurrence = after(
+        replace(notice("firing", 1), expires_at=minute(6)),
+        replace(notice("firing", 2), expires_at=minute(7)),
+    )
+    assert occurrence.expires_at == minute(7)
+
+
+def test_an_end_in_the_future_is_cut_to_when_it_was_said() -> None:
+    _, occurrence = after(notice("firing", 1), notice("resolved", 5, ends=90))
+    assert occurrence.ended_at == minute(5)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_event_times_give_the_same_end_in_any_order(order: tuple[int, ...]) -> None:
+    notices = [
+        replace(notice("firing", 0), event_at=minute(1)),
+        replace(notice("resolved", 0), event_at=minute(2)),
+        replace(notice("firing", 0), event_at=minute(3)),
+    ]
+    arrived = [replace(notices[n], received_at=minute(10 + i)) for i, n in enumerate(order)]
+    _, occurrence = after(*arrived)
+    assert occurrence.is_open
+
+
+labels = st.dictionaries(st.text(min_size=1, max_size=5), st.text(max_size=5), max_size=4)
+
+
+@given(labels, labels)
+def test_a_fingerprint_tells_labels_apart_and_ignores_their_order(
+    one: Mapping[str, str], other: Mapping[str, str]
+) -> None:
+    backwards = dict(reversed(list(one.items())))
+    assert fingerprint_of("s", one) == fingerprint_of("s", backwards)
+    assert (fingerprint_of("s", one) == fingerprint_of("s", other)) == (one == other)
+    assert fingerprint_of("s", one) != fingerprint_of("t", one)
+
+
+@pytest.mark.parametrize(
+    ("service", "resource", "key"),
+    [("llm", "gpu", "llm"), ("", "gpu", "gpu"), ("", "", "f")],
+    ids=["service first", "else resource", "else fingerprint"],
+)
+def test_the_partition_key(service: str, resource: str, key: str) -> None:
+    assert replace(notice("firing", 0), service=service, resource=resource).partition_key == key

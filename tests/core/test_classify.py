@@ -1,0 +1,155 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from engine.core.classify import classify, explain
+from engine.core.documents import RuleDefaults, RuleDocument
+from engine.core.inventory import Inventory
+from engine.core.mistakes import Mistakes
+from engine.core.rule import Rule, RuleContext, compile_rule
+from engine.core.severity import Mode, ModeLimit, Severity
+from tests.doubles.declarations import firing
+
+CONTEXT = RuleContext("rules/x.yaml", RuleDefaults(), {}, Inventory())
+
+
+def rule(rule_id: str, **words: object) -> Rule:
+    mistakes = Mistakes()
+    document = {"id": rule_id, "description": "d", "severity": "P3", **words}
+    found = compile_rule(RuleDocument.model_validate(document), CONTEXT, mistakes)
+    assert found is not None, mistakes.found
+    return found
+
+
+DOWN = rule("down", matchers=['alertname="Down"', 'service=~"llm-.+"'])
+REST = rule("unmatched", mode="suggest")
+# JSON of a source can hold anything in an annotation: this fails wherever it isn't a number.
+FAILING = "int(alert.annotations.percent) > 90"
+
+
+def test_the_first_rule_that_holds_takes_the_alert() -> None:
+    found = classify(firing("Down", service="llm-70b"), [DOWN, REST])
+    assert found.taken is not None
+    assert found.taken.rule is DOWN
+    assert not found.taken.is_catch_all
+    assert found.taken.group == {"service": "llm-70b"}
+    assert found.taken.mode == ModeLimit(Mode.APPROVE, "rule down")
+
+
+@pytest.mark.parametrize(
+    "alert",
+    [
+        pytest.param(firing("Up", service="llm-70b"), id="another-name"),
+        pytest.param(firing("Down", service="my-llm-70b"), id="anchored"),
+        pytest.param(firing("Down"), id="absent-label"),
+    ],
+)
+def test_what_no_rule_takes_goes_to_the_catch_all(alert: object) -> None:
+    found = classify(alert, [DOWN, REST])  # type: ignore[arg-type]
+    assert found.taken is not None
+    assert found.taken.is_catch_all
+    assert found.taken.mode.mode is Mode.SUGGEST
+
+
+def test_alertname_is_the_name_of_the_alert_whatever_its_labels_say() -> None:
+    alert = replace(firing("x", service="llm-70b"), name="Down")
+    taken = classify(alert, [DOWN]).taken
+    assert taken is not None
+
+
+def test_a_rule_in_observe_is_noted_and_never_consumes() -> None:
+    watching = rule("watching", matchers=['alertname="Down"'], mode="observe")
+    found = classify(firing("Down", service="llm-70b"), [watching, DOWN])
+    assert [match.rule.id for match in found.observed] == ["watching"]
+    assert found.taken is not None
+    assert found.taken.rule is DOWN
+
+
+def test_a_rule_that_needs_what_is_not_evaluated_only_observes_and_says_why() -> None:
+    windowed = rule("w", matchers=['alertname="Down"'], mode="auto", **{"for": "1m"})
+    found = classify(firing("Down"), [windowed])
+    assert found.taken is None
+    assert found.observed[0].mode.decided_by == (
+        "rule w needs `for`, which this version does not evaluate"
+    )
+
+
+def test_severity_and_mode_come_from_the_first_case_that_holds() -> None:
+    cased = rule(
+        "cased",
+        severity=[{"when": 'alert.environment == "production"', "is": "P1"}, {"is": "P4"}],
+        mode=[{"when": 'alert.environment == "staging"', "is": "auto"}, {"is": "approve"}],
+        matchers=['alertname="Down"'],
+    )
+    production = classify(firing("Down", environment="production"), [cased]).taken
+    staging = classify(firing("Down", environment="staging"), [cased]).taken
+    assert production is not None
+    assert staging is not None
+    assert (production.severity, production.mode.mode) == (Severity.P1, Mode.APPROVE)
+    assert (staging.severity, staging.mode.mode) == (Severity.P4, Mode.AUTO)
+    assert staging.mode.decided_by == 'rule cased because alert.environment == "staging"'
+    assert 'P1 because alert.environment == "production"' in production.reasons
+
+
+def test_an_expression_that_fails_is_no_match_and_stops_no_other_rule() -> None:
+    broken = rule("broken", when=FAILING)
+    found = classify(firing("Down", service="llm-70b"), [broken, DOWN])
+    assert found.taken is not None
+    assert found.taken.rule is DOWN
+    (failure,) = found.failures
+    assert failure.startswith("rule broken: when:")
+
+
+def test_a_severity_case_that_fails_leaves_it_to_the_next() -> None:
+    cased = rule("cased", severity=[{"when": FAILING, "is": "P1"}, {"is": "P3"}])
+    found = classify(firing("Down"), [cased])
+    assert found.taken is not None
+    assert found.taken.severity is Severity.P3
+    assert found.failures[0].startswith("rule cased: severity:")
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "value"),
+    [
+        pytest.param("service", {"service": "a"}, "a", id="field"),
+        pytest.param("cluster", {"cluster": "c"}, "c", id="label"),
+        pytest.param("cluster", {}, "", id="absent-label"),
+        pytest.param("alertname", {}, "Down", id="alertname"),
+        pytest.param("target", {"instance": "gpu-99:9100"}, "gpu-99:9100", id="unknown-target"),
+    ],
+)
+def test_groups_are_fields_of_the_alert_or_labels(
+    name: str, labels: dict[str, Any], value: str
+) -> None:
+    taken = classify(firing("Down", **labels), [rule("r", group_by=[name])]).taken
+    assert taken is not None
+    assert taken.group == {name: value}
+
+
+def test_what_the_inventory_knows_wins_in_groups() -> None:
+    alert = replace(firing("Down", instance="gpu-07:9100"), target="gpu-07")
+    taken = classify(alert, [rule("r", group_by=["target"])]).taken
+    assert taken is not None
+    assert taken.group == {"target": "gpu-07"}
+
+
+def test_explain_says_which_condition_differs_and_who_came_first() -> None:
+    rules = [
+        DOWN,
+        rule("watching", mode="observe", matchers=['alertname="Up"']),
+        rule("when", when='alert.team == "a"'),
+        rule("first", matchers=['alertname="Up"']),
+        REST,
+    ]
+    found = explain(firing("Up", service="llm-70b"), rules)
+    assert [(each.rule_id, each.outcome) for each in found] == [
+        ("down", "differs"),
+        ("watching", "observes"),
+        ("when", "differs"),
+        ("first", "takes"),
+        ("unmatched", "not reached"),
+    ]
+    assert found[0].reasons == ("alertname=\"Down\" fails on 'Up'",)
+    assert found[2].reasons == ('when: alert.team == "a" is false',)
+    assert found[4].reasons[0] == "it would, but first comes first"

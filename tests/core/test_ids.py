@@ -1,0 +1,23 @@
+"""Ids are functions of what they name."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.core.ids import ID_LENGTH, derived_id, sha256_hex
+
+parts = st.lists(st.text(max_size=8), max_size=4)
+
+
+@given(parts, parts)
+def test_equal_keys_have_equal_ids_and_no_others(one: list[str], other: list[str]) -> None:
+    assert (derived_id(*one) == derived_id(*other)) == (one == other)
+
+
+def test_an_id_is_short_lower_case_base32() -> None:
+    found = derived_id("incident", "key")
+    assert len(found) == ID_LENGTH
+    assert set(found) <= set("abcdefghijklmnopqrstuvwxyz234567")
+
+
+def test_a_digest_is_hex_sha256() -> None:
+    assert sha256_hex(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

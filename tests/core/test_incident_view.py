@@ -1,0 +1,52 @@
+"""What every surface shows of an incident."""
+
+from collections.abc import Sequence
+
+from engine.core import events
+from engine.core.incident import Incident
+from engine.core.incident_view import view
+from engine.core.journal import Entry
+from tests.doubles.runs import START
+from tests.doubles.stories import JOINED, OPENED, a_story, told
+
+
+def test_an_approver_sees_the_exact_commands_and_until_when() -> None:
+    _, entries = a_story()
+    asked = next(i for i, e in enumerate(entries) if e.kind == events.ApprovalRequested.KIND)
+    so_far = entries[: asked + 1]
+    shown = view(_incident_after(so_far), so_far)
+    assert shown.approval is not None
+    assert shown.approval.commands == ("host$ restart",)
+    assert shown.approval.verification == ("host$ serves until result.ok",)
+    assert (shown.approval.decision, shown.approval.ask) == (None, ("role:oncall",))
+    assert shown.approval.expires_at > START
+    assert shown.revision == asked + 1
+
+
+def _incident_after(entries: Sequence[Entry]) -> Incident:
+    known = [(event, e.at, e.actor) for e in entries if (event := e.event()) is not None]
+    return told(known)[0]
+
+
+def test_at_the_end_the_decision_the_outcome_and_the_ticket_are_shown() -> None:
+    incident, entries = a_story()
+    shown = view(incident, entries)
+    assert shown.approval is not None
+    assert (shown.approval.decision, shown.approval.decided_by) == ("approved", "slack:T/U")
+    assert (shown.outcome, shown.status, shown.ticket_url) == (
+        "succeeded",
+        "resolved",
+        "https://j/OPS-1",
+    )
+    assert shown.lines[-1].endswith("ticket OPS-1 opened in jira")
+    assert len(shown.lines) <= 8
+
+
+def test_an_incident_without_a_run_has_no_approval_and_no_outcome() -> None:
+    incident, entries = told([(OPENED, START, "engine"), (JOINED, START, "engine")])
+    shown = view(incident, entries)
+    assert (shown.approval, shown.outcome, shown.mode_decided_by) == (
+        None,
+        "",
+        "rule vllm-not-answering",
+    )

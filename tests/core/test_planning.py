@@ -1,0 +1,108 @@
+"""The shipped playbook rendered against an inventory: exact commands, limits, holes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from connectors import registry
+from engine.catalog import CatalogSources, load_catalog, shipped_folder
+from engine.core.catalog import Catalog
+from engine.core.egress import EgressConfig
+from engine.core.inventory import Inventory
+from engine.core.planning import PlanError, Planner, subjects_of, trigger_limits
+from engine.core.scopes import Known
+from engine.core.severity import Mode
+from tests.doubles.runs import an_incident
+
+INVENTORY = """\
+language: 1
+targets:
+  gpu-07:
+    {kind: host, address: 10.0.0.7, url: 'http://10.0.0.7', connection: ssh-a, service: llm-70b}
+services: {llm-70b: {environment: production}}
+connections: {ssh-a: {uses: ssh, user: quell, known_hosts: hosts, client_key: key}}
+"""
+ACTIONS = {
+    action.declaration.name: action
+    for action in registry.build_actions(
+        lambda kind, model: (
+            {"ssh-a": model.model_validate({"user": "q", "known_hosts": "h", "client_key": "k"})}
+            if kind == "ssh"
+            else {}
+        ),
+        EgressConfig(),
+    )
+}
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    file = tmp_path / "inventory.yaml"
+    file.write_text(INVENTORY)
+    return load_catalog(
+        CatalogSources(shipped=shipped_folder(), inventory=file), registry.declarations()
+    )
+
+
+def known(catalog: Catalog, **parameters: str) -> Known:
+    defaults = {"host": "gpu-07", "model": "llama", "unit": "vllm"}
+    return Known({**defaults, **parameters}, an_incident(), catalog.inventory)
+
+
+def test_the_plan_holds_the_exact_command_and_its_verification(catalog: Catalog) -> None:
+    playbook = catalog.playbooks["restart-vllm"]
+    rendered = Planner(catalog, ACTIONS).render(playbook, "run", known(catalog))
+    (restart,) = rendered.plan.of("steps")
+    assert restart.description == "gpu-07$ sudo systemctl restart vllm"
+    assert (restart.effect, restart.repeat, restart.targets) == ("change", "probe", ("gpu-07",))
+    (serves,) = rendered.plan.of("verify")
+    assert serves.until == "result.ok && result.latency_s < 5.0"
+    assert (rendered.plan.playbook_hash, rendered.holes) == (playbook.text_hash, ())
+
+
+def test_the_same_inputs_give_the_same_bytes_and_another_target_others(catalog: Catalog) -> None:
+    planner, playbook = Planner(catalog, ACTIONS), catalog.playbooks["restart-vllm"]
+    one = planner.render(playbook, "run", known(catalog)).plan.to_bytes()
+    again = planner.render(playbook, "run", known(catalog)).plan.to_bytes()
+    other = planner.render(playbook, "run", known(catalog, unit="vllm-b")).plan.to_bytes()
+    assert one == again
+    assert one != other
+
+
+def test_what_can_not_be_rendered_stops_the_plan_or_is_a_hole(catalog: Catalog) -> None:
+    planner, playbook = Planner(catalog, ACTIONS), catalog.playbooks["restart-vllm"]
+    without = replace(known(catalog), parameters={"model": "llama", "unit": "vllm"})
+    with pytest.raises(PlanError, match="step restart"):
+        planner.render(playbook, "run", without)
+    rendered = planner.render(playbook, "run", without, with_holes=True)
+    assert rendered.plan.of("steps") == ()
+    assert [hole.partition(":")[0] for hole in rendered.holes] == ["step restart", "step serves"]
+
+
+def test_the_shipped_policy_and_the_guards_keep_the_shipped_playbook_from_auto(
+    catalog: Catalog,
+) -> None:
+    playbook = catalog.playbooks["restart-vllm"]
+    limits = Planner(catalog, ACTIONS).render(playbook, "run", known(catalog)).limits
+    assert min(limit.mode.rank for limit in limits) == Mode.APPROVE.rank
+    said = " ".join(limit.decided_by for limit in limits)
+    assert "policy" in said
+    assert "guard cooldown is not enforced" in said
+
+
+def test_policy_asks_about_the_targets_own_environment_not_only_the_alerts(
+    catalog: Catalog,
+) -> None:
+    subjects = subjects_of({"environment": "staging"}, ["gpu-07", "gpu-07"], catalog.inventory)
+    assert [each["environment"] for each in subjects] == ["staging", "production"]
+
+
+def test_the_limits_of_a_trigger_are_known_before_there_is_a_plan(catalog: Catalog) -> None:
+    limits = trigger_limits(
+        catalog.playbooks["restart-vllm"],
+        {"environment": "production"},
+        Inventory(),
+        catalog.policy,
+    )
+    assert any("production" in limit.decided_by for limit in limits)

@@ -1,0 +1,106 @@
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+
+from engine.core.actions import Effect
+from engine.core.documents import CommandsDocument
+from engine.core.mistakes import Mistakes
+from engine.core.playbook_checks import check_commands
+from tests.doubles.playbooks import COMMANDS, PLAYBOOK, changed, compiled
+
+
+def test_a_right_playbook_is_compiled_with_defaults() -> None:
+    playbook, told = compiled(PLAYBOOK)
+    assert not told
+    assert playbook is not None
+    assert [step.id for step in playbook.all_steps] == ["gpu", "restart", "serves"]
+    gpu, restart, serves = playbook.all_steps
+    assert (gpu.timeout, gpu.required, gpu.may_change) == (timedelta(seconds=30), False, False)
+    assert (restart.timeout, restart.effects) == (
+        timedelta(minutes=10),
+        frozenset({Effect.CHANGE}),
+    )
+    assert (serves.within, serves.every) == (timedelta(minutes=5), timedelta(seconds=5))
+    assert playbook.effects == {Effect.READ, Effect.CHANGE}
+    assert playbook.parameters["unit"].default == "vllm"
+    assert playbook.parameters["host"].required
+
+
+MISTAKES = [
+    ("parameters/unit/default", "a b", "parameters/unit/default", 0, "the pattern"),
+    ("parameters/unit/pattern", "(", "parameters/unit", 0, "RE2"),
+    ("approval", {"from": ["role:oncal"]}, "approval/from/0", 0, "did you mean 'oncall'?"),
+    ("approval", {"from": ["alice"]}, "approval/from/0", 0, "'role:oncall'"),
+    ("approval", {"from": []}, "approval/from", 0, "somebody must be asked"),
+    ("approval", {"expires": "soon"}, "approval/expires", 0, "isn't a duration"),
+    ("guards/cooldown", {"for": "x"}, "guards/cooldown/for", 0, "isn't a duration"),
+    ("guards/budget", {"runs": 1, "within": "x"}, "guards/budget/within", 0, "isn't a duration"),
+    (
+        "guards/blast_radius",
+        {"group": "${{ target(params.hots).service }}", "max_unavailable": 1},
+        "guards/blast_radius/group",
+        12,
+        "did you mean 'params.host'?",
+    ),
+    (
+        "guards/blast_radius",
+        {"group": "x", "max_unavailable": "some"},
+        "guards/blast_radius/max_unavailable",
+        0,
+        "'10%'",
+    ),
+    ("timeout", "0s", "timeout", 0, "no time"),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "value", "path", "column", "message"),
+    [pytest.param(*row, id=f"{row[0]}={row[1]}") for row in MISTAKES],
+)
+def test_a_mistake_is_told_with_its_place(
+    change: str, value: object, path: str, column: int, message: str
+) -> None:
+    playbook, told = compiled(changed(change, value))
+    assert playbook is None
+    (found,) = told
+    assert found[:2] == (path, column)
+    assert message in found[2]
+
+
+def _command(**words: object) -> Mapping[str, object]:
+    return {**COMMANDS["restart-unit"], **words}
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "message"),
+    [
+        pytest.param(_command(argv=["a", "${{ args.unti }}"]), "argv/1", "'args.unit'?", id="name"),
+        pytest.param(_command(argv=["${{ args.unit }}"]), "argv/0", "constant", id="program"),
+        pytest.param(_command(argv=["a", "${{ [1] }}"]), "argv/1", "takes text", id="list"),
+        pytest.param(_command(probe=None), "repeat", "needs a `probe`", id="no-probe"),
+        pytest.param(_command(repeat="never"), "probe", "only with", id="unused-probe"),
+        pytest.param(_command(repeat="keyed", probe=None), "repeat", "takes a key", id="keyed"),
+        pytest.param(
+            _command(effect="read", repeat="never", probe=None), "repeat", "harmless", id="read"
+        ),
+        pytest.param(
+            _command(args={"unit": {"type": "enum"}}), "args/unit", "needs `values`", id="argument"
+        ),
+        pytest.param(
+            _command(probe={"argv": ["a"], "done": "result.stdot == ''"}),
+            "probe/done",
+            "'result.stdout'?",
+            id="done",
+        ),
+    ],
+)
+def test_a_mistake_in_a_command_is_told(
+    command: Mapping[str, object], path: str, message: str
+) -> None:
+    document = CommandsDocument.model_validate({"language": 1, "commands": {"c": command}})
+    mistakes = Mistakes()
+    check_commands(document.commands, mistakes)
+    (mistake,) = mistakes.found
+    assert "/".join(map(str, mistake.path)) == f"commands/c/{path}"
+    assert message in mistake.message

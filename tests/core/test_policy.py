@@ -1,0 +1,104 @@
+import pytest
+
+from engine.core.actions import Effect
+from engine.core.documents import PolicyDocument
+from engine.core.mistakes import Mistakes
+from engine.core.policy import Policy, compile_policy, policy_limits
+from engine.core.severity import Mode, effective_mode
+
+PRODUCTION = {"service": "llm-70b", "environment": "production"}
+STAGING = {"service": "llm-dev", "environment": "staging"}
+CHANGE = frozenset({Effect.READ, Effect.CHANGE})
+
+
+def policy(**words: object) -> Policy:
+    mistakes = Mistakes()
+    found = compile_policy(PolicyDocument.model_validate({"language": 1, **words}), mistakes)
+    assert not mistakes.found
+    return found
+
+
+def test_a_ceiling_applies_where_its_expression_holds() -> None:
+    ceilings = policy(ceilings=[{"when": 'environment == "production"', "mode": "approve"}])
+    (limit,) = policy_limits(ceilings, [PRODUCTION], CHANGE)
+    assert limit.mode is Mode.APPROVE
+    assert limit.decided_by == 'policy: where environment == "production"'
+    assert policy_limits(ceilings, [STAGING], CHANGE) == []
+
+
+def test_a_target_in_production_counts_whatever_the_alert_said() -> None:
+    ceilings = policy(ceilings=[{"when": 'environment == "production"', "mode": "approve"}])
+    assert policy_limits(ceilings, [STAGING, PRODUCTION], CHANGE)
+
+
+def test_a_ceiling_on_an_effect_applies_to_that_effect_alone() -> None:
+    ceilings = policy(ceilings=[{"effect": "destroy", "mode": "approve"}])
+    assert policy_limits(ceilings, [STAGING], CHANGE) == []
+    (limit,) = policy_limits(ceilings, [STAGING], CHANGE | {Effect.DESTROY})
+    assert limit.decided_by == "policy: effect destroy"
+
+
+def test_a_plan_that_needs_two_approvals_does_not_run_with_one() -> None:
+    ceilings = policy(ceilings=[{"effect": "destroy", "mode": "approve", "quorum": 2}])
+    decided = effective_mode(policy_limits(ceilings, [STAGING], frozenset({Effect.DESTROY})))
+    assert decided.mode is Mode.SUGGEST
+    assert decided.decided_by == (
+        "policy: effect destroy needs 2 approvals, and this version asks one person"
+    )
+
+
+def test_auto_needs_all_that_policy_requires() -> None:
+    assert policy_limits(policy(require_for_auto=["verify", "precheck"]), [STAGING], CHANGE) == []
+    required = policy(require_for_auto=["verify", "lock"], limits={"fleet_unavailable": "10%"})
+    limits = policy_limits(required, [STAGING], CHANGE)
+    assert {limit.mode for limit in limits} == {Mode.APPROVE}
+    assert [limit.decided_by for limit in limits] == [
+        "policy: auto needs lock, which this version does not provide",
+        "policy: auto needs limits.fleet_unavailable, which this version does not provide",
+    ]
+
+
+def test_a_ceiling_whose_expression_fails_applies() -> None:
+    ceilings = policy(ceilings=[{"when": "int(region) > 3", "mode": "suggest"}])
+    (limit,) = policy_limits(ceilings, [{**STAGING, "region": "eu"}], CHANGE)
+    assert limit.mode is Mode.SUGGEST
+    assert "failed" in limit.decided_by
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "message"),
+    [
+        pytest.param(
+            {"ceilings": [{"when": 'enviroment == "x"', "mode": "auto"}]},
+            ("ceilings", 0, "when"),
+            "did you mean 'environment'?",
+            id="name",
+        ),
+        pytest.param(
+            {"limits": {"fleet_unavailable": "10"}},
+            ("limits", "fleet_unavailable"),
+            "'10%'",
+            id="share",
+        ),
+        pytest.param(
+            {"limits": {"changes": {"per": "service", "max": 1, "within": "x"}}},
+            ("limits", "changes", "within"),
+            "isn't a duration",
+            id="duration",
+        ),
+        pytest.param(
+            {"storm_brake": {"fraction": "x", "services": 1, "within": "5m"}},
+            ("storm_brake", "fraction"),
+            "share",
+            id="brake",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(
+    words: dict[str, object], path: tuple[str | int, ...], message: str
+) -> None:
+    mistakes = Mistakes()
+    compile_policy(PolicyDocument.model_validate({"language": 1, **words}), mistakes)
+    (mistake,) = mistakes.found
+    assert mistake.path == path
+    assert message in mistake.message

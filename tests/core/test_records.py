@@ -1,0 +1,95 @@
+"""What travels on the stream comes back as it was, and nothing else passes for it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.core.alert import Alert
+from engine.core.records import (
+    Tick,
+    alert_json,
+    decode_record,
+    encode_alert,
+    encode_tick,
+    timer_tick,
+)
+from engine.errors import PayloadError
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+texts = st.text(max_size=20)
+times = st.datetimes(timezones=st.just(UTC))
+alerts = st.builds(
+    Alert,
+    fingerprint=texts,
+    source=texts,
+    name=texts,
+    status=st.sampled_from(["firing", "resolved"]),
+    labels=st.dictionaries(texts, texts, max_size=3),
+    annotations=st.dictionaries(texts, texts, max_size=3),
+    starts_at=times,
+    ends_at=st.none() | times,
+    received_at=times,
+    event_at=st.none() | times,
+    expires_at=st.none() | times,
+    service=texts,
+    severity_hint=st.sampled_from(["critical", "error", "warning", "info", ""]),
+    links=st.lists(texts, max_size=2).map(tuple),
+)
+
+
+@given(alerts)
+def test_an_alert_survives_the_stream(alert: Alert) -> None:
+    assert decode_record(encode_alert(alert)) == alert
+
+
+@given(st.sampled_from(["occurrence_expiry", "incident_close"]), texts, times)
+def test_a_tick_survives_the_stream(timer: str, subject: str, due: datetime) -> None:
+    tick = timer_tick(f"{timer}/{subject}", due)
+    assert tick == Tick(timer, subject, due)  # type: ignore[arg-type]
+    assert decode_record(encode_tick(tick, NOW)) == tick
+
+
+def test_an_alert_that_speaks_of_ticks_stays_an_alert() -> None:
+    alert = Alert(
+        fingerprint="f",
+        source="s",
+        name='"type":"quell.tick.v1"',
+        status="firing",
+        labels={},
+        annotations={'"type":"quell.tick.v1"': '"type":"quell.tick.v1"'},
+        starts_at=NOW,
+        ends_at=None,
+        received_at=NOW + timedelta(seconds=1),
+    )
+    assert decode_record(encode_alert(alert)) == alert
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        pytest.param(b"not json", "", id="no JSON"),
+        pytest.param(b'{"type":"quell.alert.v1"}', "id", id="no id"),
+        pytest.param(
+            b'{"id":"1","source":"s","time":"2026-01-01T00:00:00Z","type":"quell.alert.v1",'
+            b'"specversion":"1.0","data":{"labels":3}}',
+            "data",
+            id="wrong data",
+        ),
+    ],
+)
+def test_a_poison_record_names_its_field(value: bytes, field: str) -> None:
+    with pytest.raises(PayloadError) as error:
+        decode_record(value)
+    assert error.value.field.startswith(field)
+
+
+def test_an_unknown_timer_is_refused() -> None:
+    with pytest.raises(PayloadError, match="no timer"):
+        timer_tick("egg/3", NOW)
+
+
+def test_an_alert_alone_is_one_line_of_json() -> None:
+    alert = Alert("f", "s", "n", "firing", {"a": "b\nc"}, {}, NOW, None, NOW)
+    assert "\n" not in alert_json(alert)

@@ -1,0 +1,44 @@
+import pytest
+
+from engine.core.mistakes import Mistakes
+from engine.core.rehearsal_documents import RehearsalsDocument, check_rehearsals
+
+FIRE = {"at": "0s", "fire": "a", "labels": {"alertname": "Down"}}
+EXPECT = [{"at": "8m", "incidents": [{"severity": "P1"}]}]
+
+
+def told(alerts: list[object], expect: list[object] | None = None) -> list[tuple[str, str]]:
+    document = RehearsalsDocument.model_validate(
+        {"language": 1, "tests": [{"name": "t", "alerts": alerts, "expect": expect or EXPECT}]}
+    )
+    mistakes = Mistakes()
+    check_rehearsals(document, mistakes)
+    return [("/".join(map(str, m.path[2:])), m.message) for m in mistakes.found]
+
+
+def test_a_story_that_fires_and_resolves_is_right() -> None:
+    assert told([FIRE, {"at": "9m", "resolve": "a"}]) == []
+
+
+@pytest.mark.parametrize(
+    ("alerts", "path", "message"),
+    [
+        pytest.param([FIRE, {"resolve": "b"}], "alerts/1/resolve", "unknown alert", id="unknown"),
+        pytest.param([{"resolve": "a"}, FIRE], "alerts/0/resolve", "unknown alert", id="too-early"),
+        pytest.param([{**FIRE, "resolve": "a"}], "alerts/0", "either", id="both"),
+        pytest.param([{"at": "1m"}], "alerts/0", "either", id="neither"),
+        pytest.param([{"fire": "a"}], "alerts/0", "`alertname`", id="no-name"),
+        pytest.param([{**FIRE, "at": "soon"}], "alerts/0/at", "isn't a duration", id="time"),
+    ],
+)
+def test_a_story_that_can_not_be_told_is_a_mistake(
+    alerts: list[object], path: str, message: str
+) -> None:
+    (mistake,) = told(alerts)
+    assert mistake[0] == path
+    assert message in mistake[1]
+
+
+def test_the_time_of_an_expectation_is_checked() -> None:
+    (mistake,) = told([FIRE], [{"at": "later", "incidents": []}])
+    assert mistake[0] == "expect/0/at"

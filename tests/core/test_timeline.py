@@ -1,0 +1,53 @@
+"""Every kind of entry has a sentence, and what isn't known says so."""
+
+from dataclasses import replace
+
+import pytest
+
+from engine.core import events
+from engine.core.events import EVENTS
+from engine.core.timeline import sentence, timeline
+from tests.doubles.stories import a_story
+
+
+def test_a_whole_story_reads_from_the_first_alert_to_the_ticket() -> None:
+    _, entries = a_story()
+    text = "\n".join(line.text for line in timeline(entries))
+    for said in (
+        "opened as P1 by rule vllm-not-answering",
+        "2 alerts firing: LLMEndpointDown",
+        "approval asked from role:oncall",
+        "approved by slack:T/U (via cli)",
+        "restart: host$ restart",
+        "restart succeeded after 4.0 s",
+        "verification held",
+        "run succeeded",
+        "ticket OPS-1 opened in jira",
+    ):
+        assert said in text
+
+
+@pytest.mark.parametrize("kind", sorted(EVENTS))
+def test_no_kind_is_shown_by_its_technical_name_except_those_of_the_system(kind: str) -> None:
+    fields = {name: _sample(name) for name in EVENTS[kind].model_fields}
+    event = EVENTS[kind].model_construct(None, **fields)
+    text, _ = sentence(event, "somebody")
+    assert text
+    assert (text == kind) == (kind == events.CatalogActivated.KIND)
+
+
+def _sample(name: str) -> object:
+    if name in ("alerts", "occurrence_ids", "ask", "holes"):
+        return ()
+    if name == "duration_s":
+        return 1.0
+    if name == "holds":
+        return True
+    return "2026-01-01T00:00:00+00:00"
+
+
+def test_an_erased_entry_and_an_unknown_kind_say_so() -> None:
+    _, entries = a_story()
+    erased, unknown = replace(entries[0], body=None), replace(entries[1], kind="x.y@9")
+    texts = [line.text for line in timeline([erased, unknown])]
+    assert texts == ["erased", "unknown to this version: x.y@9"]
