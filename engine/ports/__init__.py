@@ -1,0 +1,1 @@
+"""What quell needs of the world, one Protocol a file."""

@@ -1,0 +1,93 @@
+"""One attempt at a change: made once, signalled when its run may not go on, and how it ended."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from engine.core import events
+from engine.core.actions import Call, Result
+from engine.core.reporting import Ending
+from engine.core.stops import stopped_by
+from engine.errors import OutcomeUnknownError, PermanentError, TransientError
+from engine.ports.action import Action
+from engine.ports.clock import Clock
+from engine.ports.store import Store, Tx
+
+# How often an attempt under way looks whether it must end: within a second it is signalled.
+WATCH_S = 0.5
+# What the effect may take beside its own bound: to end a process, to hear that a peer is gone.
+CLEAN_UP = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempting:
+    """Makes attempts of runs, each under watch; the intent is journaled before."""
+
+    store: Store
+    clock: Clock
+
+    async def make(self, action: Action, call: Call, intent: events.AttemptIntended) -> Ending:
+        """Act, and tell what is known of it.
+
+        A stop that covers the run, or its cancellation, cancels the action: an end that the
+        action doesn't tell is then unknown. When the caller itself is cancelled this raises
+        CancelledError, and nothing is known.
+
+        A worker that was held up after the intent (a paused machine) begins nothing that could
+        be under way after `not_after`: from then on others look, and may repeat.
+        """
+        began_at = self.clock.now()
+        bound = timedelta(seconds=call.timeout_s) + CLEAN_UP
+        if began_at + bound > events.moment(intent.not_after):
+            error = "the worker was held up for too long after its intent: nothing was begun"
+            return Ending(Result(succeeded=False, error=error), "failed", begun=False)
+        try:
+            async with asyncio.TaskGroup() as group:
+                acting = group.create_task(self._act(action, call))
+                watching = group.create_task(self._signal(acting, intent.run_id))
+                acting.add_done_callback(lambda _: watching.cancel())
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        # Cancelled here is the action alone: the group would have passed a caller's on.
+        if not acting.cancelled():
+            return acting.result()
+        why = "the action gave up" if watching.cancelled() else watching.result()
+        error = f"{why}; signalled, it may be under way on the target until {intent.not_after}"
+        duration_s = (self.clock.now() - began_at).total_seconds()
+        return Ending(Result(succeeded=False, error=error), "unknown", duration_s=duration_s)
+
+    async def _signal(self, acting: asyncio.Task[Ending], run_id: str) -> str:
+        """Cancel `acting` once its run may not go on, and return why."""
+        while True:
+            await self.clock.sleep(WATCH_S)
+            # A store that can't be asked is no reason to cut a change short.
+            with suppress(TransientError):
+                why = await self.store.read(lambda tx: _revoked(tx, run_id))
+                if why:
+                    acting.cancel()
+                    return why
+
+    async def _act(self, action: Action, call: Call) -> Ending:
+        began_at = self.clock.now()
+        outcome: events.AttemptOutcome
+        begun = True
+        try:
+            result = await action.execute(call)
+            outcome = "succeeded" if result.succeeded else "failed"
+        except (TransientError, PermanentError) as error:
+            result, outcome, begun = Result(succeeded=False, error=str(error)), "failed", False
+        except OutcomeUnknownError as error:
+            result, outcome = Result(succeeded=False, error=str(error)), "unknown"
+        return Ending(result, outcome, begun, (self.clock.now() - began_at).total_seconds())
+
+
+def _revoked(tx: Tx, run_id: str) -> str:
+    """Why an attempt of this run must end, "" while it need not."""
+    run, stops = tx.run(run_id), tx.stops()
+    if run is None:
+        return ""
+    if run.phase == "cancelling":
+        return "the run was cancelled"
+    incident = tx.incident(run.incident_id) if stops else None
+    return stopped_by(stops, incident.rule_id if incident else "", run.playbook_id)

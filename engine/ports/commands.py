@@ -1,0 +1,184 @@
+"""What a person can order and anybody can ask; HTTP, console, chat and CLI only call these."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.core.alert import Alert
+from engine.core.events import Decision
+from engine.core.incident import Incident
+from engine.core.journal import Entry
+from engine.core.json_value import Json
+from engine.core.stops import Stop, StopScope
+from engine.ports.source import Rejected
+from engine.ports.store import ApprovalRow, DeadLetter, IncidentFilter
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The decision that stands after an order, whoever gave it; `sentence` is for people."""
+
+    approval: ApprovalRow
+    sentence: str
+    accepted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Every alert accounted for: `difference` is 0 when records = dispositions + waiting."""
+
+    dispositions: Mapping[str, int]
+    records: int
+    waiting: int
+    bodies_received: int
+    bodies_appended: int
+    bodies_dead_lettered: int
+    difference: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What `audit verify` found; `faults` is empty when every chain is sound.
+
+    `verified_checkpoint` is the number of the last one that verified, 0 when none did, and
+    `uncovered` how many entries came after it. `notes` are no faults, but worth knowing.
+    """
+
+    chains: int
+    entries: int
+    faults: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    checkpoints: int = 0
+    verified_checkpoint: int = 0
+    verified_at: str = ""
+    uncovered: int = 0
+
+
+class Intake(Protocol):
+    """The gateway's way in; both return only after what they were given is durable."""
+
+    async def accept(self, source: str, alerts: Sequence[Alert], truncated: int) -> None:
+        """Append to the stream. Raises TransientError: answer 503."""
+        ...
+
+    async def dead_letter(self, source: str, rejected: Sequence[Rejected]) -> Sequence[str]:
+        """Keep what couldn't be understood and return the ids. Raises TransientError."""
+        ...
+
+
+class Commands(Protocol):
+    """Orders, checked and journaled. Raises DeniedError, NotFoundError, ConflictError."""
+
+    async def decide(
+        self, approval: str, decision: Decision, *, plan_hash: str, by: "By", reason: str = ""
+    ) -> Decided:
+        """Answer a request for approval; `plan_hash` must be the one that was shown."""
+        ...
+
+    async def run_playbook(
+        self, playbook: str, parameters: Mapping[str, Json], *, by: "By", reason: str = ""
+    ) -> Incident:
+        """Start a run by hand (counts as approve) in an incident of its own."""
+        ...
+
+    async def acknowledge(self, incident: str, *, by: "By", note: str = "") -> Incident:
+        """Say: I see it."""
+        ...
+
+    async def cancel_run(self, run: str, *, by: "By", reason: str = "") -> None:
+        """End a run's plan, named by a prefix of its id or its incident's, or by INC-12."""
+        ...
+
+    async def stop(
+        self, scope: StopScope, name: str = "", *, by: "By", reason: str
+    ) -> Sequence[Stop]:
+        """Let nothing that this covers change anything more; all that is stopped then.
+
+        `name` is the rule's or playbook's id, "" for all. What is stopped already stays so, with
+        its first reason.
+        """
+        ...
+
+    async def resume(
+        self, scope: StopScope, name: str = "", *, by: "By", reason: str = ""
+    ) -> Sequence[Stop]:
+        """Lift a stop; all that is stopped still. Runs that it ended stay ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who ordered, through which surface, with which roles."""
+
+    actor: str
+    via: str
+    roles: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay came to: the letter after it, how many alerts it was, a sentence for people."""
+
+    letter: DeadLetter
+    alerts: int
+    sentence: str
+    accepted: bool = False
+
+
+class Replays(Protocol):
+    """Takes in again what was kept as a dead letter."""
+
+    async def replay_dead_letter(self, prefix: str, *, by: By) -> Replayed:
+        """Send it once more through its source's parser, or back into the stream.
+
+        A letter that still can't be understood stays, with the new reason. Raises DeniedError,
+        NotFoundError, ConflictError when it was replayed already, and TransientError when the
+        stream can't take it now.
+        """
+        ...
+
+
+class Queries(Protocol):
+    """Reads. Ids may be any unique prefix or INC-12; raises NotFoundError."""
+
+    async def incidents(self, which: IncidentFilter) -> Sequence[Incident]:
+        """Newest first."""
+        ...
+
+    async def incident(self, prefix: str) -> Incident:
+        """One incident."""
+        ...
+
+    async def timeline(self, incident: str) -> Sequence[Entry]:
+        """Its chain, in order."""
+        ...
+
+    async def approval(self, prefix: str) -> ApprovalRow:
+        """One request for approval, found by its id, its run's or its incident's."""
+        ...
+
+    async def stops(self) -> Sequence[Stop]:
+        """All that are in force, oldest first."""
+        ...
+
+    async def balance(self) -> Balance:
+        """Every alert accounted for."""
+        ...
+
+    async def verify_audit(self) -> AuditReport:
+        """Check every chain and every checkpoint."""
+        ...
+
+    def export_audit(self) -> AsyncIterator[bytes]:
+        """The whole journal as the lines of engine.core.audit_export."""
+        ...
+
+    async def dead_letters(
+        self, limit: int, *, waiting: bool = False, after: str = ""
+    ) -> Sequence[DeadLetter]:
+        """Newest first, the beginning of each; `after` is the id of the last one before them."""
+        ...
+
+    async def dead_letter(self, prefix: str) -> DeadLetter:
+        """One, whole."""
+        ...

@@ -1,0 +1,195 @@
+"""Every metric that quell exports, on one page; names are stable, labels have few values.
+
+`python -m engine.ports.metrics > docs/metrics.md` writes the page that users read.
+"""
+
+import sys
+from collections.abc import Iterator
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.metrics import MetricWrapperBase
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+# An answer is expected within milliseconds, and a sender gives up after some ten seconds.
+_INTAKE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+# From one batch of the pipeline to a step that restarts a model server.
+_STAGE_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 1800)
+
+
+class Metrics:
+    """All metrics, in a registry of their own, so that two engines in one process don't mix."""
+
+    def __init__(self) -> None:
+        # Otherwise each counter brings a second series with the time of its first increment.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's gap
+        registry = self.registry = CollectorRegistry()
+        self.build_info = Gauge(
+            "quell_build_info", "Always 1; says which version runs", ["version"], registry=registry
+        )
+        self._declare_intake(registry)
+        self._declare_flow(registry)
+        self._declare_work(registry)
+
+    def _declare_intake(self, registry: CollectorRegistry) -> None:
+        self.intake_requests = Counter(
+            "quell_intake_requests_total",
+            "Requests to a source's address by the status that was answered",
+            ["source", "code"],
+            registry=registry,
+        )
+        self.intake_seconds = Histogram(
+            "quell_intake_request_seconds",
+            "Seconds from a request's headers to the answer, the durable append included",
+            ["source"],
+            buckets=_INTAKE_BUCKETS,
+            registry=registry,
+        )
+        self.alerts_received = Counter(
+            "quell_alerts_received_total",
+            "Alerts that were understood and durably appended",
+            ["source", "status"],
+            registry=registry,
+        )
+        self.alerts_rejected = Counter(
+            "quell_alerts_rejected_total",
+            "Parts of bodies, or whole bodies, that could not be understood",
+            ["source"],
+            registry=registry,
+        )
+        self.alerts_truncated = Counter(
+            "quell_alerts_truncated_total",
+            "Alerts that a sender says it left out of its bodies",
+            ["source"],
+            registry=registry,
+        )
+        self.dead_letters = Counter(
+            "quell_dead_letters_total",
+            "Rejected parts and bodies that were kept as dead letters",
+            ["source"],
+            registry=registry,
+        )
+
+    def _declare_flow(self, registry: CollectorRegistry) -> None:
+        self.dispositions = Counter(
+            "quell_dispositions_total",
+            "Records by what became of them: stale, repeat, resolved, unmatched, suppressed, new",
+            ["disposition"],
+            registry=registry,
+        )
+        self.balance_difference = Gauge(
+            "quell_balance_difference_records",
+            "Records minus dispositions minus those waiting: anything but 0 is a lost alert",
+            registry=registry,
+        )
+        self.stream_lag = Gauge(
+            "quell_stream_lag_records",
+            "Records of a partition that are appended and not yet processed",
+            ["partition"],
+            registry=registry,
+        )
+        self.spooled = Gauge(
+            "quell_spooled_records",
+            "Records kept on this machine's disk until the stream is back",
+            registry=registry,
+        )
+        self.incidents_opened = Counter(
+            "quell_incidents_opened_total",
+            "Incidents opened by severity",
+            ["severity"],
+            registry=registry,
+        )
+        self.runs_ended = Counter(
+            "quell_runs_ended_total", "Runs by outcome", ["outcome"], registry=registry
+        )
+        self.attempts_ended = Counter(
+            "quell_attempts_ended_total",
+            "Attempts of changing steps by outcome",
+            ["outcome"],
+            registry=registry,
+        )
+
+    def _declare_work(self, registry: CollectorRegistry) -> None:
+        self.stage_seconds = Histogram(
+            "quell_stage_seconds",
+            "Seconds that one pass of a stage took",
+            ["stage"],
+            buckets=_STAGE_BUCKETS,
+            registry=registry,
+        )
+        self.tasks_waiting = Gauge(
+            "quell_tasks_waiting",
+            "Durable tasks that are not done, by kind",
+            ["kind"],
+            registry=registry,
+        )
+        self.task_failures = Counter(
+            "quell_task_failures_total",
+            "Executions of a durable task that ended in an error and are tried again",
+            ["kind"],
+            registry=registry,
+        )
+        self.checkpoints = Counter(
+            "quell_checkpoints_total",
+            "Checkpoints that were made over the journal",
+            registry=registry,
+        )
+        self.checkpoint_copy_failures = Counter(
+            "quell_checkpoint_copy_failures_total",
+            "Times that a copy of the checkpoints could not be written",
+            ["copy"],
+            registry=registry,
+        )
+        self.last_progress = Gauge(
+            "quell_last_progress_timestamp_seconds",
+            "When a part of the engine last got something done, in seconds since 1970",
+            ["part"],
+            registry=registry,
+        )
+
+    def text(self) -> bytes:
+        """The answer of `/metrics`, of type CONTENT_TYPE."""
+        return generate_latest(self.registry)
+
+
+def page() -> str:
+    """docs/metrics.md: every name with its type, labels and meaning."""
+    rows = [
+        f"| `{name}` | {kind} | {', '.join(f'`{label}`' for label in labels) or '-'} | {meaning} |"
+        for name, kind, labels, meaning in _described(Metrics())
+    ]
+    return "\n".join(
+        (
+            "# Metrics",
+            "",
+            "`GET /metrics` in Prometheus's text format. Names and labels are stable. A histogram "
+            "has the usual `_bucket`, `_sum` and `_count`.",
+            "",
+            "| name | type | labels | meaning |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "<!-- Generated: python -m engine.ports.metrics > docs/metrics.md -->",
+            "",
+        )
+    )
+
+
+def _described(metrics: Metrics) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase):
+            described = next(iter(metric.describe()))
+            name = described.name + ("_total" if described.type == "counter" else "")
+            yield name, described.type, metric._labelnames, described.documentation
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

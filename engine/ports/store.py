@@ -1,0 +1,362 @@
+"""The database: journal, projections, tasks and stream positions, in one transaction."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol, TypeVar
+
+from engine.core.alert import Occurrence
+from engine.core.incident import Incident
+from engine.core.journal import Entry, NewEntry
+from engine.core.json_value import JsonObject
+from engine.core.stops import Stop, StopScope
+
+T = TypeVar("T")
+
+TaskKind = Literal["run", "message", "postmortem", "ticket", "tick", "checkpoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Durable pending work. `kind` and `key` are unique together; `priority` is 1 (first) to 4.
+
+    `token` is the fencing token of the current lease, 0 while none was ever given; `failures`
+    counts the executions that ended in an error since the last success. `generation` tells what
+    was put or woken after the claim; the store alone reads it.
+    """
+
+    kind: TaskKind
+    key: str
+    not_before: datetime
+    priority: int
+    payload: JsonObject
+    token: int = 0
+    failures: int = 0
+    generation: int = 0
+
+    @property
+    def id(self) -> str:
+        """`kind/key`."""
+        return f"{self.kind}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRow:
+    """A request for approval and its answer; `state` is changed once, by compare-and-set."""
+
+    id: str
+    run_id: str
+    incident_id: str
+    plan_hash: str
+    ask: tuple[str, ...]
+    state: Literal["pending", "approved", "rejected", "expired"]
+    requested_at: datetime
+    expires_at: datetime
+    decided_at: datetime | None = None
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run as a row: what finds it and whether it is under way. Its story is in the journal.
+
+    `phase` is active, cancelling once a person ended its plan, or ended.
+    """
+
+    id: str
+    incident_id: str
+    trigger: str
+    playbook_id: str
+    playbook_hash: str
+    phase: str
+    outcome: str
+    created_at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A body or record that couldn't be understood; one per hash, with a count.
+
+    `is_part`: the body is one alert of a larger one, and `field` begins with its place there.
+    `record_key` is a stream record's key. Where many are listed, each body is only its beginning
+    and `left_out` counts its other bytes. `replayed_at` is None while nobody replayed it since it
+    was last seen.
+    """
+
+    id: str
+    source: str
+    reason: str
+    field: str
+    body: bytes
+    first_at: datetime
+    last_at: datetime
+    count: int = 1
+    is_part: bool = False
+    record_key: str = ""
+    replayed_at: datetime | None = None
+    left_out: int = 0
+
+    @property
+    def is_record(self) -> bool:
+        """Whether it comes from the stream; else from the source of this name."""
+        return "/" in self.source
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentFilter:
+    """Which incidents; empty texts mean any. `before_number` pages from the newest down."""
+
+    status: str = ""
+    severity: str = ""
+    service: str = ""
+    before_number: int | None = None
+    limit: int = 50
+
+
+class Tx(Protocol):
+    """One transaction, synchronous; everything in it commits together or not at all.
+
+    The work may be executed again after a rollback (a serialisation conflict), so it must not
+    have effects besides these methods.
+    """
+
+    @property
+    def now(self) -> datetime:
+        """The store's clock, read once per transaction; leases and expiries use it."""
+        ...
+
+    # Journal.
+    def append(self, chain: str, entries: Sequence[NewEntry]) -> Sequence[Entry]:
+        """Chain the entries behind the head of `chain` (locked) and return them sealed."""
+        ...
+
+    def entries(
+        self, chain: str, *, after_seq: int = 0, kind: str = "", limit: int | None = None
+    ) -> Sequence[Entry]:
+        """The entries of a chain with seq > after_seq, in order; of one kind, if asked."""
+        ...
+
+    def last_entry(self, chain: str, kind: str) -> Entry | None:
+        """The newest entry of this kind in a chain."""
+        ...
+
+    def head(self, chain: str) -> tuple[int, str]:
+        """The sequence and the hash of a chain's last entry; (0, GENESIS) before the first.
+
+        An append in this transaction follows this very entry, or the transaction is done again.
+        """
+        ...
+
+    def heads(self, *, after: str = "", limit: int | None = None) -> Mapping[str, tuple[int, str]]:
+        """Every chain after this name, in order, with the sequence and hash of its last entry."""
+        ...
+
+    def grown_chains(self, limit: int) -> Sequence[tuple[str, int, str]]:
+        """The heads (chain, seq, hash) that no checkpoint names yet, by chain."""
+        ...
+
+    def mark_checkpointed(self, reached: Mapping[str, int]) -> None:
+        """A checkpoint names these chains up to these entries."""
+        ...
+
+    def put_text(self, sha256: str, text: bytes) -> None:
+        """Keep a text of the catalog by its hash; keeping it again changes nothing."""
+        ...
+
+    def text(self, sha256: str) -> bytes | None:
+        """A kept text."""
+        ...
+
+    # Stream positions and accounting.
+    def position(self, stream: str, partition: int) -> int:
+        """The next offset to process; 0 when nothing was."""
+        ...
+
+    def advance(self, stream: str, partition: int, expected: int, to: int) -> None:
+        """Compare-and-set the position; raises FencedError when it isn't `expected`."""
+        ...
+
+    def count(self, counts: Mapping[str, int]) -> None:
+        """Add to the named durable counters (dispositions, bodies, records)."""
+        ...
+
+    def counters(self) -> Mapping[str, int]:
+        """All durable counters."""
+        ...
+
+    # Occurrences.
+    def occurrences(self, fingerprints: Sequence[str]) -> Mapping[str, Occurrence]:
+        """The latest occurrence of each fingerprint, open or not."""
+        ...
+
+    def put_occurrences(self, occurrences: Sequence[Occurrence]) -> None:
+        """Insert or replace by fingerprint: only the latest of a fingerprint is kept."""
+        ...
+
+    def open_occurrences(self, incident: str) -> Sequence[Occurrence]:
+        """The occurrences of an incident that still fire, oldest first."""
+        ...
+
+    # Incidents.
+    def next_incident_number(self) -> int:
+        """1, 2, 3, …"""
+        ...
+
+    def live_incident(self, correlation_key: str) -> Incident | None:
+        """The incident of this key that isn't closed, locked for this transaction."""
+        ...
+
+    def incident(self, incident: str) -> Incident | None:
+        """By id."""
+        ...
+
+    def put_incident(self, incident: Incident) -> None:
+        """Insert or replace; a second one that isn't closed for a key raises ConflictError."""
+        ...
+
+    def incidents(self, which: IncidentFilter) -> Sequence[Incident]:
+        """Newest number first."""
+        ...
+
+    def find_incidents(self, prefix: str) -> Sequence[Incident]:
+        """By a prefix of the id, or by the name (INC-12, inc-12, 12); at most 2."""
+        ...
+
+    # Runs and approvals.
+    def create_run(self, run: RunRow) -> bool:
+        """Insert; False when its trigger or id exists already."""
+        ...
+
+    def put_run(self, run: RunRow) -> None:
+        """Replace by id."""
+        ...
+
+    def run(self, run: str) -> RunRow | None:
+        """By id."""
+        ...
+
+    def active_runs(self) -> Sequence[RunRow]:
+        """Those that haven't ended, oldest first."""
+        ...
+
+    def find_runs(self, prefix: str) -> Sequence[RunRow]:
+        """Those whose id or incident id begins with `prefix`; at most 2, active ones first."""
+        ...
+
+    def create_approval(self, approval: ApprovalRow) -> None:
+        """Insert; does nothing when it exists."""
+        ...
+
+    def decide_approval(
+        self, approval: str, state: Literal["approved", "rejected", "expired"], actor: str
+    ) -> ApprovalRow | None:
+        """Compare-and-set from pending; None when it wasn't pending any more."""
+        ...
+
+    def approval(self, approval: str) -> ApprovalRow | None:
+        """By id."""
+        ...
+
+    def find_approvals(self, prefix: str) -> Sequence[ApprovalRow]:
+        """Those whose id, run id or incident id begins with `prefix`; at most 2, pending first."""
+        ...
+
+    # Stops.
+    def stops(self) -> Sequence[Stop]:
+        """All that are in force, oldest first."""
+        ...
+
+    def hold_stops(self) -> Sequence[Stop]:
+        """The same, and until the commit none can be ordered or lifted.
+
+        It comes before other locks are taken: position, stops, guards, chain heads.
+        """
+        ...
+
+    def order_stop(self, stop: Stop) -> bool:
+        """Put it in force, once all who hold the stops are done; False when it is already."""
+        ...
+
+    def lift_stop(self, scope: StopScope, name: str) -> bool:
+        """End it; False when it isn't in force."""
+        ...
+
+    # Tasks.
+    def put_task(self, task: Task) -> None:
+        """Insert, or move an existing one (payload and `not_before` replaced, lease kept)."""
+        ...
+
+    def wake_task(self, kind: TaskKind, key: str) -> None:
+        """Make it due now, whatever it waited for."""
+        ...
+
+    def claim_task(self, worker: str, lease_s: float, kinds: Sequence[TaskKind]) -> Task | None:
+        """The most urgent due task without a live lease, leased with a new token, or None."""
+        ...
+
+    def hold_task(self, task: Task, lease_s: float | None = None) -> None:
+        """Lock the lease; raise FencedError when the token isn't current; extend if asked."""
+        ...
+
+    def finish_task(self, task: Task) -> None:
+        """Remove it, unless it was put or woken since the claim: then it becomes free again."""
+        ...
+
+    def release_task(self, task: Task, not_before: datetime, *, failed: bool = False) -> None:
+        """Give the lease back until `not_before`, or sooner when it was woken since the claim."""
+        ...
+
+    def cancel_task(self, kind: TaskKind, key: str) -> None:
+        """Remove it if it is there."""
+        ...
+
+    def next_due(self) -> datetime | None:
+        """When the next task is due or its lease runs out."""
+        ...
+
+    def waiting_tasks(self) -> Mapping[str, int]:
+        """How many tasks there are of each kind, those under way too."""
+        ...
+
+    # Dead letters.
+    def put_dead_letter(self, letter: DeadLetter) -> None:
+        """Insert, or count one more of the same hash, which then waits for a replay again."""
+        ...
+
+    def dead_letters(
+        self, limit: int, *, waiting: bool = False, after: str = ""
+    ) -> Sequence[DeadLetter]:
+        """Newest first, from behind the one with the id `after`; `waiting`: not yet replayed."""
+        ...
+
+    def find_dead_letters(self, prefix: str) -> Sequence[DeadLetter]:
+        """Those whose id begins with `prefix`, whole; at most 2."""
+        ...
+
+    def mark_replayed(self, letter: str) -> bool:
+        """Note that it was taken in now; False when that was noted already."""
+        ...
+
+    def restate_dead_letter(self, letter: str, reason: str, field: str) -> None:
+        """Replace what is wrong with it."""
+        ...
+
+
+class Store(Protocol):
+    """Transactions over the one database."""
+
+    async def write(self, work: Callable[[Tx], T]) -> T:
+        """Execute in one transaction and commit durably; errors of `work` roll back and rise.
+
+        Raises TransientError when the database can't be reached.
+        """
+        ...
+
+    async def read(self, work: Callable[[Tx], T]) -> T:
+        """Execute against one consistent snapshot; nothing may be written."""
+        ...
+
+    async def wait_for_work(self, timeout_s: float) -> None:
+        """Return when tasks may have become due, after `timeout_s` at the latest."""
+        ...

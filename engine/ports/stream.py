@@ -1,0 +1,106 @@
+"""The durable, partitioned, ordered log between intake and pipeline."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is appended: `key` decides the partition, `value` is a CloudEvent in JSON."""
+
+    key: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A message in its place; offsets rise by position in a partition, gaps are possible."""
+
+    partition: int
+    offset: int
+    key: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive records of one partition, in order; never empty."""
+
+    partition: int
+    records: Sequence[Record]
+
+    @property
+    def next_offset(self) -> int:
+        """The position after this batch."""
+        return self.records[-1].offset + 1
+
+
+class Positions(Protocol):
+    """Where each partition goes on: kept by the store, beside the state that the records made."""
+
+    async def __call__(self, partitions: Sequence[int]) -> Mapping[int, int]:
+        """The next offset of each partition; 0 where nothing was processed yet."""
+        ...
+
+
+class Subscription(Protocol):
+    """One consumer's view; several share the partitions between them."""
+
+    def batches(self) -> AsyncIterator[Batch]:
+        """Batches of assigned partitions as they come, from the store's positions on.
+
+        The caller commits its position to the store before it asks for the next batch. After a
+        batch whose commit failed, `rewind` reads it again.
+        """
+        ...
+
+    async def rewind(self, partition: int, offset: int) -> None:
+        """Go on at `offset`; does nothing when the partition is no longer assigned."""
+        ...
+
+
+class Stream(Protocol):
+    """A stream connector; `append` returns only after the records are durable."""
+
+    @property
+    def name(self) -> str:
+        """`embedded` or `kafka`, and what follows; part of the positions' key."""
+        ...
+
+    async def append(self, messages: Sequence[Message]) -> None:
+        """Append all, durably, in order per key.
+
+        Raises TransientError when that can't be had now; some may then have been appended.
+        """
+        ...
+
+    def subscribe(
+        self, positions: Positions, *, max_records: int
+    ) -> AbstractAsyncContextManager[Subscription]:
+        """Join the consumers; leaving the context gives the partitions back."""
+        ...
+
+    async def end_offsets(self) -> Mapping[int, int]:
+        """The offset after the last record of each partition, for the balance and the lag."""
+        ...
+
+    async def check(self) -> None:
+        """Raise TransientError when the stream can't take records now."""
+        ...
+
+
+class OpenableStream(Stream, Protocol):
+    """A stream that is opened and closed with the engine."""
+
+    async def open(self) -> None:
+        """Connect; called once, in the loop that uses it.
+
+        Raises TransientError when nobody answers, ConfigError when it can't work as configured.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give everything back."""
+        ...
