@@ -1,0 +1,180 @@
+"""Words of Ansible, Alertmanager, Prometheus and GitHub, answered with the right ones."""
+
+from collections.abc import Iterator, Mapping
+
+from engine.catalog.sources import Kind
+from engine.catalog.yaml_nodes import MappingNode, Node, SequenceNode
+from engine.core.findings import Finding
+
+_LATER = "is not available in this version"
+
+_RULES_FILE = {
+    "groups": "the list of rules is `rules` here, without groups",
+    "route": "a rule says itself whom it tells: `notify`",
+    "inhibit_rules": "a rule says itself what inhibits it: `inhibited_by`",
+    "receivers": "who is told is configured in quell.yaml under `people`",
+}
+_RULE = {
+    "name": "it is `id` here, and `description` for people",
+    "alert": 'it is `id` here; the alert\'s name is a matcher: alertname="..."',
+    "alertname": "it is a matcher here: matchers: ['alertname=\"...\"']",
+    "match": "it is `matchers` here, a list like ['alertname=\"...\"']",
+    "match_re": "it is `matchers` here, a list like ['service=~\"llm-.+\"']",
+    "labels": "alerts are told apart by `matchers`; how bad it is says `severity`",
+    "annotations": "it is `description` here",
+    "expr": "Prometheus evaluates expressions; here `matchers` and `when` look at its alerts",
+    "if": "it is `when` here",
+    "condition": "it is `when` here",
+    "conditions": "it is `when` here",
+    "priority": "it is `severity` here, P1 to P4",
+    "receiver": "it is `notify` here",
+    "routes": "rules are a flat list: the first that holds takes the alert",
+    "run": "it is `playbook` here, with its parameters in `with`",
+    "action": "it is `playbook` here, with its parameters in `with`",
+    "actions": "it is `playbook` here, with its parameters in `with`",
+    "uses": "it is `playbook` here; actions belong to the steps of a playbook",
+    "steps": "they belong to a playbook of their own, which `playbook` names",
+    "params": "it is `with` here",
+    "parameters": "it is `with` here",
+    "args": "it is `with` here",
+    "vars": "it is `with` here",
+    "on": "it is `matchers` here",
+    "cron": "rules start from alerts; there is no schedule",
+    "schedule": "rules start from alerts; there is no schedule",
+    "continue": f"`continue` {_LATER}",
+    "absent": f"`absent` {_LATER}",
+    "all_of": f"`all_of` {_LATER}",
+    "flapping": f"`flapping` {_LATER}",
+}
+_PLAYBOOK = {
+    "name": "it is `id` here, and `description` for people",
+    "hosts": "a host is a parameter here: parameters: {host: {type: target, kind: host}}",
+    "tasks": "it is `steps` here",
+    "jobs": "it is `steps` here",
+    "handlers": "it is `steps` here, with `if`",
+    "pre_tasks": "it is `investigate` here, which only reads",
+    "post_tasks": "it is `verify` here",
+    "vars": "it is `parameters` here, each with a type",
+    "params": "it is `parameters` here, each with a type",
+    "inputs": "it is `parameters` here, each with a type",
+    "env": "it is `parameters` here, each with a type",
+    "on": "a rule starts a playbook: see rules/",
+    "trigger": "a rule starts a playbook: see rules/",
+    "triggers": "a rule starts a playbook: see rules/",
+    "cron": "a rule starts a playbook: see rules/; there is no schedule",
+    "schedule": "a rule starts a playbook: see rules/; there is no schedule",
+    "matchers": "they belong to a rule: see rules/",
+    "severity": "it belongs to a rule: see rules/",
+    "mode": "it is `max_mode` here; the mode itself belongs to a rule",
+    "become": "a command says so itself: argv: [sudo, ...] in commands.yaml",
+    "runs-on": "a host is a parameter here: parameters: {host: {type: target, kind: host}}",
+    "rollback": "it belongs to the step that it undoes",
+    "rescue": "it is `rollback` here, at the step that it undoes",
+    "on_failure": f"`on_failure` {_LATER}; a failed run pages",
+    "on_cancel": f"`on_cancel` {_LATER}",
+    "revert": f"`revert` {_LATER}",
+}
+_STEP = {
+    "name": "it is `id` here, and `description` for people",
+    "when": "it is `if` here",
+    "run": "there is no free shell: uses: ssh.run, with a `command` of commands.yaml",
+    "shell": "there is no free shell: uses: ssh.run, with a `command` of commands.yaml",
+    "script": "there is no free shell: uses: ssh.run, with a `command` of commands.yaml",
+    "command": "it belongs to `with`: uses: ssh.run, with: {host: ..., command: ...}",
+    "cmd": "it belongs to `with`: uses: ssh.run, with: {host: ..., command: ...}",
+    "action": "it is `uses` here",
+    "module": "it is `uses` here",
+    "type": "it is `uses` here",
+    "args": "it is `with` here",
+    "params": "it is `with` here",
+    "parameters": "it is `with` here",
+    "inputs": "it is `with` here",
+    "vars": "it is `with` here",
+    "env": "it is `with` here",
+    "register": "outputs are kept by the step's `id`: steps.<id>.<output>",
+    "outputs": "outputs follow from the action: steps.<id>.<output>",
+    "retries": "it is `retry: {attempts: ..., wait: ...}` here",
+    "delay": "it is `retry: {attempts: ..., wait: ...}` here, or `every` beside `until`",
+    "ignore_errors": "it is `required: false` here",
+    "continue-on-error": "it is `required: false` here",
+    "continue_on_error": "it is `required: false` here",
+    "failed_when": "a command fails by its exit code; what must hold belongs to `verify`",
+    "changed_when": "what a command does says its `effect` in commands.yaml",
+    "become": "a command says so itself: argv: [sudo, ...] in commands.yaml",
+    "timeout-minutes": "it is `timeout` here, like '10m'",
+    "needs": "steps run one after another in the order of the file",
+    "depends_on": "steps run one after another in the order of the file",
+    "notify": "whom to tell belongs to a rule",
+    "host": "it belongs to `with`",
+    "target": "it belongs to `with`",
+    "undo": "it is `rollback` here",
+    "rescue": "it is `rollback` here",
+    "loop": f"`foreach` {_LATER}",
+    "with_items": f"`foreach` {_LATER}",
+    "foreach": f"`foreach` {_LATER}",
+    "strategy": f"`foreach` {_LATER}",
+    "parallel": f"`parallel` {_LATER}",
+    "call": f"`call` {_LATER}",
+    "ask": f"`ask` {_LATER}",
+    "wait": f"`wait` {_LATER}",
+    "revert": f"`revert` {_LATER}",
+}
+_COMMAND = {
+    "name": "the key above is the command's name",
+    "command": "it is `argv` here, one element an argument: [systemctl, restart, vllm]",
+    "cmd": "it is `argv` here, one element an argument: [systemctl, restart, vllm]",
+    "run": "it is `argv` here, one element an argument: [systemctl, restart, vllm]",
+    "shell": "it is `argv` here, one element an argument, and no shell reads it",
+    "params": "it is `args` here, each with a type",
+    "parameters": "it is `args` here, each with a type",
+    "idempotent": "it is `repeat` here: harmless, probe or never",
+    "timeout": "it belongs to the step that uses the command",
+}
+
+
+def foreign_words(kind: Kind, root: Node) -> list[Finding]:
+    """A finding at each key that another tool knows under another word than quell."""
+    return [
+        Finding(
+            key.source.file, key.line, key.column, f"unknown key {key.text!r}: {table[key.text]}"
+        )
+        for mapping, table in _mappings(kind, root)
+        for key, _ in mapping.entries
+        if key.text in table
+    ]
+
+
+def _mappings(kind: Kind, root: Node) -> Iterator[tuple[MappingNode, Mapping[str, str]]]:
+    match kind:
+        case Kind.RULES:
+            yield from _of(root, _RULES_FILE)
+            for rule in _elements(root, "rules"):
+                yield from _of(rule, _RULE)
+        case Kind.PLAYBOOK:
+            yield from _of(root, _PLAYBOOK)
+            for step in _steps(root):
+                yield from _of(step, _STEP)
+        case Kind.COMMANDS:
+            entry = root.entry("commands") if isinstance(root, MappingNode) else None
+            if entry is not None and isinstance(entry[1], MappingNode):
+                for _, command in entry[1].entries:
+                    yield from _of(command, _COMMAND)
+        case Kind.INVENTORY | Kind.POLICY | Kind.REHEARSALS:
+            return
+
+
+def _steps(root: Node) -> Iterator[Node]:
+    for part in ("investigate", "steps", "verify"):
+        for step in _elements(root, part):
+            yield step
+            yield from _elements(step, "rollback")
+
+
+def _of(node: Node, table: Mapping[str, str]) -> Iterator[tuple[MappingNode, Mapping[str, str]]]:
+    if isinstance(node, MappingNode):
+        yield node, table
+
+
+def _elements(node: Node, name: str) -> tuple[Node, ...]:
+    entry = node.entry(name) if isinstance(node, MappingNode) else None
+    return entry[1].elements if entry is not None and isinstance(entry[1], SequenceNode) else ()

@@ -1,0 +1,215 @@
+"""Every file of a catalog parsed, checked against all others and made ready, or nothing at all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engine.catalog.overlays import caps_of, overlaid, rule_findings, unknown_rules
+from engine.catalog.parsing import parse
+from engine.catalog.sources import CatalogSources, Kind, SourceFile, read_sources
+from engine.core.actions import Declaration, Estate
+from engine.core.catalog import Catalog, catalog_version
+from engine.core.documents import (
+    CommandDocument,
+    CommandsDocument,
+    InventoryDocument,
+    PlaybookDocument,
+    PolicyDocument,
+    RulesDocument,
+)
+from engine.core.findings import Finding
+from engine.core.ids import sha256_hex
+from engine.core.inventory import Inventory, build_inventory
+from engine.core.json_value import canonical_bytes
+from engine.core.mistakes import Mistakes
+from engine.core.parameters import TypedParameter
+from engine.core.playbook import Playbook
+from engine.core.playbook_checks import check_commands, compile_parameters, compile_playbook
+from engine.core.policy import Policy, compile_policy
+from engine.core.rehearsal_documents import RehearsalsDocument, check_rehearsals
+from engine.core.rule import Rule, RuleContext, compile_rule
+from engine.core.steps import PlaybookContext
+from engine.errors import ConfigError
+
+OVERLAY_NAME = "overlay"
+
+
+def load_catalog(sources: CatalogSources, actions: Mapping[str, Declaration]) -> Catalog:
+    """Read and check everything. Raises ConfigError with all mistakes of all files."""
+    findings: list[Finding] = []
+    files = read_sources(sources, findings)
+    catalog = _Loader(sources, actions, findings).load(files)
+    if findings or catalog is None:
+        count = f"{len(findings)} mistake{'s' if len(findings) != 1 else ''}"
+        raise ConfigError(f"{count} in the catalog; nothing was loaded", sorted(set(findings)))
+    return catalog
+
+
+def parse_playbook(text: bytes, file: str, context: PlaybookContext) -> Playbook:
+    """A playbook from the exact text of an earlier catalog version. Raises ConfigError."""
+    findings: list[Finding] = []
+    source = SourceFile(Kind.PLAYBOOK, file, file, text, shipped=False)
+    parsed = parse(source, PlaybookDocument, findings)
+    if parsed is not None:
+        playbook = compile_playbook(parsed.document, parsed.text_hash, context, parsed.mistakes)
+        if playbook is not None:
+            return playbook
+        findings += parsed.findings()
+    raise ConfigError(f"{file} can't be used any more", sorted(findings))
+
+
+def context_of(
+    catalog: Catalog, actions: Mapping[str, Declaration], roles: frozenset[str] = frozenset()
+) -> PlaybookContext:
+    """What `parse_playbook` checks an old text against: the catalog that is active now."""
+    return PlaybookContext(actions, catalog.estate.commands, catalog.inventory, roles)
+
+
+@dataclass(slots=True)
+class _Loader:
+    sources: CatalogSources
+    actions: Mapping[str, Declaration]
+    findings: list[Finding]
+    _owners: dict[str, SourceFile] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
+
+    def load(self, files: Sequence[SourceFile]) -> Catalog | None:
+        by_kind = {kind: [each for each in files if each.kind is kind] for kind in Kind}
+        inventory, connections = self._inventory(by_kind[Kind.INVENTORY])
+        commands = self._commands(by_kind[Kind.COMMANDS])
+        policy = self._policy(by_kind[Kind.POLICY])
+        context = PlaybookContext(self.actions, commands, inventory, self.sources.roles)
+        parameters, playbooks = self._playbooks(by_kind[Kind.PLAYBOOK], context)
+        rules = self._rules(by_kind[Kind.RULES], parameters, inventory)
+        self._rehearsals(by_kind[Kind.REHEARSALS])
+        texts = {each.name: each.text for each in files if each.kind is not Kind.REHEARSALS}
+        if self.sources.overlay:
+            overlay = {
+                name: each.model_dump(mode="json", exclude_unset=True)
+                for name, each in self.sources.overlay.items()
+            }
+            texts[OVERLAY_NAME] = canonical_bytes(overlay)
+        hashes = {name: sha256_hex(text) for name, text in texts.items()}
+        return Catalog(
+            version=catalog_version(hashes),
+            files=hashes,
+            texts={hashes[name]: text for name, text in texts.items()},
+            rules=rules,
+            playbooks=playbooks,
+            estate=Estate(commands, inventory.targets, connections),
+            inventory=inventory,
+            policy=policy,
+        )
+
+    def _inventory(self, files: Sequence[SourceFile]) -> tuple[Inventory, Mapping[str, str]]:
+        inventory = Inventory()
+        for file in files:
+            parsed = parse(file, InventoryDocument, self.findings)
+            if parsed is not None:
+                inventory = build_inventory(parsed.document, parsed.mistakes)
+                self.findings += parsed.findings()
+        uses = {name: connection.uses for name, connection in inventory.connections.items()}
+        return inventory, uses
+
+    def _commands(self, files: Sequence[SourceFile]) -> Mapping[str, CommandDocument]:
+        commands: dict[str, CommandDocument] = {}
+        for file in files:
+            parsed = parse(file, CommandsDocument, self.findings)
+            if parsed is None:
+                continue
+            check_commands(parsed.document.commands, parsed.mistakes)
+            for name, command in parsed.document.commands.items():
+                here = parsed.mistakes.at("commands", name)
+                if self._counts(f"command {name!r}", file, here):
+                    commands[name] = command
+            self.findings += parsed.findings()
+        return commands
+
+    def _policy(self, files: Sequence[SourceFile]) -> Policy:
+        policy = Policy()
+        for file in files:
+            parsed = parse(file, PolicyDocument, self.findings)
+            if parsed is not None:
+                policy = compile_policy(parsed.document, parsed.mistakes)
+                self.findings += parsed.findings()
+        return policy
+
+    def _playbooks(
+        self, files: Sequence[SourceFile], context: PlaybookContext
+    ) -> tuple[Mapping[str, Mapping[str, TypedParameter] | None], Mapping[str, Playbook]]:
+        """The parameters of every playbook (None where its file isn't one), and the playbooks."""
+        parameters: dict[str, Mapping[str, TypedParameter] | None] = {}
+        playbooks: dict[str, Playbook] = {}
+        for file in files:
+            parsed = parse(file, PlaybookDocument, self.findings)
+            if parsed is None:
+                # A rule that names it has no mistake of its own.
+                parameters.setdefault(file.stem, None)
+                continue
+            document, mistakes = parsed.document, parsed.mistakes
+            if document.id != file.stem:
+                mistakes.at("id").add(
+                    f"the id {document.id!r} and the file's name {file.stem!r} must be the same"
+                )
+            if self._counts(f"playbook {document.id!r}", file, mistakes.at("id")):
+                playbook = compile_playbook(document, parsed.text_hash, context, mistakes)
+                parameters[document.id] = (
+                    playbook.parameters
+                    if playbook is not None
+                    else compile_parameters(document, context.inventory, Mistakes())
+                )
+                if playbook is not None:
+                    playbooks[document.id] = playbook
+            self.findings += parsed.findings()
+        return parameters, playbooks
+
+    def _rules(
+        self,
+        files: Sequence[SourceFile],
+        playbooks: Mapping[str, Mapping[str, TypedParameter] | None],
+        inventory: Inventory,
+    ) -> tuple[Rule, ...]:
+        rules: list[Rule] = []
+        ids: set[str] = set()
+        for file in files:
+            parsed = parse(file, RulesDocument, self.findings)
+            if parsed is None:
+                continue
+            for index, document in enumerate(parsed.document.rules):
+                here = parsed.mistakes.at("rules", index)
+                ids.add(document.id)
+                if not self._counts(f"rule {document.id!r}", file, here.at("id")):
+                    continue
+                overlay = self.sources.overlay.get(document.id)
+                if overlay is not None and not overlay.enabled:
+                    continue
+                context = RuleContext(
+                    file=file.name,
+                    defaults=parsed.document.defaults,
+                    playbooks=playbooks,
+                    inventory=inventory,
+                    caps=caps_of(file, document, self.sources),
+                )
+                rule = compile_rule(overlaid(document, overlay), context, here)
+                if rule is not None:
+                    rules.append(rule)
+            self.findings += rule_findings(parsed, self.sources)
+        self.findings += unknown_rules(self.sources, ids)
+        # Stable: whatever takes everything is asked last, the user's before the shipped.
+        return tuple(sorted(rules, key=lambda rule: rule.is_catch_all))
+
+    def _rehearsals(self, files: Sequence[SourceFile]) -> None:
+        for file in files:
+            parsed = parse(file, RehearsalsDocument, self.findings)
+            if parsed is not None:
+                check_rehearsals(parsed.document, parsed.mistakes)
+                self.findings += parsed.findings()
+
+    def _counts(self, what: str, file: SourceFile, mistakes: Mistakes) -> bool:
+        """Whether this one is used: the user's replaces the shipped, others may not repeat."""
+        owner = self._owners.setdefault(what, file)
+        if owner.shipped != file.shipped:
+            return False
+        if what in self._seen:
+            mistakes.add(f"{what} is already in {owner.path}; each is written once")
+        self._seen.add(what)
+        return True

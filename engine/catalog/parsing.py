@@ -1,0 +1,109 @@
+"""One file's text into its model: every mistake with line and column, the right word named."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from engine.catalog.foreign_words import foreign_words
+from engine.catalog.sources import SourceFile
+from engine.catalog.yaml_composer import compose
+from engine.catalog.yaml_findings import findings_of
+from engine.catalog.yaml_nodes import Node, Scalar, follow
+from engine.catalog.yaml_plain import to_plain
+from engine.core.findings import Finding
+from engine.core.ids import sha256_hex
+from engine.core.json_value import Json
+from engine.core.mistakes import Mistake, Mistakes, Path
+from engine.errors import ConfigError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed(Generic[M]):
+    """A file with its model, its places and the mistakes that were found in it later.
+
+    `dropped` leads to what was no part of the model: it is told already, and the rest of the file
+    is checked without it, so that all mistakes are told at once.
+    """
+
+    source: SourceFile
+    node: Node
+    document: M
+    mistakes: Mistakes
+    dropped: tuple[Path, ...] = ()
+
+    @property
+    def text_hash(self) -> str:
+        """SHA-256 of the file's bytes."""
+        return sha256_hex(self.source.text)
+
+    def findings(self) -> list[Finding]:
+        """The mistakes at their places."""
+        return [self.finding(each) for each in self.mistakes.found if not self.follows(each)]
+
+    def finding(self, mistake: Mistake) -> Finding:
+        """A mistake at its place in the file."""
+        node, _ = follow(self.node, mistake.path)
+        line, column = node.line, node.column
+        if mistake.column and isinstance(node, Scalar):
+            line, column = node.place_of(mistake.column - 1)
+        return Finding(self.source.path, line, column, mistake.message)
+
+    def follows(self, mistake: Mistake) -> bool:
+        """Whether it may only follow from something dropped inside of it."""
+        return any(path[: len(mistake.path)] == mistake.path for path in self.dropped)
+
+
+def parse(source: SourceFile, model: type[M], findings: list[Finding]) -> Parsed[M] | None:
+    """The file as its model, its mistakes in `findings`; None when nothing can be read of it."""
+    try:
+        node = compose(source.text, source.path)
+        plain = to_plain(node)
+    except ConfigError as error:
+        findings.extend(each for each in error.findings if isinstance(each, Finding))
+        return None
+    try:
+        return Parsed(source, node, model.model_validate(plain), Mistakes())
+    except ValidationError as error:
+        named = foreign_words(source.kind, node)
+        places = {(each.line, each.column) for each in named}
+        findings.extend(named)
+        findings.extend(
+            each
+            for each in findings_of(error, node, model)
+            if (each.line, each.column) not in places
+        )
+        dropped = tuple(_dropped(node, details["loc"]) for details in error.errors())
+    try:
+        rest = model.model_validate(_without(plain, dropped))
+    except ValidationError:
+        return None
+    return Parsed(source, node, rest, Mistakes(), dropped)
+
+
+def _dropped(node: Node, loc: Path) -> Path:
+    """The innermost key that holds what is wrong: an element of a list goes with its list."""
+    _, real = follow(node, loc)
+    while real and isinstance(real[-1], int):
+        real.pop()
+    return tuple(real)
+
+
+def _without(value: Json, paths: Iterable[Path]) -> Json:
+    """The value without the keys at these paths."""
+    inner: dict[str | int, list[Path]] = {}
+    for path in paths:
+        if path:
+            inner.setdefault(path[0], []).append(path[1:])
+    if isinstance(value, Mapping):
+        return {
+            key: _without(each, inner.get(key, ()))
+            for key, each in value.items()
+            if () not in inner.get(key, ())
+        }
+    if isinstance(value, list):
+        return [_without(each, inner.get(index, ())) for index, each in enumerate(value)]
+    return value

@@ -1,0 +1,76 @@
+from engine.catalog.parsing import Parsed, parse
+from engine.catalog.sources import Kind, SourceFile
+from engine.core.documents import RulesDocument
+from engine.core.findings import Finding
+
+RULE = """language: 1
+rules:
+  - id: down
+    description: It is down
+    matchers: ['alertname="Down"']
+    when: 'alert.name != "x"'
+    severity: P1
+"""
+
+
+def parsed(text: str) -> tuple[Parsed[RulesDocument] | None, list[str]]:
+    findings: list[Finding] = []
+    source = SourceFile(Kind.RULES, "rules/x.yaml", "x.yaml", text.encode(), shipped=False)
+    return parse(source, RulesDocument, findings), [str(each) for each in findings]
+
+
+def test_a_right_file_becomes_its_model() -> None:
+    found, told = parsed(RULE)
+    assert told == []
+    assert found is not None
+    assert found.document.rules[0].id == "down"
+    assert len(found.text_hash) == 64
+
+
+def test_a_mistake_in_a_text_has_the_column_inside_of_it() -> None:
+    found, _ = parsed(RULE)
+    assert found is not None
+    found.mistakes.at("rules", 0, "when").add("wrong", 7)
+    found.mistakes.at("rules", 0, "matchers", 0).add("wrong", 11)
+    found.mistakes.at("rules", 0, "playbook").add("missing")
+    assert [str(each) for each in found.findings()] == [
+        "x.yaml:6:18: wrong",
+        "x.yaml:5:27: wrong",
+        "x.yaml:3:5: missing",
+    ]
+
+
+def test_a_file_that_is_no_yaml_gives_nothing() -> None:
+    found, told = parsed("language: 1\nlanguage: 1\n")
+    assert found is None
+    assert [each[:11] for each in told] == ["x.yaml:2:1:"]
+
+
+def test_the_rest_of_a_file_is_read_without_what_is_wrong_in_it() -> None:
+    found, told = parsed(RULE + "    cron: x\n    group_by: service\n")
+    assert [each.split(": ")[0] for each in told] == ["x.yaml:8:5", "x.yaml:9:15"]
+    assert found is not None
+    assert found.document.rules[0].severity == "P1"
+    assert set(found.dropped) == {("rules", 0, "cron"), ("rules", 0, "group_by")}
+
+
+def test_an_element_of_a_list_is_dropped_with_its_list() -> None:
+    found, told = parsed(RULE.replace("""['alertname="Down"']""", "[1]"))
+    assert len(told) == 1
+    assert found is not None
+    assert found.document.rules[0].matchers == ()
+
+
+def test_a_mistake_that_may_follow_from_another_is_not_told() -> None:
+    found, _ = parsed(RULE + "    with: 5\n")
+    assert found is not None
+    found.mistakes.at("rules", 0, "with").add("playbook needs 'host'")
+    found.mistakes.at("rules", 0).add("something is missing")
+    found.mistakes.at("rules", 0, "when").add("told")
+    assert [each.message for each in found.findings()] == ["told"]
+
+
+def test_without_what_is_required_nothing_more_is_read() -> None:
+    found, told = parsed(RULE.replace("    severity: P1\n", ""))
+    assert found is None
+    assert told == ["x.yaml:3:5: key 'severity' is missing"]

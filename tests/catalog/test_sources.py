@@ -1,0 +1,72 @@
+from pathlib import Path
+
+from engine.catalog.sources import CatalogSources, Kind, read_sources
+from engine.core.findings import Finding
+
+
+def write(root: Path, *names: str) -> None:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+
+
+def read(sources: CatalogSources) -> list[tuple[Kind, str]]:
+    findings: list[Finding] = []
+    files = read_sources(sources, findings)
+    assert not findings
+    return [(each.kind, each.name) for each in files]
+
+
+def test_files_come_in_byte_order_of_their_path_the_users_before_the_shipped(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "mine", "b.yaml", "B.yaml", "a/z.yml", "notes.txt", ".hidden/x.yaml")
+    write(tmp_path / "quell", "rules/a.yaml", "playbooks/p.yaml")
+    sources = CatalogSources(rules=[tmp_path / "mine"], shipped=tmp_path / "quell")
+    assert read(sources) == [
+        (Kind.RULES, "rules/B.yaml"),
+        (Kind.RULES, "rules/a/z.yml"),
+        (Kind.RULES, "rules/b.yaml"),
+        (Kind.RULES, "shipped/rules/a.yaml"),
+        (Kind.PLAYBOOK, "shipped/playbooks/p.yaml"),
+    ]
+
+
+def test_commands_tests_and_the_shipped_policy_lie_among_the_playbooks(tmp_path: Path) -> None:
+    names = ("commands.yaml", "p.test.yaml", "p.yaml", "policy.yaml")
+    write(tmp_path, "rules/r.test.yaml", *(f"playbooks/{name}" for name in names))
+    assert read(CatalogSources(shipped=tmp_path)) == [
+        (Kind.REHEARSALS, "shipped/rules/r.test.yaml"),
+        (Kind.COMMANDS, "shipped/playbooks/commands.yaml"),
+        (Kind.REHEARSALS, "shipped/playbooks/p.test.yaml"),
+        (Kind.PLAYBOOK, "shipped/playbooks/p.yaml"),
+        (Kind.POLICY, "shipped/playbooks/policy.yaml"),
+    ]
+
+
+def test_a_policy_of_ones_own_takes_the_place_of_the_shipped(tmp_path: Path) -> None:
+    write(tmp_path, "rules/r.yaml", "playbooks/policy.yaml", "mine.yaml", "inventory.yaml")
+    sources = CatalogSources(
+        shipped=tmp_path, policy=tmp_path / "mine.yaml", inventory=tmp_path / "inventory.yaml"
+    )
+    assert read(sources) == [
+        (Kind.INVENTORY, "inventory.yaml"),
+        (Kind.POLICY, "mine.yaml"),
+        (Kind.RULES, "shipped/rules/r.yaml"),
+    ]
+
+
+def test_files_of_two_folders_keep_names_of_their_own(tmp_path: Path) -> None:
+    write(tmp_path, "one/a.yaml", "two/a.yaml")
+    sources = CatalogSources(rules=[tmp_path / "one", tmp_path / "two" / "a.yaml"])
+    assert read(sources) == [(Kind.RULES, "rules/a.yaml"), (Kind.RULES, "rules/a.yaml#2")]
+
+
+def test_a_file_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
+    findings: list[Finding] = []
+    missing = tmp_path / "inventory.yaml"
+    assert read_sources(CatalogSources(inventory=missing), findings) == []
+    (finding,) = findings
+    assert finding.file == str(missing)
+    assert "No such file" in finding.message
