@@ -1,0 +1,1 @@
+"""The database behind the ports Store and Stream: SQLite in a folder, or PostgreSQL."""

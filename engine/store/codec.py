@@ -1,0 +1,100 @@
+"""Frozen dataclasses as JSON documents: times are integer microseconds, enums their values.
+
+A document from before a field was added decodes with the field's default, and one from after
+decodes without it: replicas of two versions work side by side.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import Enum
+from typing import Any, Generic, Literal, TypeVar, Union
+
+import orjson
+
+from engine.core.journal import from_us, to_us
+
+T = TypeVar("T")
+# None: the JSON value is the value.
+Decoder = Callable[[Any], Any] | None
+
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_SORT_KEYS
+
+
+class Codec(Generic[T]):
+    """Encodes and decodes values of one dataclass."""
+
+    def __init__(self, model: type[T]) -> None:
+        self._decode: Callable[[Any], T] = _dataclass_decoder(model)
+
+    def encode(self, value: T) -> str:
+        """The canonical document: equal values have equal documents."""
+        return orjson.dumps(value, default=_plain, option=_OPTIONS).decode()
+
+    def decode(self, document: str) -> T:
+        """The value; fields that the model doesn't know are left out."""
+        return self._decode(orjson.loads(document))
+
+
+def _plain(value: object) -> object:
+    match value:
+        case datetime():
+            return to_us(value)
+        case Mapping():
+            return dict(value)
+        case _:
+            raise TypeError(f"a {type(value).__name__} has no place in a document")
+
+
+def _decoder(annotation: Any) -> Decoder:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if dataclasses.is_dataclass(annotation):
+        return _dataclass_decoder(annotation)
+    if annotation is datetime:
+        return from_us
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return annotation
+    if annotation in (str, int, bool, float) or origin is Literal:
+        return None
+    if origin is tuple:
+        return _tuple_decoder(arguments)
+    if origin is Mapping and arguments == (str, str):
+        return None
+    if origin in (Union, types.UnionType) and types.NoneType in arguments:
+        present = [_decoder(a) for a in arguments if a is not types.NoneType]
+        if len(present) == 1:
+            return _optional_decoder(present[0])
+    raise TypeError(f"{annotation!r} has no form as JSON yet: add it to this codec")
+
+
+def _dataclass_decoder(model: Any) -> Callable[[Any], Any]:
+    hints = typing.get_type_hints(model)
+    names = frozenset(field.name for field in dataclasses.fields(model))
+    decoders = {name: found for name in names if (found := _decoder(hints[name]))}
+
+    def decode(document: dict[str, Any]) -> Any:
+        known = {name: value for name, value in document.items() if name in names}
+        for name, decoder in decoders.items():
+            if name in known:
+                known[name] = decoder(known[name])
+        return model(**known)
+
+    return decode
+
+
+def _tuple_decoder(arguments: tuple[Any, ...]) -> Callable[[Any], Any]:
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        element = _decoder(arguments[0])
+        return (lambda items: tuple(map(element, items))) if element else tuple
+    elements = [_decoder(a) for a in arguments]
+    return lambda items: tuple(
+        decoder(item) if decoder else item for decoder, item in zip(elements, items, strict=True)
+    )
+
+
+def _optional_decoder(decoder: Decoder) -> Decoder:
+    if decoder is None:
+        return None
+    return lambda value: None if value is None else decoder(value)

@@ -1,0 +1,168 @@
+"""The journal's rows: entries chained behind locked heads, and the texts they refer to by hash."""
+
+import os
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+
+from sqlalchemy import Connection, Row, bindparam, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from engine.core.journal import GENESIS, Entry, NewEntry, seal
+from engine.errors import ConflictError
+from engine.store.statements import insert_new, upsert
+from engine.store.tables import checkpointed, entries, heads, texts
+
+SALT_BYTES = 16
+
+_COLUMNS = tuple(column.name for column in entries.columns)
+_HEAD = select(heads.c.seq, heads.c.entry_hash).where(heads.c.chain == bindparam("chain"))
+# Creates the head or finds it, and locks it: the change that changes nothing.
+_LOCK_HEAD = upsert(heads, lambda new: {"chain": new.chain}, returning=("seq", "entry_hash"))
+_MOVE_HEAD = upsert(heads)
+_HEADS = (
+    select(heads).where(heads.c.seq > 0, heads.c.chain > bindparam("after")).order_by(heads.c.chain)
+)
+# One look at every chain a minute costs less than an index that every append has to keep.
+_GROWN = (
+    select(heads)
+    .outerjoin(checkpointed, checkpointed.c.chain == heads.c.chain)
+    .where(heads.c.seq > func.coalesce(checkpointed.c.seq, 0))
+    .order_by(heads.c.chain)
+    .limit(bindparam("at_most"))
+)
+_MARK = upsert(checkpointed)
+_ADD_ENTRIES = insert(entries)
+_ENTRIES = (
+    select(entries)
+    .where(entries.c.chain == bindparam("chain"), entries.c.seq > bindparam("after_seq"))
+    .order_by(entries.c.seq)
+)
+_LAST = (
+    select(entries)
+    .where(entries.c.chain == bindparam("chain"), entries.c.kind == bindparam("kind"))
+    .order_by(entries.c.seq.desc())
+    .limit(1)
+)
+_PUT_TEXT = insert_new(texts)
+_TEXT = select(texts.c.body).where(texts.c.sha256 == bindparam("sha256"))
+
+
+class ChainMovedError(ConflictError):
+    """Another writer appended to one of `chains` meanwhile: lock them first and do it again."""
+
+    def __init__(self, chains: Sequence[str]) -> None:
+        super().__init__(f"another writer appended to {' or '.join(chains)} meanwhile; try again")
+        self.chains = chains
+
+
+class JournalRows:
+    """Appends seal at once and are written together by `flush`, in one order for all writers.
+
+    A chain's head isn't locked when it is read, because works append in any order and would wait
+    for each other in circles. Of two that read the same head, the second finds its sequence
+    number taken and is done again.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._heads: dict[str, tuple[int, str]] = {}
+        self._unwritten: list[Entry] = []
+
+    def lock(self, chains: Sequence[str]) -> None:
+        """Keep other writers from these chains until the commit."""
+        for chain in sorted(chains):
+            first = {"chain": chain, "seq": 0, "entry_hash": GENESIS}
+            row = self._connection.execute(_LOCK_HEAD.on(self._connection), first).one()
+            self._heads[chain] = row.seq, row.entry_hash
+
+    def append(self, chain: str, new: Sequence[NewEntry]) -> Sequence[Entry]:
+        """The entries, sealed behind the chain's head."""
+        if not new:
+            return ()
+        seq, prev_hash = self.head(chain)
+        sealed = []
+        for each in new:
+            entry = seal(each, chain, seq + 1, prev_hash, os.urandom(SALT_BYTES))
+            seq, prev_hash = entry.seq, entry.entry_hash
+            sealed.append(entry)
+        self._heads[chain] = seq, prev_hash
+        self._unwritten.extend(sealed)
+        return sealed
+
+    def entries(
+        self, chain: str, after_seq: int, kind: str = "", limit: int | None = None
+    ) -> Sequence[Entry]:
+        """In order."""
+        self.flush()
+        statement = _ENTRIES.where(entries.c.kind == kind) if kind else _ENTRIES
+        if limit is not None:
+            statement = statement.limit(limit)
+        rows = self._connection.execute(statement, {"chain": chain, "after_seq": after_seq})
+        return [_entry(row) for row in rows]
+
+    def last_entry(self, chain: str, kind: str) -> Entry | None:
+        """The newest of its kind."""
+        self.flush()
+        row = self._connection.execute(_LAST, {"chain": chain, "kind": kind}).one_or_none()
+        return None if row is None else _entry(row)
+
+    def head(self, chain: str) -> tuple[int, str]:
+        """As an append finds it, and should it move meanwhile, the flush finds that out."""
+        if chain not in self._heads:
+            self._heads[chain] = self._head(chain)
+        return self._heads[chain]
+
+    def heads(self, after: str = "", limit: int | None = None) -> Mapping[str, tuple[int, str]]:
+        """Of every chain, by name."""
+        self.flush()
+        statement = _HEADS if limit is None else _HEADS.limit(limit)
+        rows = self._connection.execute(statement, {"after": after})
+        return {row.chain: (row.seq, row.entry_hash) for row in rows}
+
+    def grown_chains(self, limit: int) -> Sequence[tuple[str, int, str]]:
+        """The heads that no checkpoint names."""
+        self.flush()
+        rows = self._connection.execute(_GROWN, {"at_most": limit})
+        return [(row.chain, row.seq, row.entry_hash) for row in rows]
+
+    def mark_checkpointed(self, reached: Mapping[str, int]) -> None:
+        """Each chain up to this entry."""
+        if reached:
+            rows = [{"chain": chain, "seq": seq} for chain, seq in sorted(reached.items())]
+            self._connection.execute(_MARK.on(self._connection), rows)
+
+    def put_text(self, sha256: str, body: bytes) -> None:
+        """Kept once."""
+        self._connection.execute(_PUT_TEXT.on(self._connection), {"sha256": sha256, "body": body})
+
+    def text(self, sha256: str) -> bytes | None:
+        """None when it was never put."""
+        body: bytes | None = self._connection.execute(_TEXT, {"sha256": sha256}).scalar()
+        return body
+
+    def flush(self) -> None:
+        """Write what was appended since the last flush. Raises ChainMovedError."""
+        if not self._unwritten:
+            return
+        self._unwritten.sort(key=attrgetter("chain", "seq"))
+        chains = list(dict.fromkeys(each.chain for each in self._unwritten))
+        rows = [{name: getattr(each, name) for name in _COLUMNS} for each in self._unwritten]
+        self._unwritten.clear()
+        moved = [
+            {"chain": chain, "seq": self._heads[chain][0], "entry_hash": self._heads[chain][1]}
+            for chain in chains
+        ]
+        # Heads come first: who waits for one that is locked has written nothing yet.
+        self._connection.execute(_MOVE_HEAD.on(self._connection), moved)
+        try:
+            self._connection.execute(_ADD_ENTRIES, rows)
+        except IntegrityError:
+            raise ChainMovedError(chains) from None
+
+    def _head(self, chain: str) -> tuple[int, str]:
+        row = self._connection.execute(_HEAD, {"chain": chain}).one_or_none()
+        return (0, GENESIS) if row is None else (row.seq, row.entry_hash)
+
+
+def _entry(row: Row[tuple[object, ...]]) -> Entry:
+    return Entry(**row._asdict())

@@ -1,0 +1,82 @@
+"""Statements that SQLite and PostgreSQL spell differently, each built once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Executable, Table, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.expression import ColumnElement
+
+# What the conflicting insert would have written, by column name.
+Excluded = Any
+Change = Callable[[Excluded], Mapping[str, ColumnElement[Any]]]
+Numbering = Literal["incident_number", "lease_token"]
+
+# Room for a fixed number of statement shapes: prepared statements are kept by their text.
+_LARGEST_CHUNK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Spelled:
+    """One statement in both dialects."""
+
+    sqlite: Executable
+    postgresql: Executable
+
+    def on(self, connection: Connection) -> Executable:
+        """The spelling that this connection understands."""
+        return self.sqlite if connection.dialect.name == "sqlite" else self.postgresql
+
+
+def upsert(table: Table, change: Change | None = None, returning: Sequence[str] = ()) -> Spelled:
+    """INSERT, or change the row with the same primary key: by default every other column."""
+    keys = [column.name for column in table.primary_key]
+
+    def spell(dialect: Any) -> Executable:
+        statement = dialect.insert(table)
+        new = statement.excluded
+        changes = change(new) if change else {c.name: c for c in new if c.name not in keys}
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=changes)
+        if returning:
+            statement = statement.returning(*(table.c[name] for name in returning))
+        executable: Executable = statement
+        return executable
+
+    return Spelled(spell(sqlite), spell(postgresql))
+
+
+def insert_new(table: Table) -> Spelled:
+    """INSERT that leaves any row it collides with as it is; the row count tells."""
+    return Spelled(
+        sqlite.insert(table).on_conflict_do_nothing(),
+        postgresql.insert(table).on_conflict_do_nothing(),
+    )
+
+
+def chunked(keys: Sequence[str]) -> Sequence[Sequence[str]]:
+    """`keys` in parts whose lengths are powers of two (the last key repeats to fill).
+
+    Few lengths are few statement texts, so that a batch of a new size needs no new preparation.
+    """
+    parts = []
+    for start in range(0, len(keys), _LARGEST_CHUNK):
+        part = list(keys[start : start + _LARGEST_CHUNK])
+        size = 1 << (len(part) - 1).bit_length()
+        parts.append(part + [part[-1]] * (size - len(part)))
+    return parts
+
+
+_NEXT_NUMBER = {
+    name: Spelled(
+        text(f"UPDATE numbers SET value = value + 1 WHERE name = '{name}' RETURNING value"),
+        text(f"SELECT nextval('{name}')"),
+    )
+    for name in ("incident_number", "lease_token")
+}
+
+
+def next_number(connection: Connection, name: Numbering) -> int:
+    """The next number of a sequence; on PostgreSQL a rolled back one leaves a gap."""
+    number: int = connection.execute(_NEXT_NUMBER[name].on(connection)).scalar_one()
+    return number

@@ -1,0 +1,271 @@
+"""One transaction over a SQLAlchemy Connection, the same on SQLite and PostgreSQL."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import Connection
+from typing_extensions import override
+
+from engine.core.alert import Occurrence
+from engine.core.incident import Incident
+from engine.core.journal import Entry, NewEntry
+from engine.core.stops import Stop, StopScope
+from engine.ports.store import ApprovalRow, DeadLetter, IncidentFilter, RunRow, Task, TaskKind, Tx
+from engine.store import dead_letter_rows, occurrence_rows, run_rows, stop_rows
+from engine.store.incident_rows import IncidentRows
+from engine.store.journal_rows import JournalRows
+from engine.store.position_rows import PositionRows
+from engine.store.statements import next_number
+from engine.store.task_rows import TaskRows
+
+
+class SqlTx(Tx):
+    """Gathers what it can and writes it together; `flush` comes before the commit."""
+
+    def __init__(
+        self, connection: Connection, clock: Callable[[], datetime], *, reading: bool = False
+    ) -> None:
+        """`clock` is asked at most once; `reading` takes no locks."""
+        self._connection = connection
+        self._clock = clock
+        self._now: datetime | None = None
+        self._journal = JournalRows(connection)
+        self._positions = PositionRows(connection)
+        self._incidents = IncidentRows(connection, lock=not reading)
+        self._tasks = TaskRows(connection, lambda: self.now)
+
+    @property
+    def woke(self) -> bool:
+        """Whether a task may have become due, or will earlier than somebody waits for."""
+        return self._tasks.woke
+
+    def lock_chains(self, chains: Sequence[str]) -> None:
+        """Keep other writers from appending to these until the commit."""
+        self._journal.lock(chains)
+
+    def flush(self) -> None:
+        """Write what was gathered, locking rows in the one order of all writers."""
+        self._incidents.flush()
+        self._journal.flush()
+        self._tasks.flush()
+        self._positions.flush()
+
+    @property
+    @override
+    def now(self) -> datetime:
+        if self._now is None:
+            self._now = self._clock()
+        return self._now
+
+    # Journal.
+    @override
+    def append(self, chain: str, entries: Sequence[NewEntry]) -> Sequence[Entry]:
+        return self._journal.append(chain, entries)
+
+    @override
+    def entries(
+        self, chain: str, *, after_seq: int = 0, kind: str = "", limit: int | None = None
+    ) -> Sequence[Entry]:
+        return self._journal.entries(chain, after_seq, kind, limit)
+
+    @override
+    def last_entry(self, chain: str, kind: str) -> Entry | None:
+        return self._journal.last_entry(chain, kind)
+
+    @override
+    def head(self, chain: str) -> tuple[int, str]:
+        return self._journal.head(chain)
+
+    @override
+    def heads(self, *, after: str = "", limit: int | None = None) -> Mapping[str, tuple[int, str]]:
+        return self._journal.heads(after, limit)
+
+    @override
+    def grown_chains(self, limit: int) -> Sequence[tuple[str, int, str]]:
+        return self._journal.grown_chains(limit)
+
+    @override
+    def mark_checkpointed(self, reached: Mapping[str, int]) -> None:
+        self._journal.mark_checkpointed(reached)
+
+    @override
+    def put_text(self, sha256: str, text: bytes) -> None:
+        self._journal.put_text(sha256, text)
+
+    @override
+    def text(self, sha256: str) -> bytes | None:
+        return self._journal.text(sha256)
+
+    # Stream positions and accounting.
+    @override
+    def position(self, stream: str, partition: int) -> int:
+        return self._positions.position(stream, partition)
+
+    @override
+    def advance(self, stream: str, partition: int, expected: int, to: int) -> None:
+        self._positions.advance(stream, partition, expected, to)
+
+    @override
+    def count(self, counts: Mapping[str, int]) -> None:
+        self._positions.count(counts)
+
+    @override
+    def counters(self) -> Mapping[str, int]:
+        return self._positions.counters()
+
+    # Occurrences.
+    @override
+    def occurrences(self, fingerprints: Sequence[str]) -> Mapping[str, Occurrence]:
+        return occurrence_rows.latest_occurrences(self._connection, fingerprints)
+
+    @override
+    def put_occurrences(self, occurrences: Sequence[Occurrence]) -> None:
+        occurrence_rows.put_occurrences(self._connection, occurrences)
+
+    @override
+    def open_occurrences(self, incident: str) -> Sequence[Occurrence]:
+        return occurrence_rows.firing_occurrences(self._connection, incident)
+
+    # Incidents.
+    @override
+    def next_incident_number(self) -> int:
+        return next_number(self._connection, "incident_number")
+
+    @override
+    def live_incident(self, correlation_key: str) -> Incident | None:
+        return self._incidents.live(correlation_key)
+
+    @override
+    def incident(self, incident: str) -> Incident | None:
+        return self._incidents.by_id(incident)
+
+    @override
+    def put_incident(self, incident: Incident) -> None:
+        self._incidents.put(incident)
+
+    @override
+    def incidents(self, which: IncidentFilter) -> Sequence[Incident]:
+        return self._incidents.matching(which)
+
+    @override
+    def find_incidents(self, prefix: str) -> Sequence[Incident]:
+        return self._incidents.find(prefix)
+
+    # Runs and approvals.
+    @override
+    def create_run(self, run: RunRow) -> bool:
+        return run_rows.create_run(self._connection, run)
+
+    @override
+    def put_run(self, run: RunRow) -> None:
+        run_rows.put_run(self._connection, run)
+
+    @override
+    def run(self, run: str) -> RunRow | None:
+        return run_rows.find_run(self._connection, run)
+
+    @override
+    def active_runs(self) -> Sequence[RunRow]:
+        return run_rows.active_runs(self._connection)
+
+    @override
+    def find_runs(self, prefix: str) -> Sequence[RunRow]:
+        return run_rows.find_runs(self._connection, prefix)
+
+    @override
+    def create_approval(self, approval: ApprovalRow) -> None:
+        run_rows.create_approval(self._connection, approval)
+
+    @override
+    def decide_approval(
+        self, approval: str, state: Literal["approved", "rejected", "expired"], actor: str
+    ) -> ApprovalRow | None:
+        return run_rows.decide_approval(self._connection, approval, state, actor, self.now)
+
+    @override
+    def approval(self, approval: str) -> ApprovalRow | None:
+        return run_rows.find_approval(self._connection, approval)
+
+    @override
+    def find_approvals(self, prefix: str) -> Sequence[ApprovalRow]:
+        return run_rows.find_approvals(self._connection, prefix)
+
+    # Stops.
+    @override
+    def stops(self) -> Sequence[Stop]:
+        return stop_rows.all_stops(self._connection)
+
+    @override
+    def hold_stops(self) -> Sequence[Stop]:
+        return stop_rows.hold_stops(self._connection)
+
+    @override
+    def order_stop(self, stop: Stop) -> bool:
+        return stop_rows.order_stop(self._connection, stop)
+
+    @override
+    def lift_stop(self, scope: StopScope, name: str) -> bool:
+        return stop_rows.lift_stop(self._connection, scope, name)
+
+    # Tasks.
+    @override
+    def put_task(self, task: Task) -> None:
+        self._tasks.put(task)
+
+    @override
+    def wake_task(self, kind: TaskKind, key: str) -> None:
+        self._tasks.wake(f"{kind}/{key}")
+
+    @override
+    def claim_task(self, worker: str, lease_s: float, kinds: Sequence[TaskKind]) -> Task | None:
+        return self._tasks.claim(worker, lease_s, kinds)
+
+    @override
+    def hold_task(self, task: Task, lease_s: float | None = None) -> None:
+        self._tasks.hold(task, lease_s)
+
+    @override
+    def finish_task(self, task: Task) -> None:
+        self._tasks.finish(task)
+
+    @override
+    def release_task(self, task: Task, not_before: datetime, *, failed: bool = False) -> None:
+        self._tasks.release(task, not_before, failed=failed)
+
+    @override
+    def cancel_task(self, kind: TaskKind, key: str) -> None:
+        self._tasks.cancel(f"{kind}/{key}")
+
+    @override
+    def next_due(self) -> datetime | None:
+        return self._tasks.next_due()
+
+    @override
+    def waiting_tasks(self) -> Mapping[str, int]:
+        return self._tasks.waiting_tasks()
+
+    # Dead letters.
+    @override
+    def put_dead_letter(self, letter: DeadLetter) -> None:
+        dead_letter_rows.put_dead_letter(self._connection, letter)
+
+    @override
+    def dead_letters(
+        self, limit: int, *, waiting: bool = False, after: str = ""
+    ) -> Sequence[DeadLetter]:
+        return dead_letter_rows.newest_dead_letters(
+            self._connection, limit, waiting=waiting, after=after
+        )
+
+    @override
+    def find_dead_letters(self, prefix: str) -> Sequence[DeadLetter]:
+        return dead_letter_rows.find_dead_letters(self._connection, prefix)
+
+    @override
+    def mark_replayed(self, letter: str) -> bool:
+        return dead_letter_rows.mark_replayed(self._connection, letter, self.now)
+
+    @override
+    def restate_dead_letter(self, letter: str, reason: str, field: str) -> None:
+        dead_letter_rows.restate_dead_letter(self._connection, letter, reason, field)

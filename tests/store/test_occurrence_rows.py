@@ -1,0 +1,44 @@
+"""Occurrences on each database."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from engine.core.alert import Occurrence
+from engine.ports.store import Store
+from tests.services.stores import START
+from tests.store.values import an_occurrence
+
+DEADLINE_S = 30.0
+
+
+async def test_only_the_latest_occurrence_of_a_fingerprint_is_kept(store: Store) -> None:
+    first, other = an_occurrence("f1"), an_occurrence("f2", service="größe\0")
+    later = replace(first, id="later", repeats=3, ended_at=START, ended_by="source")
+    await store.write(lambda tx: tx.put_occurrences([first, other]))
+    await store.write(lambda tx: tx.put_occurrences([later]))
+    await store.write(lambda tx: tx.put_occurrences([]))
+    found = await store.read(lambda tx: tx.occurrences(["f1", "f2", "unknown"]))
+    assert found == {"f1": later, "f2": other}
+    assert await store.read(lambda tx: tx.occurrences([])) == {}
+
+
+async def test_thousands_of_occurrences_are_found_at_once(store: Store) -> None:
+    many = {f"f{n}": an_occurrence(f"f{n}") for n in range(3000)}
+    await store.write(lambda tx: tx.put_occurrences(list(many.values())))
+    assert await store.read(lambda tx: tx.occurrences(list(many))) == many
+
+
+async def test_open_occurrences_are_those_that_fire_in_the_incident(store: Store) -> None:
+    def at(minute: int, fingerprint: str, *incidents: str) -> Occurrence:
+        started = START + timedelta(minutes=minute)
+        return an_occurrence(fingerprint, started_at=started, incident_ids=incidents)
+
+    both, late, early, none = at(2, "f1", "a", "b"), at(3, "f2", "a"), at(1, "f3", "a"), at(0, "f4")
+    ended = replace(at(0, "f5", "a"), ended_at=START, ended_by="expiry")
+    await store.write(lambda tx: tx.put_occurrences([both, late, early, none, ended]))
+    of_a, of_b, of_c = await store.read(lambda tx: [tx.open_occurrences(i) for i in "abc"])
+    assert (of_a, of_b, of_c) == ([early, both, late], [both], [])
+    closed = replace(both, ended_at=START, ended_by="source")
+    await store.write(lambda tx: tx.put_occurrences([closed]))
+    of_a, of_b = await store.read(lambda tx: [tx.open_occurrences(i) for i in "ab"])
+    assert (of_a, of_b) == ([early, late], [])

@@ -1,0 +1,47 @@
+"""Statements in two spellings, and few shapes of them."""
+
+import pytest
+from sqlalchemy import Dialect, Executable, create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.sql import ClauseElement
+
+from engine.store.statements import chunked, insert_new, upsert
+from engine.store.tables import counters, heads
+
+SQLITE = make_url("sqlite://").get_dialect()()
+POSTGRESQL = make_url("postgresql+asyncpg://").get_dialect()()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 512, 513, 1300])
+def test_chunks_hold_every_key_in_few_lengths(count: int) -> None:
+    keys = [f"k{n}" for n in range(count)]
+    parts = chunked(keys)
+    assert sorted({key for part in parts for key in part}) == sorted(keys)
+    assert {len(part) for part in parts} <= {2**n for n in range(10)}
+    assert sum(map(len, parts)) < 2 * max(count, 1)
+
+
+def test_an_upsert_changes_all_but_the_key_or_what_is_said() -> None:
+    by_default = compiled(upsert(heads).sqlite, SQLITE)
+    assert "ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq" in by_default
+    assert "chain = excluded.chain" not in by_default
+    adding = upsert(counters, lambda new: {"value": counters.c.value + new.value})
+    for statement, dialect in (
+        (adding.sqlite, SQLITE),
+        (adding.postgresql, POSTGRESQL),
+    ):
+        told = compiled(statement, dialect)
+        assert "(name, shard) DO UPDATE SET value = (counters.value + excluded.value)" in told
+
+
+def compiled(statement: Executable, dialect: Dialect) -> str:
+    assert isinstance(statement, ClauseElement)
+    return str(statement.compile(dialect=dialect))
+
+
+def test_a_connection_gets_its_own_spelling() -> None:
+    statement = insert_new(heads)
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        assert statement.on(connection) is statement.sqlite
+    engine.dispose()
