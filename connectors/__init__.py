@@ -1,0 +1,1 @@
+"""Connectors: one file a system, strangers to each other, listed in registry.py."""

@@ -1,0 +1,1 @@
+"""Actions that change or read the world: one file a system."""

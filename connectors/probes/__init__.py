@@ -1,0 +1,1 @@
+"""Read-only actions: what a playbook looks at before and after a change."""

@@ -1,0 +1,1 @@
+"""Where incidents leave their records: ticket trackers."""

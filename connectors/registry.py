@@ -1,0 +1,79 @@
+"""Every connector on one page. Outside plug-ins come by the entry point `quell.connectors`."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from connectors.actions.http import HttpRequest
+from connectors.actions.ssh import SshConfig, ssh_actions
+from connectors.people.slack import SlackApprover, SlackConfig, SlackNotifier
+from connectors.probes.llm import LlmComplete, LlmConfig
+from connectors.probes.prometheus import PrometheusConfig, PrometheusQuery
+from connectors.records.jira import JiraConfig, JiraTracker
+from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource
+from connectors.streams.kafka import KafkaConfig, KafkaStream
+from engine.core.actions import Declaration
+from engine.core.egress import EgressConfig
+from engine.core.findings import nearest
+from engine.errors import ConfigError
+from engine.ports.action import Action
+from engine.ports.source import Source
+from engine.ports.stream import OpenableStream
+
+# Raised when a port changes in a way that breaks connectors outside this repository.
+API_VERSION = 1
+
+C = TypeVar("C", bound=BaseModel)
+P = TypeVar("P", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin(Generic[C, P]):
+    """A connector: what configures it, and what makes it."""
+
+    config: type[C]
+    build: Callable[[C], P]
+
+
+SOURCES: Mapping[str, Plugin[Any, Source]] = {
+    "alertmanager": Plugin(AlertmanagerConfig, AlertmanagerSource),
+}
+STREAMS: Mapping[str, Plugin[Any, OpenableStream]] = {
+    "kafka": Plugin(KafkaConfig, KafkaStream),
+}
+NOTIFIERS = {"slack": Plugin(SlackConfig, SlackNotifier)}
+APPROVERS = {"slack": Plugin(SlackConfig, SlackApprover)}
+TRACKERS = {"jira": Plugin(JiraConfig, JiraTracker)}
+
+# The connections of each kind by name, as one connector's Config.
+Connections = Callable[[str, type[C]], Mapping[str, C]]
+
+
+def find(plugins: Mapping[str, P], kind: str, what: str) -> P:
+    """The plug-in of this kind. Raises ConfigError with what there is."""
+    if kind not in plugins:
+        known = ", ".join(sorted(plugins))
+        raise ConfigError(f"unknown {what} {kind!r}{nearest(kind, plugins)}; there is {known}")
+    return plugins[kind]
+
+
+def build_actions(connections: "Connections[Any]", egress: EgressConfig) -> list[Action]:
+    """Every action with its connections."""
+    return [
+        *ssh_actions(connections("ssh", SshConfig)),
+        PrometheusQuery(connections("prometheus", PrometheusConfig)),
+        LlmComplete(connections("llm", LlmConfig)),
+        HttpRequest(egress),
+    ]
+
+
+def declarations() -> Mapping[str, Declaration]:
+    """What every action declares, without any connection."""
+    return by_name(build_actions(lambda _kind, _config: {}, EgressConfig()))
+
+
+def by_name(actions: Iterable[Action]) -> dict[str, Declaration]:
+    """The declarations by the name that a step `uses`."""
+    return {action.declaration.name: action.declaration for action in actions}

@@ -1,0 +1,1 @@
+"""Streams past one machine: the durable log between intake and pipeline."""

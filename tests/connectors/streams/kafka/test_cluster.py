@@ -1,0 +1,77 @@
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pydantic import ValidationError
+
+from connectors.streams.kafka import KafkaConfig, KafkaStream
+from connectors.streams.kafka.cluster import Cluster
+from engine.errors import ConfigError, TransientError
+from engine.ports.stream import Message
+from tests.services.kafka import KafkaBroker
+from tests.services.process import free_port
+
+
+def config(kafka: KafkaBroker, **changes: Any) -> KafkaConfig:
+    defaults = {
+        "bootstrap_servers": (kafka.bootstrap,),
+        "topic_prefix": f"cluster-{uuid4().hex}.",
+        "partitions": 3,
+        "replication_factor": 1,
+    }
+    return KafkaConfig(**(defaults | changes))
+
+
+def test_the_topic_of_the_design_is_the_default() -> None:
+    assert KafkaConfig(bootstrap_servers=("kafka:9092",)).topic == "quell.alerts"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"bootstrap_servers": ()},
+        {"topic_prefix": "with space "},
+        {"partitions": 0},
+        {"deadline_s": 0},
+        {"linger_ms": 5000},
+        {"acks": "1"},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_a_wrong_setting_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        KafkaConfig(**({"bootstrap_servers": ("kafka:9092",)} | wrong))
+
+
+async def test_an_absent_topic_is_created_and_then_found(kafka: KafkaBroker) -> None:
+    settings = config(kafka)
+    await Cluster(settings).verify_topic()
+    await Cluster(settings.model_copy(update={"create_topics": False})).verify_topic()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"create_topics": False}, "create it with 3 partitions"),
+        ({"replication_factor": 3}, "replication_factor 3"),
+    ],
+    ids=["may-not-create", "too-few-brokers"],
+)
+async def test_a_topic_that_cannot_be_had_is_a_mistake_of_the_configuration(
+    kafka: KafkaBroker, changes: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        await KafkaStream(config(kafka, **changes)).open()
+
+
+async def test_another_number_of_partitions_is_refused(kafka: KafkaBroker) -> None:
+    settings = config(kafka)
+    await kafka.create_topic(settings.topic, partitions=5)
+    with pytest.raises(ConfigError, match=r"has 5 partitions and the configuration says 3"):
+        await KafkaStream(settings).append([Message("key", b"value")])
+
+
+async def test_an_absent_broker_is_transient() -> None:
+    nobody = KafkaConfig(bootstrap_servers=(f"127.0.0.1:{free_port()}",))
+    with pytest.raises(TransientError, match="Unable to bootstrap"):
+        await KafkaStream(nobody).open()
