@@ -1,0 +1,1 @@
+"""The typed HTTP client by which the CLI talks to a running server."""

@@ -1,0 +1,143 @@
+"""Turns what commands and queries return into the API's answers."""
+
+import json
+from collections.abc import Sequence
+
+from engine.core.incident import Incident
+from engine.core.journal import Entry
+from engine.core.stops import Stop
+from engine.ports.api import (
+    ApprovalAnswer,
+    AuditAnswer,
+    BalanceAnswer,
+    DeadLetterAnswer,
+    DeadLetterContent,
+    DeadLetterPage,
+    DecisionAnswer,
+    IncidentAnswer,
+    IncidentStory,
+    ReplayAnswer,
+    StopAnswer,
+    StopsAnswer,
+    TimelineEntry,
+)
+from engine.ports.commands import AuditReport, Balance, Decided, Replayed
+from engine.ports.store import ApprovalRow, DeadLetter
+
+# More of a body than a person reads.
+SHOWN_BYTES = 64 * 1024
+
+
+def incident_answer(incident: Incident) -> IncidentAnswer:
+    """One incident as the API shows it."""
+    return IncidentAnswer(
+        id=incident.id,
+        number=incident.number,
+        name=incident.name,
+        severity=incident.severity.name,
+        status=incident.status,
+        phase=incident.phase,
+        title=incident.title,
+        rule_id=incident.rule_id,
+        mode=incident.mode.value,
+        service=incident.service,
+        environment=incident.environment,
+        team=incident.team,
+        group=incident.group,
+        occurrences=incident.occurrences,
+        open_occurrences=len(incident.open_occurrences),
+        runs=incident.runs,
+        run_id=incident.run_id,
+        outcome=incident.outcome,
+        opened_at=incident.opened_at,
+        updated_at=incident.updated_at,
+        acknowledged_at=incident.acknowledged_at,
+        mitigated_at=incident.mitigated_at,
+        resolved_at=incident.resolved_at,
+        closed_at=incident.closed_at,
+        previous_id=incident.previous_id,
+        ticket=incident.ticket,
+        ticket_url=incident.ticket_url,
+        postmortem=incident.postmortem,
+    )
+
+
+def incident_story(incident: Incident, entries: Sequence[Entry]) -> IncidentStory:
+    """One incident with its journal, in order."""
+    timeline = tuple(timeline_entry(entry) for entry in entries)
+    return IncidentStory(**dict(incident_answer(incident)), timeline=timeline)
+
+
+def timeline_entry(entry: Entry) -> TimelineEntry:
+    """One journal entry; its body is shown even when its kind is newer than this version."""
+    body = None if entry.body is None else json.loads(entry.body)
+    return TimelineEntry(seq=entry.seq, at=entry.at, kind=entry.kind, actor=entry.actor, body=body)
+
+
+def approval_answer(approval: ApprovalRow) -> ApprovalAnswer:
+    """One request for approval."""
+    return ApprovalAnswer.model_validate(approval, from_attributes=True)
+
+
+def decision_answer(decided: Decided) -> DecisionAnswer:
+    """The decision that stands."""
+    return DecisionAnswer(approval=approval_answer(decided.approval), sentence=decided.sentence)
+
+
+def stops_answer(stops: Sequence[Stop]) -> StopsAnswer:
+    """All stops in force."""
+    found = tuple(StopAnswer.model_validate(stop, from_attributes=True) for stop in stops)
+    return StopsAnswer(stops=found)
+
+
+def balance_answer(balance: Balance) -> BalanceAnswer:
+    """Every alert accounted for."""
+    return BalanceAnswer.model_validate(balance, from_attributes=True)
+
+
+def audit_answer(report: AuditReport) -> AuditAnswer:
+    """What checking every chain found."""
+    return AuditAnswer.model_validate(report, from_attributes=True)
+
+
+def dead_letter_answer(letter: DeadLetter) -> DeadLetterAnswer:
+    """A dead letter without what it holds."""
+    return DeadLetterAnswer(
+        id=letter.id,
+        source=letter.source,
+        reason=letter.reason,
+        field=letter.field,
+        size=len(letter.body) + letter.left_out,
+        count=letter.count,
+        first_at=letter.first_at,
+        last_at=letter.last_at,
+        replayed_at=letter.replayed_at,
+    )
+
+
+def dead_letter_page(found: Sequence[DeadLetter], limit: int) -> DeadLetterPage:
+    """A page of `limit`, of which one more was asked for to tell whether another follows."""
+    page = tuple(dead_letter_answer(each) for each in found[:limit])
+    return DeadLetterPage(
+        dead_letters=page, next_cursor=page[-1].id if len(found) > limit else None
+    )
+
+
+def dead_letter_content(letter: DeadLetter) -> DeadLetterContent:
+    """A dead letter with its beginning, as text that any JSON can hold."""
+    shown = letter.body[:SHOWN_BYTES]
+    return DeadLetterContent(
+        **dict(dead_letter_answer(letter)),
+        body=shown.decode(errors="backslashreplace"),
+        left_out_bytes=len(letter.body) - len(shown) + letter.left_out,
+    )
+
+
+def replay_answer(replayed: Replayed) -> ReplayAnswer:
+    """What a replay came to."""
+    return ReplayAnswer(
+        dead_letter=dead_letter_answer(replayed.letter),
+        replayed=replayed.accepted,
+        alerts=replayed.alerts,
+        sentence=replayed.sentence,
+    )

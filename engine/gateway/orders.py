@@ -1,0 +1,114 @@
+"""What a person can order: every one needs a token, and who holds it is the journaled actor."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Request
+
+from engine.core.events import Decision
+from engine.errors import ConflictError
+from engine.gateway.answers import decision_answer, incident_answer, replay_answer, stops_answer
+from engine.gateway.parts import GatewayParts
+from engine.ports.api import (
+    AcknowledgeOrder,
+    CancelOrder,
+    DecisionAnswer,
+    DecisionOrder,
+    IncidentAnswer,
+    ReplayAnswer,
+    ResumeOrder,
+    RunOrder,
+    StopOrder,
+    StopsAnswer,
+)
+from engine.ports.commands import By, Commands, Replays
+
+# Set by the gateway from the credential alone: a caller can't say who it is.
+ORDERED_BY = "quell.by"
+
+
+def commands_of(request: Request) -> Commands:
+    """The commands of this gateway."""
+    parts: GatewayParts = request.app.state.parts
+    return parts.commands
+
+
+def replays_of(request: Request) -> Replays:
+    """What takes dead letters in again."""
+    parts: GatewayParts = request.app.state.parts
+    return parts.replays
+
+
+def ordered_by(request: Request) -> By:
+    """The holder of the request's token."""
+    by: By = request.scope[ORDERED_BY]
+    return by
+
+
+Ordered = Annotated[Commands, Depends(commands_of)]
+Replaying = Annotated[Replays, Depends(replays_of)]
+Holder = Annotated[By, Depends(ordered_by)]
+router = APIRouter(prefix="/v1", tags=["order"])
+
+
+@router.post("/approvals/{approval}/decision")
+async def decide(
+    approval: str, order: DecisionOrder, commands: Ordered, by: Holder
+) -> DecisionAnswer:
+    """Approve or reject; 409 when another decision stands already."""
+    decision: Decision = "approved" if order.decision == "approve" else "rejected"
+    decided = await commands.decide(
+        approval, decision, plan_hash=order.plan_hash, by=by, reason=order.reason
+    )
+    if not decided.accepted:
+        raise ConflictError(decided.sentence)
+    return decision_answer(decided)
+
+
+@router.post("/incidents/{incident}/acknowledge")
+async def acknowledge(
+    incident: str,
+    commands: Ordered,
+    by: Holder,
+    order: Annotated[AcknowledgeOrder, Body()] = AcknowledgeOrder(),  # noqa: B008 - it is frozen
+) -> IncidentAnswer:
+    """Say: I see it."""
+    return incident_answer(await commands.acknowledge(incident, by=by, note=order.note))
+
+
+@router.post("/runs", status_code=HTTPStatus.ACCEPTED)
+async def run_playbook(order: RunOrder, commands: Ordered, by: Holder) -> IncidentAnswer:
+    """Start a run by hand, in an incident of its own; it is approved like any other."""
+    incident = await commands.run_playbook(
+        order.playbook, order.parameters, by=by, reason=order.reason
+    )
+    return incident_answer(incident)
+
+
+@router.post("/runs/{run}/cancel", status_code=HTTPStatus.NO_CONTENT)
+async def cancel_run(
+    run: str,
+    commands: Ordered,
+    by: Holder,
+    order: Annotated[CancelOrder, Body()] = CancelOrder(),  # noqa: B008 - it is frozen
+) -> None:
+    """End a run's plan; what is under way is signalled, and not undone."""
+    await commands.cancel_run(run, by=by, reason=order.reason)
+
+
+@router.post("/stops")
+async def stop(order: StopOrder, commands: Ordered, by: Holder) -> StopsAnswer:
+    """Let nothing that this covers change anything more; the answer is all that is stopped."""
+    return stops_answer(await commands.stop(order.scope, order.name, by=by, reason=order.reason))
+
+
+@router.post("/resume")
+async def resume(order: ResumeOrder, commands: Ordered, by: Holder) -> StopsAnswer:
+    """Lift a stop; 409 while a file STOP in the data folder keeps everything stopped."""
+    return stops_answer(await commands.resume(order.scope, order.name, by=by, reason=order.reason))
+
+
+@router.post("/dead-letters/{letter}/replay")
+async def replay_dead_letter(letter: str, replays: Replaying, by: Holder) -> ReplayAnswer:
+    """Take a dead letter in again; where that fails, `replayed` is false and its reason new."""
+    return replay_answer(await replays.replay_dead_letter(letter, by=by))

@@ -1,0 +1,51 @@
+"""What the gateway is made of; engine.app hands it over."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.ports.clock import Clock
+from engine.ports.commands import By, Commands, Intake, Queries, Replays
+from engine.ports.metrics import Metrics
+from engine.ports.source import Source
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request, and all of them together, may take.
+
+    `read_deadline_s` counts from a request's headers to the last byte of its body;
+    `in_flight_bytes` is shared by the alert bodies being read or parsed, and past it senders are
+    told to come back.
+    """
+
+    read_deadline_s: float = 15.0
+    in_flight_bytes: int = 256 * MIB
+    order_bytes: int = 64 * 1024
+    retry_after_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayParts:
+    """The gateway's collaborators.
+
+    `sources` finds by kind and by name; where a kind has several, the credential chooses.
+    `authenticate` tells who holds a token, None when nobody does, in constant time. `loopback` is
+    true when only this machine can connect. `ready` and `alive` return what is wrong, in
+    sentences that anybody may read.
+    """
+
+    sources: Mapping[str, Sequence[Source]]
+    intake: Intake
+    commands: Commands
+    queries: Queries
+    replays: Replays
+    clock: Clock
+    authenticate: Callable[[str], By | None]
+    loopback: bool
+    ready: Callable[[], Awaitable[list[str]]]
+    alive: Callable[[], list[str]]
+    metrics: Metrics
+    version: str
+    limits: Limits = Limits()

@@ -1,0 +1,110 @@
+"""Orders: each reaches its command with the token's holder; a decision that came late is 409."""
+
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from engine.gateway.app import build_gateway
+from engine.gateway.parts import GatewayParts
+from tests.doubles.gateway import HOLDER, TOKEN, MemoryCommands, MemoryReplays, gateway_parts
+
+
+async def post(parts: GatewayParts, path: str, order: object = None) -> httpx.Response:
+    transport = httpx.ASGITransport(build_gateway(parts))
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        return await http.post(path, json=order, headers=headers)
+
+
+def orders(parts: GatewayParts) -> list[tuple[object, ...]]:
+    assert isinstance(parts.commands, MemoryCommands)
+    return parts.commands.orders
+
+
+async def test_a_decision_is_given_with_its_hash_and_reason() -> None:
+    parts = gateway_parts()
+    order = {"decision": "reject", "plan_hash": "hash1", "reason": "not now"}
+    response = await post(parts, "/v1/approvals/approval1/decision", order)
+    assert response.status_code == 200
+    assert response.json()["approval"]["state"] == "rejected"
+    assert response.json()["sentence"] == "rejected by local:token"
+    assert orders(parts) == [("decide", "approval1", "rejected", "hash1", HOLDER, "not now")]
+
+
+async def test_a_decision_after_another_is_a_conflict_that_says_which_stands() -> None:
+    parts = replace(gateway_parts(), commands=MemoryCommands(accepted=False))
+    order = {"decision": "approve", "plan_hash": "hash1"}
+    response = await post(parts, "/v1/approvals/approval1/decision", order)
+    assert (response.status_code, response.json()["detail"]) == (409, "approved by local:token")
+
+
+async def test_a_run_by_hand() -> None:
+    parts = gateway_parts()
+    order = {"playbook": "restart-vllm", "parameters": {"host": "gpu-07"}, "reason": "slow"}
+    response = await post(parts, "/v1/runs", order)
+    assert (response.status_code, response.json()["name"]) == (202, "INC-7")
+    assert orders(parts) == [("run", "restart-vllm", {"host": "gpu-07"}, HOLDER, "slow")]
+
+
+async def test_a_stop_and_its_end_answer_with_what_is_stopped_now() -> None:
+    parts = gateway_parts()
+    order = {"scope": "rule", "name": "slow", "reason": "a drill"}
+    stopped = await post(parts, "/v1/stops", order)
+    assert (stopped.status_code, stopped.json()["stops"]) == (
+        200,
+        [{**order, "actor": "local:token", "at": "2026-03-01T12:00:00Z"}],
+    )
+    lifted = await post(parts, "/v1/resume", {"scope": "all"})
+    assert (lifted.status_code, lifted.json()["stops"][0]["name"]) == (200, "slow")
+    assert orders(parts) == [
+        ("stop", "rule", "slow", HOLDER, "a drill"),
+        ("resume", "all", "", HOLDER, ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        pytest.param({"scope": "rule", "reason": "x"}, id="which rule?"),
+        pytest.param({"scope": "all", "name": "slow", "reason": "x"}, id="all, or one?"),
+        pytest.param({"scope": "all"}, id="no reason"),
+        pytest.param({"scope": "everything", "reason": "x"}, id="no such scope"),
+    ],
+)
+async def test_a_stop_that_is_not_clear_is_refused(order: dict[str, str]) -> None:
+    parts = gateway_parts()
+    assert (await post(parts, "/v1/stops", order)).status_code == 422
+    assert orders(parts) == []
+
+
+async def test_acknowledging_and_cancelling_need_no_body() -> None:
+    parts = gateway_parts()
+    seen = await post(parts, "/v1/incidents/INC-1/acknowledge")
+    assert (seen.status_code, seen.json()["acknowledged_at"]) == (200, "2026-03-01T12:00:00Z")
+    assert (await post(parts, "/v1/runs/run1/cancel")).status_code == 204
+    assert (await post(parts, "/v1/runs/run1/cancel", {"reason": "wrong host"})).content == b""
+    assert orders(parts) == [
+        ("acknowledge", "INC-1", HOLDER, ""),
+        ("cancel", "run1", HOLDER, ""),
+        ("cancel", "run1", HOLDER, "wrong host"),
+    ]
+
+
+async def test_a_replay_tells_what_it_came_to() -> None:
+    parts = gateway_parts()
+    taken = await post(parts, "/v1/dead-letters/letter1/replay")
+    assert taken.status_code == 200
+    answer = taken.json()
+    assert (answer["replayed"], answer["alerts"], answer["sentence"]) == (True, 1, "Taken in.")
+    assert answer["dead_letter"]["replayed_at"] == "2026-03-01T12:00:00Z"
+    refused = (await post(parts, "/v1/dead-letters/letter2/replay", {})).json()
+    assert (refused["replayed"], refused["dead_letter"]["reason"]) == (False, "no object")
+    assert isinstance(parts.replays, MemoryReplays)
+    assert parts.replays.orders == [("letter1", HOLDER), ("letter2", HOLDER)]
+
+
+async def test_a_replay_needs_a_token() -> None:
+    transport = httpx.ASGITransport(build_gateway(gateway_parts()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        assert (await http.post("/v1/dead-letters/letter1/replay")).status_code == 401
