@@ -1,0 +1,220 @@
+"""All that a person can order: checked, then journaled in the same transaction as its effect."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.core import events
+from engine.core.access import Verdict, may_decide, may_order
+from engine.core.findings import nearest
+from engine.core.ids import derived_id
+from engine.core.incident import Incident, correlation_key, incident_id
+from engine.core.journal import NewEntry
+from engine.core.json_value import Json
+from engine.core.stops import Stop, StopScope, what_is_stopped
+from engine.core.trigger import run_by_hand
+from engine.errors import ConflictError, DeniedError, NotFoundError
+from engine.ports.catalogs import ActiveCatalog
+from engine.ports.clock import Clock
+from engine.ports.commands import By, Decided
+from engine.ports.recording import Author, open_incident, record
+from engine.ports.store import ApprovalRow, RunRow, Store, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class CommandStage:
+    """The Commands port over the store.
+
+    `stop_file` names the file that keeps everything stopped, "" while there is none.
+    """
+
+    store: Store
+    clock: Clock
+    catalogs: ActiveCatalog
+    stop_file: Callable[[], str] = str
+
+    async def decide(
+        self,
+        approval: str,
+        decision: events.Decision,
+        *,
+        plan_hash: str,
+        by: By,
+        reason: str = "",
+    ) -> Decided:
+        """Answer a request for approval; the first answer stands, whoever gave it.
+
+        Raises NotFoundError, DeniedError, and ConflictError when `plan_hash` isn't the hash of
+        the plan that is asked about.
+        """
+
+        def work(tx: Tx) -> Decided:
+            row = tx.approval(approval)
+            if row is None:
+                raise NotFoundError(f"there is no approval {approval!r}")
+            _demand(may_decide(by.actor, by.roles, row.ask))
+            if plan_hash != row.plan_hash:
+                raise ConflictError("the plan is not the one that was shown; look at it again")
+            run = tx.run(row.run_id)
+            if row.state == "pending" and run is not None and run.ended_at is not None:
+                return Decided(row, f"The run ended already: {run.outcome}.")
+            if row.state == "pending" and tx.now >= row.expires_at:
+                return Decided(row, f"It expired at {row.expires_at:%H:%M:%S} UTC.")
+            if decision == "expired":
+                raise DeniedError("only the clock lets a request expire")
+            decided = tx.decide_approval(row.id, decision, by.actor)
+            if decided is None:
+                stands = tx.approval(approval) or row
+                return Decided(stands, f"Already {stands.state} by {stands.actor}.")
+            self._journal_decision(tx, decided, decision, by, reason)
+            return Decided(decided, f"{decision.capitalize()} by {by.actor}.", accepted=True)
+
+        return await self.store.write(work)
+
+    def _journal_decision(
+        self, tx: Tx, row: ApprovalRow, decision: events.Decision, by: By, reason: str
+    ) -> None:
+        event = events.ApprovalDecided(
+            run_id=row.run_id,
+            approval_id=row.id,
+            plan_hash=row.plan_hash,
+            decision=decision,
+            via=by.via,
+            reason=reason,
+        )
+        record(tx, _incident(tx, row.incident_id), [event], self._author(by))
+        tx.wake_task("run", row.run_id)
+
+    async def run_playbook(
+        self, playbook: str, parameters: Mapping[str, Json], *, by: By, reason: str = ""
+    ) -> Incident:
+        """Start a run by hand, which counts as approve, in an incident of its own."""
+        _demand(may_order(by.actor, by.roles))
+        catalog = self.catalogs.active
+        asked_at = self.clock.now()
+        # Derived from the moment of the order, so that a store's second try is the same order.
+        order = derived_id("by-hand", by.actor, playbook, asked_at.isoformat())
+
+        def work(tx: Tx) -> Incident:
+            known = tx.incident(incident_id(correlation_key("by-hand", {"order": order}), order))
+            if known is not None:
+                return known
+            opened, story = run_by_hand(
+                order, tx.next_incident_number(), playbook, parameters, catalog
+            )
+            incident = open_incident(tx, opened, self._author(by))
+            return record(tx, incident, story, self._author(by))
+
+        return await self.store.write(work)
+
+    async def acknowledge(self, incident: str, *, by: By, note: str = "") -> Incident:
+        """Say: I see it. The first one counts for the time to acknowledge."""
+        _demand(may_order(by.actor, by.roles))
+        event = events.IncidentAcknowledged(note=note)
+
+        def work(tx: Tx) -> Incident:
+            return record(tx, _incident(tx, incident), [event], self._author(by))
+
+        return await self.store.write(work)
+
+    async def cancel_run(self, run: str, *, by: By, reason: str = "") -> None:
+        """End a run's plan: what is under way is signalled and settled, nothing new begins."""
+        _demand(may_order(by.actor, by.roles))
+
+        def work(tx: Tx) -> None:
+            row = _run(tx, run)
+            if row.ended_at is not None:
+                raise ConflictError(f"run {run!r} ended already: {row.outcome}")
+            if row.phase == "cancelling":
+                raise ConflictError(f"run {run!r} is being cancelled already")
+            event = events.RunCancelled(run_id=row.id, reason=reason)
+            record(tx, _incident(tx, row.incident_id), [event], self._author(by))
+            tx.wake_task("run", row.id)
+
+        await self.store.write(work)
+
+    async def stop(
+        self, scope: StopScope, name: str = "", *, by: By, reason: str
+    ) -> Sequence[Stop]:
+        """Put a stop in force and have its runs end. Raises NotFoundError for an unknown name."""
+        _demand(may_order(by.actor, by.roles))
+        event = events.StopOrdered(scope=scope, name=name, reason=reason, via=by.via)
+
+        def work(tx: Tx) -> Sequence[Stop]:
+            stop = Stop(scope, name, by.actor, reason, tx.now)
+            if tx.order_stop(stop):
+                runs = [run for run in tx.active_runs() if _covers(tx, stop, run)]
+                if not runs:
+                    self._demand_known(stop)
+                self._journal_access(tx, event, by)
+                for run in runs:
+                    tx.wake_task("run", run.id)
+            return tx.stops()
+
+        return await self.store.write(work)
+
+    async def resume(
+        self, scope: StopScope, name: str = "", *, by: By, reason: str = ""
+    ) -> Sequence[Stop]:
+        """Lift a stop. Raises NotFoundError, and ConflictError while the stop file is there."""
+        _demand(may_order(by.actor, by.roles))
+        event = events.StopLifted(scope=scope, name=name, reason=reason, via=by.via)
+        file = self.stop_file() if scope == "all" else ""
+        if file:
+            raise ConflictError(
+                f"everything stays stopped while there is {file!r}: remove it first"
+            )
+
+        def work(tx: Tx) -> Sequence[Stop]:
+            if not tx.lift_stop(scope, name):
+                stopped = ", ".join(stop.what for stop in tx.stops()) or "nothing"
+                raise NotFoundError(
+                    f"{what_is_stopped(scope, name)} isn't stopped; what is: {stopped}"
+                )
+            self._journal_access(tx, event, by)
+            return tx.stops()
+
+        return await self.store.write(work)
+
+    def _demand_known(self, stop: Stop) -> None:
+        """A misspelt name would stop nothing, and its author would think otherwise."""
+        catalog = self.catalogs.active
+        known = {"rule": [rule.id for rule in catalog.rules], "playbook": [*catalog.playbooks]}
+        names = known.get(stop.scope, [])
+        # Without an engine there is no catalog to ask.
+        if names and stop.name not in names:
+            raise NotFoundError(f"there is no {stop.what}{nearest(stop.name, names)}")
+
+    def _journal_access(self, tx: Tx, event: events.Event, by: By) -> None:
+        tx.append("access", [NewEntry(event, tx.now, by.actor, self.catalogs.active.version)])
+
+    def _author(self, by: By) -> Author:
+        return Author(actor=by.actor, catalog=self.catalogs.active.version)
+
+
+def _incident(tx: Tx, incident: str) -> Incident:
+    found = tx.incident(incident)
+    if found is None:
+        raise NotFoundError(f"there is no incident {incident!r}")
+    return found
+
+
+def _run(tx: Tx, prefix: str) -> RunRow:
+    """By a prefix of its id or its incident's, or by INC-12; active ones first."""
+    incidents = tx.find_incidents(prefix)
+    found = tx.find_runs(incidents[0].id if len(incidents) == 1 else prefix)
+    active = [run for run in found if run.ended_at is None]
+    if not found:
+        raise NotFoundError(f"there is no run {prefix!r}; `quell incidents` lists what there is")
+    if len(active) > 1:
+        raise NotFoundError(f"run {prefix!r} isn't unique; give more of it")
+    return (active or list(found))[0]
+
+
+def _covers(tx: Tx, stop: Stop, run: RunRow) -> bool:
+    incident = tx.incident(run.incident_id) if stop.scope == "rule" else None
+    return stop.covers(incident.rule_id if incident else "", run.playbook_id)
+
+
+def _demand(verdict: Verdict) -> None:
+    if not verdict.allowed:
+        raise DeniedError(verdict.reason)

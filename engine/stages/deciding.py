@@ -1,0 +1,290 @@
+"""One batch of records becomes journal, projections, tasks and position, in one transaction.
+
+    dedupe → classify → correlate → decide
+
+Every record gets exactly one disposition, the first that fits of stale, repeat, resolved,
+unmatched, suppressed, new (ticks and poison are counted as such): the counters are part of the
+same transaction as the position, so that the balance holds after any crash.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from engine.core import events
+from engine.core.alert import Alert, Occurrence, receive
+from engine.core.catalog import Catalog
+from engine.core.classify import Match, classify
+from engine.core.ids import derived_id
+from engine.core.incident import REOPEN_WITHIN, Incident, correlation_key, incident_id
+from engine.core.inventory import enrich
+from engine.core.records import Tick, decode_record
+from engine.core.severity import Mode
+from engine.core.trigger import first_run
+from engine.errors import PayloadError
+from engine.ports.recording import Author, open_incident, record
+from engine.ports.store import DeadLetter, Task, Tx
+from engine.ports.stream import Batch, Record
+
+Disposition = Literal[
+    "stale", "repeat", "resolved", "unmatched", "suppressed", "new", "tick", "poison"
+]
+
+# An entry tells of this many alerts in words; the rest are in its digest and in the rows.
+ALERTS_IN_AN_ENTRY = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a batch came to, for metrics and logs."""
+
+    dispositions: Counter[Disposition]
+    opened: tuple[Incident, ...]
+    failures: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is gathered over one batch before it is written once."""
+
+    tx: Tx
+    catalog: Catalog
+    latest: dict[str, Occurrence]
+    keys: dict[str, str] = field(default_factory=dict)
+    dispositions: Counter[Disposition] = field(default_factory=Counter)
+    touched: dict[str, Occurrence] = field(default_factory=dict)
+    live: dict[str, Incident] = field(default_factory=dict)
+    joined: dict[str, list[Occurrence]] = field(default_factory=dict)
+    ended: dict[str, list[Occurrence]] = field(default_factory=dict)
+    opened: list[Incident] = field(default_factory=list)
+    first_runs: dict[str, Sequence[events.Event]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def author(self) -> Author:
+        return Author(catalog=self.catalog.version)
+
+
+def decide(tx: Tx, stream: str, batch: Batch, expected: int, catalog: Catalog) -> Decided:
+    """Decide on `batch` and move the partition's position from `expected` behind it.
+
+    Raises FencedError when another consumer moved it: then nothing of this was written.
+    """
+    tx.advance(stream, batch.partition, expected, batch.next_offset)
+    decoded = [(each, _decode(each)) for each in batch.records]
+    fingerprints = {
+        value.fingerprint if isinstance(value, Alert) else value.subject
+        for _, value in decoded
+        if isinstance(value, Alert | Tick)
+    }
+    work = _Work(tx, catalog, dict(tx.occurrences(sorted(fingerprints))))
+    for each, value in decoded:
+        match value:
+            case Alert():
+                alert = enrich(value, catalog.inventory)
+                # The inventory may name another service than the sender did; the order of the
+                # fingerprint's records stays with the key under which they came.
+                work.keys[alert.fingerprint] = each.key
+                work.dispositions[_take_alert(work, alert)] += 1
+            case Tick():
+                _take_tick(work, value)
+                work.dispositions["tick"] += 1
+            case PayloadError():
+                _keep_poison(work, stream, each, value)
+                work.dispositions["poison"] += 1
+    _write(work)
+    tx.count({f"disposition/{name}": n for name, n in work.dispositions.items()})
+    tx.count({f"records/{stream}": len(batch.records)})
+    return Decided(work.dispositions, tuple(work.opened), tuple(work.failures))
+
+
+def _decode(each: Record) -> Alert | Tick | PayloadError:
+    try:
+        return decode_record(each.value)
+    except PayloadError as error:
+        return error
+
+
+def _take_alert(work: _Work, alert: Alert) -> Disposition:
+    notice = receive(alert, work.latest.get(alert.fingerprint))
+    occurrence = notice.occurrence
+    work.latest[alert.fingerprint] = occurrence
+    work.touched[alert.fingerprint] = occurrence
+    if notice.effect == "opened":
+        return _open(work, occurrence)
+    if notice.effect == "resolved":
+        _end(work, occurrence)
+        work.tx.cancel_task("tick", f"occurrence_expiry/{alert.fingerprint}")
+        return "resolved"
+    if notice.effect == "repeat":
+        _expire_later(work, occurrence)
+    return notice.effect
+
+
+def _open(work: _Work, occurrence: Occurrence) -> Disposition:
+    alert = occurrence.alert
+    found = classify(alert, work.catalog.rules)
+    work.failures.extend(found.failures)
+    matches = [*found.observed, *([found.taken] if found.taken else [])]
+    ids = tuple(_join(work, match, occurrence) for match in matches)
+    occurrence = replace(occurrence, incident_ids=ids)
+    work.latest[alert.fingerprint] = work.touched[alert.fingerprint] = occurrence
+    for incident in ids:
+        work.joined.setdefault(incident, []).append(occurrence)
+    _expire_later(work, occurrence)
+    return "unmatched" if found.taken is None or found.taken.is_catch_all else "new"
+
+
+def _join(work: _Work, match: Match, occurrence: Occurrence) -> str:
+    """The incident that this occurrence belongs to by `match`: a live one, or a new one."""
+    key = correlation_key(match.rule.id, match.group)
+    known = next(
+        (i for i in work.live.values() if i.correlation_key == key and i.status != "closed"), None
+    )
+    incident = known or work.tx.live_incident(key)
+    if incident is None:
+        incident = _start(work, match, occurrence, key)
+    elif incident.status == "resolved":
+        incident = record(work.tx, incident, [events.IncidentReopened()], work.author)
+        work.tx.cancel_task("tick", f"incident_close/{incident.id}")
+    work.live[incident.id] = incident
+    return incident.id
+
+
+def _start(work: _Work, match: Match, occurrence: Occurrence, key: str) -> Incident:
+    alert = occurrence.alert
+    event = events.IncidentOpened(
+        incident_id=incident_id(key, occurrence.id),
+        number=work.tx.next_incident_number(),
+        correlation_key=key,
+        partition_key=work.keys[alert.fingerprint],
+        rule_id=match.rule.id,
+        severity=match.severity.name,
+        title=alert.annotations.get("summary")
+        or f"{alert.name or 'an alert without a name'} on {_place_of(alert)}",
+        mode=match.mode.mode.value,
+        service=alert.service,
+        environment=alert.environment,
+        team=alert.team,
+        group=match.group,
+        notify=match.rule.notify,
+        # Observing reaches nobody: no message, and no ticket either.
+        postmortem=match.severity in match.rule.postmortem and match.mode.mode is not Mode.OBSERVE,
+        reasons=match.reasons,
+    )
+    incident = open_incident(work.tx, event, work.author)
+    work.opened.append(incident)
+    work.first_runs[incident.id] = first_run(incident, match, alert, work.catalog)
+    return incident
+
+
+def _place_of(alert: Alert) -> str:
+    return alert.service or alert.target or alert.resource or alert.source
+
+
+def _end(work: _Work, occurrence: Occurrence) -> None:
+    for incident in occurrence.incident_ids:
+        work.ended.setdefault(incident, []).append(occurrence)
+
+
+def _expire_later(work: _Work, occurrence: Occurrence) -> None:
+    """A timer is a task row; each resend moves it."""
+    if occurrence.expires_at is None:
+        return
+    alert = occurrence.alert
+    work.tx.put_task(
+        Task(
+            kind="tick",
+            key=f"occurrence_expiry/{alert.fingerprint}",
+            not_before=occurrence.expires_at,
+            priority=3,
+            payload={"partition_key": work.keys[alert.fingerprint]},
+        )
+    )
+
+
+def _take_tick(work: _Work, tick: Tick) -> None:
+    if tick.timer == "occurrence_expiry":
+        occurrence = work.latest.get(tick.subject)
+        if (
+            occurrence is None
+            or not occurrence.is_open
+            or occurrence.expires_at is None
+            or occurrence.expires_at > tick.due_at
+        ):
+            return
+        closed = replace(occurrence, ended_at=occurrence.expires_at, ended_by="expiry")
+        work.latest[tick.subject] = work.touched[tick.subject] = closed
+        _end(work, closed)
+        return
+    incident = work.live.get(tick.subject) or work.tx.incident(tick.subject)
+    # It may have been reopened and resolved again since this timer was set.
+    if (
+        incident is not None
+        and incident.status == "resolved"
+        and incident.resolved_at is not None
+        and incident.resolved_at + REOPEN_WITHIN <= tick.due_at
+    ):
+        work.live[incident.id] = record(work.tx, incident, [events.IncidentClosed()], work.author)
+
+
+def _keep_poison(work: _Work, stream: str, each: Record, error: PayloadError) -> None:
+    work.tx.put_dead_letter(
+        DeadLetter(
+            id=derived_id("dead-letter", hashlib.sha256(each.value).hexdigest()),
+            source=f"{stream}/{each.partition}/{each.offset}",
+            reason=error.problem,
+            field=error.field,
+            body=each.value,
+            first_at=work.tx.now,
+            last_at=work.tx.now,
+            record_key=each.key,
+        )
+    )
+
+
+def _write(work: _Work) -> None:
+    """The batch's news, one entry per incident and kind, and the rows."""
+    work.tx.put_occurrences(list(work.touched.values()))
+    for incident_key in sorted({*work.joined, *work.ended}):
+        incident = work.live.get(incident_key) or work.tx.incident(incident_key)
+        if incident is None or incident.status == "closed":
+            continue
+        story: list[events.Event] = []
+        if joined := work.joined.get(incident_key):
+            story.append(_joined(joined))
+        story.extend(work.first_runs.get(incident_key, ()))
+        if ended := work.ended.get(incident_key):
+            story.append(
+                events.OccurrenceEnded(
+                    occurrence_ids=tuple(o.id for o in ended),
+                    by="expiry" if ended[0].ended_by == "expiry" else "source",
+                )
+            )
+        incident = record(work.tx, incident, story, work.author)
+        if incident.status == "open" and not incident.open_occurrences:
+            incident = record(work.tx, incident, [events.IncidentResolved()], work.author)
+            if incident.run_id and incident.phase != "idle":
+                work.tx.wake_task("run", incident.run_id)
+        work.live[incident.id] = incident
+
+
+def _joined(occurrences: Sequence[Occurrence]) -> events.OccurrenceJoined:
+    ids = tuple(o.id for o in occurrences)
+    return events.OccurrenceJoined(
+        occurrence_ids=ids,
+        digest=derived_id("occurrences", *ids),
+        alerts=tuple(
+            {
+                "name": o.alert.name,
+                "labels": dict(o.alert.labels),
+                "annotations": dict(o.alert.annotations),
+                "starts_at": o.started_at.isoformat(),
+                "source": o.alert.source,
+                "links": list(o.alert.links),
+            }
+            for o in occurrences[:ALERTS_IN_AN_ENTRY]
+        ),
+    )

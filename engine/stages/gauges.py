@@ -1,0 +1,63 @@
+"""Figures that nobody's work sets by itself: what waits, and whether all is accounted for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from engine.errors import TransientError
+from engine.ports.clock import Clock
+from engine.ports.metrics import Metrics
+from engine.ports.store import Store, Tx
+from engine.ports.stream import Stream
+
+log = structlog.get_logger(__name__)
+
+# As often as a Prometheus usually scrapes.
+LOOK_EVERY_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class GaugeStage:
+    """Looks at store and stream from time to time, until cancelled.
+
+    `spooled` gives how many records wait on this machine's disk until the stream is back.
+    """
+
+    store: Store
+    stream: Stream
+    clock: Clock
+    metrics: Metrics
+    spooled: Callable[[], int] = int
+
+    async def run(self) -> None:
+        """Keep the gauges true; while store or stream are away they keep their last figures."""
+        while True:
+            try:
+                await self.look()
+            except TransientError as error:
+                log.warning("gauges_wait", error=str(error))
+            await self.clock.sleep(LOOK_EVERY_S)
+
+    async def look(self) -> None:
+        """Set every gauge once. Raises TransientError."""
+        # Before the stream is asked, because this figure matters most while it is away.
+        self.metrics.spooled.set(self.spooled())
+        ends = await self.stream.end_offsets()
+
+        def read(tx: Tx) -> tuple[Mapping[int, int], Mapping[str, int], Mapping[str, int]]:
+            positions = {each: tx.position(self.stream.name, each) for each in ends}
+            return positions, tx.waiting_tasks(), tx.counters()
+
+        positions, waiting, counters = await self.store.read(read)
+        for partition, end in ends.items():
+            # The position is read after the end, so it may be ahead of it.
+            lag = max(end - positions[partition], 0)
+            self.metrics.stream_lag.labels(partition=str(partition)).set(lag)
+        self.metrics.tasks_waiting.clear()
+        for kind, count in waiting.items():
+            self.metrics.tasks_waiting.labels(kind=kind).set(count)
+        decided = sum(n for name, n in counters.items() if name.startswith("disposition/"))
+        # Of earlier streams too, because dispositions aren't told apart by stream.
+        records = sum(n for name, n in counters.items() if name.startswith("records/"))
+        self.metrics.balance_difference.set(records - decided)

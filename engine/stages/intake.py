@@ -1,0 +1,85 @@
+"""The gateway's way in: alerts to the stream, what can't be understood to the dead letters."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from engine.core.alert import Alert
+from engine.core.ids import derived_id
+from engine.core.records import encode_alert
+from engine.errors import PermanentError
+from engine.ports.clock import Clock
+from engine.ports.source import Rejected
+from engine.ports.store import DeadLetter, Store, Tx
+from engine.ports.stream import Message, Stream
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamIntake:
+    """Returns only after what it was given is durable."""
+
+    store: Store
+    stream: Stream
+    clock: Clock
+
+    async def accept(self, source: str, alerts: Sequence[Alert], truncated: int) -> None:
+        """Append to the stream. Raises TransientError: answer 503."""
+        if truncated:
+            log.warning("alerts_truncated_by_sender", source=source, left_out=truncated)
+        if not alerts:
+            return
+        messages = [Message(alert.partition_key, encode_alert(alert)) for alert in alerts]
+        try:
+            await self.stream.append(messages)
+        except PermanentError:
+            for message in messages:
+                await self._append_alone(source, message)
+
+    async def _append_alone(self, source: str, message: Message) -> None:
+        """One that the stream will never take must not keep its neighbours out."""
+        try:
+            await self.stream.append([message])
+        except PermanentError as error:
+            log.warning("record_refused", source=source, error=str(error))
+            await self.refuse(message, error)
+
+    async def refuse(self, message: Message, error: PermanentError) -> None:
+        """Keep a record that the stream will never take. Raises TransientError."""
+        letter = self._letter(f"{self.stream.name}/refused", str(error), message.value)
+        await self._keep([replace(letter, record_key=message.key)])
+
+    async def dead_letter(self, source: str, rejected: Sequence[Rejected]) -> Sequence[str]:
+        """Keep what couldn't be understood, one row per content, and return the ids."""
+        letters = [
+            replace(
+                self._letter(source, each.problem, each.raw),
+                field=each.field,
+                is_part=each.index >= 0,
+            )
+            for each in rejected
+        ]
+        await self._keep(letters)
+        return [letter.id for letter in letters]
+
+    async def _keep(self, letters: Sequence[DeadLetter]) -> None:
+        def keep(tx: Tx) -> None:
+            for letter in letters:
+                tx.put_dead_letter(letter)
+
+        await self.store.write(keep)
+
+    def _letter(self, source: str, reason: str, body: bytes) -> DeadLetter:
+        now = self.clock.now()
+        return DeadLetter(
+            id=derived_id("dead-letter", hashlib.sha256(body).hexdigest()),
+            source=source,
+            reason=reason,
+            field="",
+            body=body,
+            first_at=now,
+            last_at=now,
+        )

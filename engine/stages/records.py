@@ -1,0 +1,86 @@
+"""What an incident leaves behind: the postmortem as a file, and one ticket."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from engine.core import events
+from engine.core.postmortem import Sla, postmortem
+from engine.errors import OutcomeUnknownError, PermanentError
+from engine.ports.recording import Author, record, story_of
+from engine.ports.store import Store, Task, Tx
+from engine.ports.tracker import TicketDraft, Tracker
+
+log = structlog.get_logger(__name__)
+
+LOOK_AGAIN_AFTER = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsStage:
+    """Writes postmortems by `keep` (name, text → path), and opens tickets where a tracker is."""
+
+    store: Store
+    keep: Callable[[str, str], str]
+    tracker: Tracker | None
+    sla: Sla
+    author: Callable[[], Author]
+
+    async def write_postmortem(self, task: Task) -> None:
+        """Handle a `postmortem` task: render from the journal, keep the file, journal its hash."""
+        incident, entries = await self.store.read(lambda tx: story_of(tx, task))
+        text = postmortem(incident, entries, self.sla)
+        path = await asyncio.to_thread(self.keep, incident.name, text)
+        written = events.PostmortemWritten(
+            path=path, sha256=hashlib.sha256(text.encode()).hexdigest()
+        )
+
+        def done(tx: Tx) -> None:
+            tx.hold_task(task)
+            current, _ = story_of(tx, task)
+            record(tx, current, [written], self.author())
+            tx.finish_task(task)
+
+        await self.store.write(done)
+
+    async def open_ticket(self, task: Task) -> None:
+        """Handle a `ticket` task: one ticket an incident, even when an answer was lost."""
+        incident, entries = await self.store.read(lambda tx: story_of(tx, task))
+        if self.tracker is None or incident.ticket:
+            await self.store.write(lambda tx: tx.finish_task(task))
+            return
+        tracker = self.tracker
+        draft = TicketDraft(
+            key=incident.id,
+            title=f"{incident.name} {incident.severity.name}: {incident.title}",
+            body_markdown=postmortem(incident, entries, self.sla),
+            severity=incident.severity.name,
+            service=incident.service,
+        )
+        try:
+            # Whether an earlier execution of this task got as far as asking isn't journaled, so
+            # the tracker always looks first: one search a ticket, and never two tickets.
+            ticket = await tracker.open(draft, may_exist=True)
+        except OutcomeUnknownError as error:
+            log.warning("ticket_unknown", tracker=tracker.name, error=str(error))
+            await self.store.write(
+                lambda tx: tx.release_task(task, tx.now + LOOK_AGAIN_AFTER, failed=True)
+            )
+            return
+        except PermanentError as error:
+            log.error("ticket_refused", tracker=tracker.name, error=str(error))
+            await self.store.write(lambda tx: tx.finish_task(task))
+            return
+        opened = events.TicketOpened(tracker=tracker.name, key=ticket.key, url=ticket.url)
+
+        def done(tx: Tx) -> None:
+            tx.hold_task(task)
+            current, _ = story_of(tx, task)
+            record(tx, current, [opened], self.author())
+            tx.finish_task(task)
+
+        await self.store.write(done)

@@ -1,0 +1,116 @@
+"""Durable work: claim by lease, hold it while working, never let one failure stop another."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from engine.errors import FencedError, OutcomeUnknownError, TransientError
+from engine.ports.clock import Clock
+from engine.ports.metrics import Metrics
+from engine.ports.store import Store, Task, TaskKind
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[Task], Awaitable[None]]
+
+LEASE_S = 30.0
+HEARTBEAT_S = 10.0
+# Enough for a storm's runs to wait on their targets side by side; each is mostly idle.
+CONCURRENT_TASKS = 32
+# Polling is only the safety net: workers are woken by commits.
+SAFETY_NET_S = 5.0
+MAX_BACK_OFF_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLoop:
+    """Claims due tasks, the most urgent first, and hands each to its kind's handler.
+
+    A handler ends its task itself (finish or release). When it raises, the task is released
+    with a growing delay; when the lease was lost, somebody else has it.
+    """
+
+    store: Store
+    clock: Clock
+    worker: str
+    handlers: Mapping[TaskKind, Handler]
+    metrics: Metrics
+
+    async def run(self) -> None:
+        """Work until cancelled; cancellation leaves open attempts to their bound and recovery."""
+        free = asyncio.Semaphore(CONCURRENT_TASKS)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await free.acquire()
+                task = await self._claim()
+                if task is None:
+                    free.release()
+                    await self._wait()
+                    continue
+                group.create_task(self._supervise(task, free), name=task.id)
+
+    async def _claim(self) -> Task | None:
+        kinds = tuple(self.handlers)
+        try:
+            return await self.store.write(lambda tx: tx.claim_task(self.worker, LEASE_S, kinds))
+        except (TransientError, OutcomeUnknownError) as error:
+            log.warning("claim_failed", error=str(error))
+            await self.clock.sleep(1.0)
+            return None
+
+    async def _wait(self) -> None:
+        try:
+            due, now = await self.store.read(lambda tx: (tx.next_due(), tx.now))
+        except TransientError as error:
+            log.warning("wait_failed", error=str(error))
+            await self.clock.sleep(1.0)
+            return
+        delay = SAFETY_NET_S
+        if due is not None:
+            delay = min(delay, (due - now).total_seconds())
+        await self.store.wait_for_work(max(delay, 0.01))
+
+    async def _supervise(self, task: Task, free: asyncio.Semaphore) -> None:
+        """One task's failure never touches its siblings: it is logged and tried again later."""
+        bound = structlog.contextvars.bound_contextvars(
+            task=task.id, incident_id=task.payload.get("incident_id", "")
+        )
+        with bound:
+            try:
+                await self._hold_and_handle(task)
+            except FencedError as error:
+                log.warning("lease_lost", error=str(error))
+            except Exception as error:
+                log.exception("task_failed", error=str(error))
+                self.metrics.task_failures.labels(kind=task.kind).inc()
+                await self._put_off(task)
+            finally:
+                free.release()
+
+    async def _hold_and_handle(self, task: Task) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                heartbeat = group.create_task(self._heartbeat(task))
+                with self.metrics.stage_seconds.labels(stage=task.kind).time():
+                    await self.handlers[task.kind](task)
+                heartbeat.cancel()
+        except ExceptionGroup as failed:
+            # Either the handler or the heartbeat failed; the first of them tells.
+            raise failed.exceptions[0] from None
+
+    async def _heartbeat(self, task: Task) -> None:
+        while True:
+            await self.clock.sleep(HEARTBEAT_S)
+            with suppress(TransientError, OutcomeUnknownError):
+                await self.store.write(lambda tx: tx.hold_task(task, LEASE_S))
+
+    async def _put_off(self, task: Task) -> None:
+        delay = min(2.0**task.failures, MAX_BACK_OFF_S)
+        with suppress(TransientError, OutcomeUnknownError, FencedError):
+            await self.store.write(
+                lambda tx: tx.release_task(task, tx.now + timedelta(seconds=delay), failed=True)
+            )

@@ -1,0 +1,194 @@
+"""Workers: a lease is held while working, and one task's failure stops no other."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+from engine.errors import TransientError
+from engine.ports.store import Task, TaskKind, Tx
+from engine.stages.tasks import CONCURRENT_TASKS, HEARTBEAT_S, LEASE_S, MAX_BACK_OFF_S, Handler
+from tests.doubles.virtual_time import START, VirtualClock, until
+from tests.doubles.world import World
+
+
+@dataclass
+class Work:
+    """A handler that notes what it was given and finishes it, unless it is told otherwise."""
+
+    world: World
+    done: list[str] = field(default_factory=list)
+    faults: dict[str, Exception] = field(default_factory=dict)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    begun: list[str] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+
+    async def handle(self, task: Task) -> None:
+        self.begun.append(task.key)
+        if task.key in self.faults:
+            raise self.faults[task.key]
+        if task.key in self.held:
+            try:
+                await self.held[task.key].wait()
+            except asyncio.CancelledError:
+                self.cancelled.append(task.key)
+                raise
+        await self.world.store.write(lambda tx: tx.finish_task(task))
+        self.done.append(task.key)
+
+
+async def put(world: World, *keys: str, kind: TaskKind = "run", priority: int = 2) -> None:
+    for key in keys:
+        task = Task(kind, key, START, priority, {"incident_id": "i"})
+        await world.store.write(lambda tx, task=task: tx.put_task(task))  # type: ignore[misc]
+
+
+@asynccontextmanager
+async def working(world: World, handler: Handler) -> AsyncIterator[None]:
+    """The loop at work over tasks of kind `run`."""
+    async with asyncio.TaskGroup() as group:
+        loop = group.create_task(world.loop(run=handler).run())
+        try:
+            yield
+        finally:
+            loop.cancel()
+
+
+async def the_task(world: World, key: str) -> Task:
+    return (await world.tasks("run"))[f"run/{key}"]
+
+
+async def test_due_tasks_are_handed_out_the_most_urgent_first(world: World) -> None:
+    work = Work(world)
+    await put(world, "minor", priority=4)
+    await put(world, "major", priority=1)
+    async with working(world, work.handle):
+        await until(lambda: len(work.done) == 2)
+    assert work.begun == ["major", "minor"]
+    assert await world.tasks("run") == {}
+
+
+async def test_only_the_kinds_with_a_handler_are_claimed(world: World) -> None:
+    work = Work(world)
+    await put(world, "other", kind="ticket")
+    await put(world, "one")
+    async with working(world, work.handle):
+        await until(lambda: work.done == ["one"])
+    assert work.begun == ["one"]
+
+
+async def test_a_commit_wakes_the_workers(world: World) -> None:
+    work = Work(world)
+    async with working(world, work.handle):
+        await until_idle(world)
+        await put(world, "one")
+        await until(lambda: work.done == ["one"])
+
+
+async def until_idle(world: World) -> None:
+    """Give the loop time to find nothing and to wait."""
+    for _ in range(3):
+        await world.store.read(lambda tx: tx.now)
+
+
+async def test_a_failed_task_is_put_off_and_its_siblings_go_on(world: World) -> None:
+    work = Work(world, faults={"bad": ValueError("unforeseen")})
+    await put(world, "bad", priority=1)
+    await put(world, "good")
+    async with working(world, work.handle):
+        await until(lambda: work.done == ["good"] and work.begun[0] == "bad")
+        await until_failures(world, 1)
+        assert (await the_task(world, "bad")).not_before == in_s(world, 1)
+        world.clock.advance(1)
+        await world.ring()
+        await until_failures(world, 2)
+        assert (await the_task(world, "bad")).not_before == in_s(world, 2)
+        del work.faults["bad"]
+        world.clock.advance(2)
+        await world.ring()
+        await until(lambda: work.done == ["good", "bad"])
+    text = world.metrics.text().decode()
+    assert 'quell_task_failures_total{kind="run"} 2.0' in text
+
+
+def in_s(world: World, seconds: float) -> datetime:
+    return world.clock.at + timedelta(seconds=seconds)
+
+
+async def until_failures(world: World, count: int) -> None:
+    async with asyncio.timeout(10):
+        while (await the_task(world, "bad")).failures != count:
+            await asyncio.sleep(0)
+
+
+async def test_the_delay_of_a_task_that_keeps_failing_is_bounded(world: World) -> None:
+    work = Work(world, faults={"bad": TransientError("away")})
+    await put(world, "bad")
+    async with working(world, work.handle):
+        for failures in range(1, 12):
+            await until_failures(world, failures)
+            world.clock.at = (await the_task(world, "bad")).not_before
+            await world.ring()
+        await until_failures(world, 12)
+        assert (await the_task(world, "bad")).not_before == in_s(world, MAX_BACK_OFF_S)
+
+
+async def test_the_lease_of_long_work_is_extended(world: World) -> None:
+    work = Work(world, held={"long": asyncio.Event()})
+    await put(world, "long")
+    async with working(world, work.handle):
+        await until(lambda: work.begun == ["long"] and world.clock.sleeping == 1)
+        for _ in range(5):
+            world.clock.advance(HEARTBEAT_S)
+            await until(lambda: world.clock.sleeping == 1)
+            assert await world.claim("run", worker="other") is None
+        work.held["long"].set()
+        await until(lambda: work.done == ["long"])
+    assert world.clock.at > START + timedelta(seconds=LEASE_S)
+
+
+def overtake(clock: VirtualClock, tx: Tx) -> Task | None:
+    """The lease runs out, and another worker is faster than the one that had it."""
+    clock.at += timedelta(seconds=LEASE_S)
+    return tx.claim_task("other", LEASE_S, ["run"])
+
+
+async def test_work_whose_lease_was_lost_is_stopped_and_left_alone(world: World) -> None:
+    work = Work(world, held={"long": asyncio.Event()})
+    await put(world, "long")
+    async with working(world, work.handle):
+        await until(lambda: work.begun == ["long"] and world.clock.sleeping == 1)
+        taken = await world.store.write(partial(overtake, world.clock))
+        assert taken is not None
+        world.clock.advance(0)
+        await until(lambda: work.cancelled == ["long"])
+        await until_idle(world)
+        await world.store.write(lambda tx: tx.hold_task(taken))
+    assert work.done == []
+    assert "quell_task_failures_total{" not in world.metrics.text().decode()
+
+
+async def test_no_more_than_a_bounded_number_works_at_once(world: World) -> None:
+    keys = [f"task-{n:02}" for n in range(CONCURRENT_TASKS + 1)]
+    gate = asyncio.Event()
+    work = Work(world, held=dict.fromkeys(keys, gate))
+    await put(world, *keys)
+    async with working(world, work.handle):
+        await until(lambda: len(work.begun) == CONCURRENT_TASKS)
+        await until_idle(world)
+        assert len(work.begun) == CONCURRENT_TASKS
+        gate.set()
+        await until(lambda: len(work.done) == CONCURRENT_TASKS + 1)
+
+
+async def test_a_stopped_loop_leaves_its_work_to_the_next_lease(world: World) -> None:
+    work = Work(world, held={"long": asyncio.Event()})
+    await put(world, "long")
+    async with working(world, work.handle):
+        await until(lambda: work.begun == ["long"])
+    assert work.cancelled == ["long"]
+    assert await world.claim("run") is None
+    world.clock.advance(LEASE_S)
+    assert (await world.claimed("run")).failures == 0

@@ -1,0 +1,184 @@
+"""From the stream into the store: nothing is skipped, and nothing is decided twice."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from engine.errors import ConflictError, TransientError
+from engine.pipeline import RETRY_S, Pipeline
+from engine.ports.store import Store, Tx
+from engine.ports.stream import Message
+from tests.doubles.virtual_time import DEADLINE_S, until
+from tests.doubles.world import World
+
+
+@dataclass
+class FaultyStore(Store):
+    """Raises its faults, one a write, and works otherwise; `before` runs first."""
+
+    store: Store
+    faults: list[Exception] = field(default_factory=list)
+    writes: int = 0
+
+    @override
+    async def write(self, work: Any) -> Any:
+        self.writes += 1
+        if self.faults:
+            raise self.faults.pop(0)
+        return await self.store.write(work)
+
+    @override
+    async def read(self, work: Any) -> Any:
+        return await self.store.read(work)
+
+    @override
+    async def wait_for_work(self, timeout_s: float) -> None:
+        await self.store.wait_for_work(timeout_s)
+
+
+def a_pipeline(world: World, store: Store | None = None) -> Pipeline:
+    return Pipeline(store or world.store, world.stream, world.clock, world.catalogs, world.metrics)
+
+
+@asynccontextmanager
+async def running(pipeline: Pipeline) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(pipeline.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+async def decided(world: World, count: int) -> dict[str, int]:
+    """Wait until so many records are decided on, and return the counters."""
+
+    def counters(tx: Tx) -> dict[str, int]:
+        return dict(tx.counters())
+
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            found = await world.store.read(counters)
+            if found.get(f"records/{world.stream.name}", 0) >= count:
+                return {
+                    name.removeprefix("disposition/"): n
+                    for name, n in found.items()
+                    if name.startswith("disposition/")
+                }
+
+
+async def accept(world: World, *names: str) -> None:
+    await world.intake.accept("alertmanager", [world.alert(name) for name in names], 0)
+
+
+async def test_records_from_before_and_after_its_start_are_decided_on_once(world: World) -> None:
+    await accept(world, "Down", "FanNoisy")
+    async with running(a_pipeline(world)):
+        await decided(world, 2)
+        await accept(world, "Down")
+        assert await decided(world, 3) == {"new": 1, "repeat": 1, "unmatched": 1}
+    async with running(a_pipeline(world)):
+        await accept(world, "Down")
+        assert (await decided(world, 4))["repeat"] == 2
+    assert len(await world.incidents()) == 3
+
+
+async def test_what_it_did_is_told_in_metrics_and_logs(world: World) -> None:
+    await accept(world, "Down")
+    async with running(a_pipeline(world)):
+        await decided(world, 1)
+        await until(lambda: len(world.logs) == 2)
+    text = world.metrics.text().decode()
+    assert 'quell_dispositions_total{disposition="new"} 1.0' in text
+    assert 'quell_incidents_opened_total{severity="P1"} 1.0' in text
+    (opened,) = [log for log in world.logs if log["rule"] == "down"]
+    assert (opened["event"], opened["severity"]) == ("incident_opened", "P1")
+    assert opened["incident_id"] == (await world.incident()).id
+
+
+async def test_a_store_that_is_away_is_waited_for_and_nothing_is_skipped(world: World) -> None:
+    store = FaultyStore(world.store, [TransientError("away"), TransientError("away")])
+    await accept(world, "Down")
+    async with running(a_pipeline(world, store)):
+        for tried in (1, 2):
+            await until(lambda: world.clock.sleeping == 1)
+            assert store.writes == tried
+            world.clock.advance(RETRY_S)
+            await until(lambda: world.clock.sleeping == 0)
+        assert await decided(world, 1) == {"new": 1}
+    assert [log["event"] for log in world.logs].count("pipeline_waits") == 2
+
+
+async def test_an_incident_that_another_replica_opened_meanwhile_is_decided_again(
+    world: World,
+) -> None:
+    store = FaultyStore(world.store, [ConflictError("opened meanwhile")])
+    await accept(world, "Down")
+    async with running(a_pipeline(world, store)):
+        assert await decided(world, 1) == {"new": 1}
+    assert world.logs[0]["event"] == "batch_again"
+
+
+@pytest.mark.parametrize("moved", [1, 2], ids=["in the middle of a batch", "to its end"])
+@pytest.mark.parametrize("when", ["after it was read", "before it is decided on"])
+async def test_a_position_that_moved_elsewhere_is_respected(
+    world: World, moved: int, when: str
+) -> None:
+    await accept(world, "Down", "Down")
+    (partition,) = [p for p, end in (await world.stream.end_offsets()).items() if end]
+    name = world.stream.name
+
+    @dataclass
+    class Overtaken(FaultyStore):
+        """Another consumer moves the position after the first read, or before the first write."""
+
+        moved: bool = False
+
+        async def move(self) -> None:
+            if not self.moved:
+                self.moved = True
+                await self.store.write(lambda tx: tx.advance(name, partition, 0, moved))
+
+        @override
+        async def read(self, work: Any) -> Any:
+            found = await super().read(work)
+            if when == "after it was read":
+                await self.move()
+            return found
+
+        @override
+        async def write(self, work: Any) -> Any:
+            await self.move()
+            return await super().write(work)
+
+    async with running(a_pipeline(world, Overtaken(world.store))):
+        await accept(world, "Down")
+        await decided(world, 3 - moved)
+    counters = await world.store.read(lambda tx: tx.counters())
+    assert counters[f"records/{name}"] == 3 - moved
+    assert await world.position(partition) == 3
+
+
+async def test_two_consumers_share_the_work_and_decide_once(world: World) -> None:
+    await accept_many(world, [f"service-{n}" for n in range(8)])
+    async with running(a_pipeline(world)), running(a_pipeline(world)):
+        await decided(world, 8)
+        await accept_many(world, [f"service-{n}" for n in range(8)])
+        assert await decided(world, 16) == {"unmatched": 8, "repeat": 8}
+
+
+async def accept_many(world: World, services: Sequence[str]) -> None:
+    alerts = [world.alert("FanNoisy", {"service": service}) for service in services]
+    await world.intake.accept("alertmanager", alerts, 0)
+
+
+async def test_poison_does_not_stop_the_partition(world: World) -> None:
+    await world.stream.append([Message(world.alert().partition_key, b"no JSON")])
+    await accept(world, "Down")
+    async with running(a_pipeline(world)):
+        assert await decided(world, 2) == {"new": 1, "poison": 1}
