@@ -1,0 +1,26 @@
+"""The composition root: settings → parts → run. The only place that knows every part."""
+
+from engine.app.configured import Connectors, catalog_sources, load_connectors
+from engine.app.offline import open_deciding, open_reading
+from engine.app.process import SystemClock, configure_logs
+from engine.app.rehearsing import check_project, normalize_payload, rehearse_plan
+from engine.app.stop_file import remove_stop_file
+from engine.app.wiring import Catalogs, Engine, local_actor, open_engine
+
+__all__ = [
+    "Catalogs",
+    "Connectors",
+    "Engine",
+    "SystemClock",
+    "catalog_sources",
+    "check_project",
+    "configure_logs",
+    "load_connectors",
+    "local_actor",
+    "normalize_payload",
+    "open_deciding",
+    "open_engine",
+    "open_reading",
+    "rehearse_plan",
+    "remove_stop_file",
+]

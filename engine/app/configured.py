@@ -1,0 +1,249 @@
+"""What the settings and the inventory name, configured and checked; nothing is opened."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from pydantic import BaseModel, JsonValue
+
+from connectors import registry
+from engine.catalog import (
+    CatalogSources,
+    load_catalog,
+    shipped_folder,
+)
+from engine.catalog.yaml_composer import compose
+from engine.catalog.yaml_nodes import locate
+from engine.core.catalog import Catalog
+from engine.core.documents import ConnectionDocument
+from engine.core.findings import Finding, nearest
+from engine.core.inventory import Inventory
+from engine.errors import ConfigError
+from engine.ports.action import Action
+from engine.ports.notifier import Approver, Notifier
+from engine.ports.source import Source
+from engine.ports.stream import OpenableStream
+from engine.ports.tracker import Tracker
+from engine.settings import LoadedSettings, resolve_secrets
+from engine.store.directory import DataDirectory
+from engine.store.embedded_stream import EmbeddedStream
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Connectors:
+    """What the settings and the inventory name, configured and checked; nothing is open."""
+
+    catalog: Catalog
+    actions: Mapping[str, Action]
+    sources: Mapping[str, Sequence[Source]]
+    stream: OpenableStream
+    notifiers: Mapping[str, Notifier]
+    approvers: tuple[Approver, ...]
+    tracker: Tracker | None
+
+
+def load_connectors(loaded: LoadedSettings, from_files: CatalogSources | None = None) -> Connectors:
+    """The catalog and all connectors, checked. Raises ConfigError with the mistakes of all."""
+    from_files = from_files or catalog_sources(loaded)
+    mistakes = _Collected(loaded.file)
+    catalog = mistakes.of(lambda: load_catalog(from_files, registry.declarations()))
+    actions = mistakes.of(lambda: _actions(loaded, from_files.inventory))
+    sources = mistakes.of(lambda: alert_sources(loaded))
+    stream = mistakes.of(lambda: _stream(loaded))
+    people = mistakes.of(lambda: _people(loaded))
+    tracker = mistakes.of(lambda: (_tracker(loaded),))
+    if catalog is None or actions is None or sources is None:
+        raise mistakes.error()
+    if stream is None or people is None or tracker is None:
+        raise mistakes.error()
+    return Connectors(catalog, actions, sources, stream, *people, *tracker)
+
+
+@dataclass(frozen=True, slots=True)
+class _Collected:
+    """Mistakes of several parts, so that all are told at once; `file` is for those without one."""
+
+    file: str
+    findings: list[object] = field(default_factory=list)
+
+    def of(self, make: Callable[[], T]) -> T | None:
+        """What it makes; None where that is a mistake, which is kept."""
+        try:
+            return make()
+        except ConfigError as error:
+            known = error.findings or (Finding(self.file, 0, 0, str(error)),)
+            self.findings.extend(each for each in known if each not in self.findings)
+            return None
+
+    def error(self) -> ConfigError:
+        """All that was kept."""
+        count = len(self.findings)
+        return ConfigError(f"{count} mistake{'s' if count != 1 else ''}", self.findings)
+
+
+def catalog_sources(loaded: LoadedSettings) -> CatalogSources:
+    """Which files make the catalog: the user's, then what ships."""
+    settings = loaded.settings
+    return CatalogSources(
+        rules=_given(settings.rules_dir),
+        playbooks=_given(settings.playbooks_dir),
+        shipped=shipped_folder(),
+        shipped_mode=settings.shipped_mode,
+        commands=_given(settings.commands),
+        inventory=settings.inventory,
+        policy=settings.policy,
+        overlay=settings.rules,
+        overlay_file=loaded.file,
+        roles=frozenset(settings.people.roles),
+    )
+
+
+def _given(path: Path | None) -> tuple[Path, ...]:
+    return () if path is None else (path,)
+
+
+def with_path(sources: CatalogSources, path: Path) -> CatalogSources:
+    """`path` added by its place: a project's folder, or a file or folder of one kind."""
+    given = (*sources.rules, *sources.playbooks, *sources.commands)
+    if any(path.resolve().is_relative_to(known.resolve()) for known in given):
+        return sources
+    if path.is_dir() and path.name not in ("rules", "playbooks"):
+        for part in ("rules", "playbooks", "commands.yaml", "inventory.yaml", "policy.yaml"):
+            if (path / part).exists():
+                sources = with_path(sources, path / part)
+        return sources
+    if "rules" in (path.name, path.parent.name):
+        return replace(sources, rules=(*sources.rules, path))
+    if path.name == "commands.yaml":
+        return replace(sources, commands=(*sources.commands, path))
+    if "playbooks" in (path.name, path.parent.name):
+        return replace(sources, playbooks=(*sources.playbooks, path))
+    if path.name == "inventory.yaml":
+        return replace(sources, inventory=path)
+    if path.name == "policy.yaml":
+        return replace(sources, policy=path)
+    raise ConfigError(
+        f"what is {str(path)!r}? Its place tells: a folder rules/ or playbooks/, or the name "
+        "commands.yaml, inventory.yaml or policy.yaml"
+    )
+
+
+def _actions(loaded: LoadedSettings, file: Path | None) -> Mapping[str, Action]:
+    """Every action with its connections, whose configurations stand in the inventory's file."""
+    inventory, written = Inventory(), loaded
+    if file is not None:
+        alone = load_catalog(CatalogSources(inventory=file), {})
+        inventory = alone.inventory
+        (text,) = alone.texts.values()
+        written = replace(loaded, file=str(file), node=compose(text, str(file)))
+    mistakes, kinds = _Collected(written.file), set[str]()
+
+    def connections(kind: str, model: type[BaseModel]) -> Mapping[str, BaseModel]:
+        kinds.add(kind)
+        found = {}
+        for name, document in inventory.connections.items():
+            if document.uses == kind:
+                config = mistakes.of(partial(_connection, written, model, name, document))
+                if config is not None:
+                    found[name] = config
+        return found
+
+    actions = registry.build_actions(connections, loaded.settings.egress)
+    for name, document in inventory.connections.items():
+        if document.uses not in kinds and written.node is not None:
+            place = locate(written.node, ("connections", name, "uses"))
+            problem = f"unknown kind of connection {document.uses!r}{nearest(document.uses, kinds)}"
+            known = ", ".join(sorted(kinds))
+            mistakes.findings.append(Finding(written.file, *place, f"{problem}; there is {known}"))
+    if mistakes.findings:
+        raise mistakes.error()
+    return {action.declaration.name: action for action in actions}
+
+
+def _connection(
+    written: LoadedSettings, model: type[BaseModel], name: str, document: ConnectionDocument
+) -> BaseModel:
+    """One connection's configuration; its relative paths count from the file that names them."""
+    values = resolve_secrets(document.model_extra or {}, written.file)
+    config = written.configure(model, ("connections", name), values)
+    folder = Path(written.file).parent
+    paths = {name: folder / value for name, value in config if isinstance(value, Path)}
+    return config.model_copy(update=paths)
+
+
+def _stream(loaded: LoadedSettings) -> OpenableStream:
+    settings = loaded.settings
+    values = dict(settings.stream)
+    uses = str(values.pop("uses", "embedded"))
+    if uses == "embedded":
+        if values or settings.store.url is not None:
+            raise ConfigError(
+                "stream: the embedded log has no settings and serves one process; "
+                "with a PostgreSQL store use `uses: kafka`"
+            )
+        return EmbeddedStream(DataDirectory(settings.data).stream_path)
+    plugin = _plugin(loaded, registry.STREAMS, uses, "stream", ("stream",))
+    return plugin.build(loaded.configure(plugin.config, ("stream",), values))
+
+
+def alert_sources(loaded: LoadedSettings) -> Mapping[str, Sequence[Source]]:
+    """The sources by name and by kind."""
+    found: dict[str, list[Source]] = {}
+    mistakes = _Collected(loaded.file)
+    for name, section in loaded.settings.sources.items():
+        values = dict(section)
+        kind = str(values.pop("uses", name))
+        source = mistakes.of(partial(_source, loaded, name, kind, values))
+        if source is not None:
+            for address in {name, kind}:
+                found.setdefault(address, []).append(source)
+    if mistakes.findings:
+        raise mistakes.error()
+    return found
+
+
+def _source(
+    loaded: LoadedSettings, name: str, kind: str, values: Mapping[str, JsonValue]
+) -> Source:
+    place = ("sources", name)
+    plugin = _plugin(loaded, registry.SOURCES, kind, "source", place)
+    return plugin.build(loaded.configure(plugin.config, place, {"name": name, **values}))
+
+
+def _plugin(
+    loaded: LoadedSettings, plugins: Mapping[str, P], kind: str, what: str, place: tuple[str, ...]
+) -> P:
+    """The connector that a section `uses`. Raises ConfigError at that place of the file."""
+    try:
+        return registry.find(plugins, kind, what)
+    except ConfigError as error:
+        line, column = locate(loaded.node, (*place, "uses")) if loaded.node else (0, 0)
+        finding = Finding(loaded.file, line, column, str(error))
+        raise ConfigError("the settings are not valid", [finding]) from None
+
+
+def _people(
+    loaded: LoadedSettings,
+) -> tuple[Mapping[str, Notifier], tuple[Approver, ...]]:
+    values = loaded.settings.people.slack
+    if values is None:
+        return {}, ()
+    plugin = registry.NOTIFIERS["slack"]
+    config = loaded.configure(plugin.config, ("people", "slack"), values)
+    return {"slack": plugin.build(config)}, (registry.APPROVERS["slack"].build(config),)
+
+
+def _tracker(loaded: LoadedSettings) -> Tracker | None:
+    values = loaded.settings.records.jira
+    if values is None:
+        return None
+    plugin = registry.TRACKERS["jira"]
+    tracker: Tracker = plugin.build(loaded.configure(plugin.config, ("records", "jira"), values))
+    return tracker

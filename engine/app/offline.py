@@ -1,0 +1,72 @@
+"""A folder on which no engine runs: questions and orders to its files."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from engine.app.audit_keys import folder_keys
+from engine.app.process import SystemClock
+from engine.app.stop_file import stop_file_of
+from engine.app.wiring import Catalogs, activated
+from engine.core.actions import Estate
+from engine.core.catalog import Catalog
+from engine.core.inventory import Inventory
+from engine.core.policy import Policy
+from engine.errors import ConfigError
+from engine.stages.commands import CommandStage
+from engine.stages.queries import QueryStage
+from engine.store.directory import DataDirectory
+from engine.store.embedded_stream import EmbeddedStream
+from engine.store.sqlite_store import SqliteStore
+
+
+@asynccontextmanager
+async def open_reading(data: Path) -> AsyncIterator[QueryStage]:
+    """Questions to the files of a folder, beside a running engine too."""
+    clock, directory = SystemClock(), DataDirectory(data)
+    async with AsyncExitStack() as stack:
+        store = SqliteStore(directory.store_path, clock)
+        stack.push_async_callback(store.close)
+        await store.open_readonly()
+        stream = EmbeddedStream(directory.stream_path)
+        stack.push_async_callback(stream.close)
+        # An installation on Kafka has no such file, and asking makes none.
+        if directory.stream_path.exists():
+            await stream.open()
+        keys = partial(folder_keys, data)
+        yield QueryStage(store, stream, lambda: (0, 0, 0), keys=keys)
+
+
+@asynccontextmanager
+async def open_deciding(data: Path) -> AsyncIterator[CommandStage]:
+    """Decisions in a folder on which no engine runs: its lock is taken meanwhile.
+
+    Nothing is activated: a decision is about the plan that was shown, and its author is the
+    catalog version that was active last.
+    """
+    clock, directory = SystemClock(), DataDirectory(data)
+    async with AsyncExitStack() as stack:
+        directory.open()
+        stack.callback(directory.close)
+        if not directory.store_path.exists():
+            raise ConfigError(
+                f"no engine ever kept anything in {str(data)!r}: name its folder with --data, or a "
+                "server with QUELL_SERVER"
+            )
+        store = SqliteStore(directory.store_path, clock)
+        stack.push_async_callback(store.close)
+        await store.open()
+        version = await store.read(activated)
+        nothing = Catalog(
+            version=version,
+            files={},
+            texts={},
+            rules=(),
+            playbooks={},
+            estate=Estate({}, {}, {}),
+            inventory=Inventory(),
+            policy=Policy(),
+        )
+        stop_file = partial(stop_file_of, directory.stop_path)
+        yield CommandStage(store, clock, Catalogs(nothing, {}), stop_file)

@@ -1,0 +1,298 @@
+"""The only reader of the environment and of quell.yaml; everything else is handed what it needs.
+
+Order: command line, then QUELL_SECTION__KEY, then quell.yaml, then the defaults. Unknown keys are
+errors. `${env:X}` and `${file:X}` alone in a text are replaced by the secret that they name.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import re2
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+from typing_extensions import override
+
+from engine.catalog.yaml_composer import compose
+from engine.catalog.yaml_findings import findings_of, said_of
+from engine.catalog.yaml_nodes import Node, follow
+from engine.catalog.yaml_plain import to_plain
+from engine.core.documents import Duration, ModeName, RuleOverlay, SeverityName
+from engine.core.durations import parse_duration
+from engine.core.egress import EgressConfig
+from engine.core.findings import Finding
+from engine.core.postmortem import Sla
+from engine.core.severity import Severity
+from engine.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+Role = Literal["gateway", "pipeline", "worker"]
+ALL_ROLES: frozenset[Role] = frozenset({"gateway", "pipeline", "worker"})
+
+DEFAULT_FILE = "quell.yaml"
+_SECRET = r"\$\{(env|file):([^}]+)\}"
+
+
+class Section(BaseModel):
+    """Root of all sections: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StoreSection(Section):
+    """Where the state is; without a url it is SQLite in the data folder."""
+
+    url: SecretStr | None = None
+
+
+class AccessSection(Section):
+    """The installation's own token; without one, a new one is made at each start."""
+
+    token: SecretStr | None = None
+
+
+class PeopleSection(Section):
+    """Who may decide: a role leads to actors (`slack:T1/U1`). `slack` is that connector's."""
+
+    roles: Mapping[str, tuple[str, ...]] = {}
+    slack: Mapping[str, JsonValue] | None = Field(default=None, repr=False)
+
+
+class RecordsSection(Section):
+    """Where postmortems go (default: DATA/postmortems). `jira` is that connector's."""
+
+    postmortems: Path | None = None
+    jira: Mapping[str, JsonValue] | None = Field(default=None, repr=False)
+
+
+class AuditSection(Section):
+    """What makes the journal's checkpoints provable to others.
+
+    `signing_key` is Ed25519, PEM or base64; without it one is made in DATA/audit-key.pem, but with
+    a PostgreSQL, that several share, checkpoints are unsigned, or refused where they are
+    `required`. `verify_keys` are public keys of before; `copies` are files on other disks.
+    """
+
+    signing_key: SecretStr | None = None
+    verify_keys: tuple[str, ...] = ()
+    copies: tuple[Path, ...] = ()
+    required: bool = False
+
+
+class Settings(BaseSettings):
+    """quell.yaml. Sections whose shape belongs to a connector are checked by its Config."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="QUELL_", env_nested_delimiter="__"
+    )
+
+    listen: str = Field(default="127.0.0.1:8484", pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\[\]]+):\d+$")
+    data: Path = Path("quell-data")
+    store: StoreSection = StoreSection()
+    # The raw sections of connectors may hold secrets, so no repr shows them.
+    stream: Mapping[str, JsonValue] = Field(default={"uses": "embedded"}, repr=False)
+    sources: Mapping[str, Mapping[str, JsonValue]] = Field(
+        default={"alertmanager": {"uses": "alertmanager"}}, repr=False
+    )
+    shipped_mode: ModeName | None = None
+    rules_dir: Path | None = None
+    playbooks_dir: Path | None = None
+    inventory: Path | None = None
+    commands: Path | None = None
+    policy: Path | None = None
+    rules: Mapping[str, RuleOverlay] = {}
+    access: AccessSection = AccessSection()
+    people: PeopleSection = PeopleSection()
+    records: RecordsSection = RecordsSection()
+    audit: AuditSection = AuditSection()
+    sla: Mapping[SeverityName, Duration] = {"P1": "15m", "P2": "1h"}
+    egress: EgressConfig = EgressConfig()
+
+    @property
+    def host(self) -> str:
+        """The address to listen on."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port to listen on; 0 lets the system choose."""
+        return int(self.listen.rpartition(":")[2])
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the listen address."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    def promises(self) -> Sla:
+        """The times by severity."""
+        return Sla({Severity[name]: _duration(name, text) for name, text in self.sla.items()})
+
+    def roles_of(self, actor: str) -> frozenset[str]:
+        """The roles that `people` gives to an actor."""
+        return frozenset(role for role, actors in self.people.roles.items() if actor in actors)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """Settings with the place of each value, so that a connector's mistakes can be shown there."""
+
+    settings: Settings
+    file: str
+    node: Node | None
+
+    def configure(self, model: type[Model], place: tuple[str, ...], values: object) -> Model:
+        """A section as its connector's Config. Raises ConfigError with file:line:column.
+
+        The file's folder is in the validators' context: relative paths count from it.
+        """
+        try:
+            return model.model_validate(values, context={"folder": Path(self.file).parent})
+        except ValidationError as error:
+            raise ConfigError(
+                f"{self.file}: {'.'.join(place)} is not valid",
+                _findings(error, follow(self.node, place)[0] if self.node else None, model, place),
+            ) from None
+
+
+def _findings(
+    error: ValidationError, node: Node | None, model: type[BaseModel], place: tuple[str, ...] = ()
+) -> list[Finding]:
+    """Each mistake in its place; values aren't shown, because they may be secrets."""
+    if node is not None:
+        return findings_of(error, node, model, show_values=False)
+    return [
+        Finding("settings", 0, 0, f"{'.'.join(map(str, (*place, *each['loc'])))}: {said_of(each)}")
+        for each in error.errors(include_url=False)
+    ]
+
+
+def load_settings(file: Path | None, given: Mapping[str, object]) -> LoadedSettings:
+    """Read quell.yaml (`file`, or ./quell.yaml when it is there), environment and `given`.
+
+    Paths in the file are relative to it. Raises ConfigError with all mistakes.
+    """
+    path = file or Path(DEFAULT_FILE)
+    if file is not None and not path.is_file():
+        raise ConfigError(f"there is no file {str(path)!r}")
+    node, values = None, {}
+    if path.is_file():
+        node = compose(path.read_bytes(), str(path))
+        plain = to_plain(node)
+        if not isinstance(plain, Mapping):
+            raise ConfigError(f"{path}: a mapping of settings is needed at the top")
+        values = dict(resolve_secrets(plain, str(path)))
+        _make_absolute(values, path.parent)
+
+    overrides: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+    if node is not None:
+        # By itself first, so that a mistake in the environment isn't shown in the file.
+        _read(values, None, node)
+    settings = _read(values, overrides, None)
+    return LoadedSettings(settings, str(path) if node else "settings", node)
+
+
+def _read(
+    values: Mapping[str, Any], overrides: Mapping[str, Any] | None, node: Node | None
+) -> Settings:
+    """Settings from a file's values alone, or below `overrides` and the environment."""
+
+    class _Read(Settings):
+        @classmethod
+        @override
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            from_file = InitSettingsSource(settings_cls, init_kwargs=dict(values))
+            if overrides is None:
+                return (from_file,)
+            return (init_settings, env_settings, from_file)
+
+    try:
+        return _Read(**(overrides or {}))
+    except ValidationError as error:
+        findings = _findings(error, node, Settings)
+        raise ConfigError("the settings are not valid", findings) from None
+    except SettingsError as error:
+        # A section in one variable of the environment is JSON; the message names only the field.
+        raise ConfigError(f"the environment: {error}; write JSON") from None
+
+
+def _make_absolute(values: dict[str, Any], folder: Path) -> None:
+    for key in ("data", "rules_dir", "playbooks_dir", "inventory", "commands", "policy"):
+        if isinstance(values.get(key), str):
+            values[key] = folder / values[key]
+    records = values.get("records")
+    if isinstance(records, Mapping) and isinstance(records.get("postmortems"), str):
+        values["records"] = {**records, "postmortems": folder / records["postmortems"]}
+    audit = values.get("audit")
+    if isinstance(audit, Mapping) and isinstance(audit.get("copies"), list):
+        copies = [folder / each if isinstance(each, str) else each for each in audit["copies"]]
+        values["audit"] = {**audit, "copies": copies}
+
+
+def resolve_secrets(value: Any, file: str) -> Any:
+    """`value` with each `${env:X}` and `${file:X}` replaced; X is relative to `file`.
+
+    Raises ConfigError without values.
+    """
+    if isinstance(value, Mapping):
+        return {key: resolve_secrets(each, file) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [resolve_secrets(each, file) for each in value]
+    if isinstance(value, str) and (found := re2.fullmatch(_SECRET, value)):
+        return _secret(found.group(1), found.group(2), file)
+    return value
+
+
+def _secret(kind: str, name: str, file: str) -> str:
+    if kind == "env":
+        secret = os.environ.get(name)
+        if secret is None:
+            raise ConfigError(
+                f"{file}: the environment has no {name!r}; set it or drop the reference"
+            )
+        return secret
+    path = Path(file).parent / name
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(
+            f"{file}: the secret file {str(path)!r} can't be read: {error.strerror}"
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file}: the secret file {str(path)!r} isn't text in UTF-8") from None
+
+
+def _duration(name: str, text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ConfigError(f"sla.{name}: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Which server the verbs talk to: QUELL_SERVER and QUELL_TOKEN; "" when not set."""
+
+    server: str
+    token: str
+
+
+def client_settings() -> ClientSettings:
+    """From the environment."""
+    return ClientSettings(os.environ.get("QUELL_SERVER", ""), os.environ.get("QUELL_TOKEN", ""))

@@ -1,0 +1,265 @@
+"""Settings: whose word counts, where a mistake is, and that no secret is ever shown."""
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from engine.core.severity import Severity
+from engine.errors import ConfigError
+from engine.settings import (
+    LoadedSettings,
+    Settings,
+    client_settings,
+    load_settings,
+    resolve_secrets,
+)
+
+SECRET = "hunter2-and-more"
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In an empty folder, without anything of this process's environment."""
+    with monkeypatch.context() as patch:
+        patch.chdir(tmp_path)
+        for name in [each for each in os.environ if each.startswith("QUELL_")]:
+            patch.delenv(name)
+        yield
+
+
+def load(tmp_path: Path, text: str, **given: object) -> LoadedSettings:
+    file = tmp_path / "quell.yaml"
+    file.write_text(text)
+    return load_settings(file, given)
+
+
+def mistakes(tmp_path: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    return [str(each).removeprefix(f"{tmp_path}/") for each in caught.value.findings]
+
+
+def test_without_anything_it_is_the_embedded_system_on_loopback() -> None:
+    loaded = load_settings(None, {})
+    settings = loaded.settings
+    assert (settings.host, settings.port, settings.loopback) == ("127.0.0.1", 8484, True)
+    assert settings.data == Path("quell-data")
+    assert settings.store.url is None
+    assert settings.stream == {"uses": "embedded"}
+    assert dict(settings.sources) == {"alertmanager": {"uses": "alertmanager"}}
+    assert (loaded.file, loaded.node) == ("settings", None)
+
+
+def test_the_command_line_wins_over_the_environment_over_the_file_over_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "listen: 127.0.0.1:1\ndata: from-file\nshipped_mode: observe\n"
+    monkeypatch.setenv("QUELL_LISTEN", "127.0.0.1:2")
+    monkeypatch.setenv("QUELL_DATA", "from-environment")
+    settings = load(tmp_path, text, listen="127.0.0.1:3", data=None).settings
+    assert settings.port == 3
+    assert settings.data == Path("from-environment")
+    assert settings.shipped_mode == "observe"
+    assert settings.policy is None
+
+
+def test_one_key_of_a_section_is_set_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUELL_ACCESS__TOKEN", SECRET)
+    monkeypatch.setenv("QUELL_PEOPLE__ROLES", '{"oncall": ["slack:T1/U1"]}')
+    settings = load(tmp_path, "people: {slack: {channel: C1}}\n").settings
+    assert settings.access.token is not None
+    assert settings.access.token.get_secret_value() == SECRET
+    assert settings.roles_of("slack:T1/U1") == {"oncall"}
+    assert settings.roles_of("slack:T1/U2") == frozenset()
+    assert settings.people.slack == {"channel": "C1"}
+
+
+def test_the_file_in_the_folder_is_read_without_being_named(tmp_path: Path) -> None:
+    (tmp_path / "quell.yaml").write_text("listen: '[::1]:9'\n")
+    settings = load_settings(None, {}).settings
+    assert (settings.host, settings.port, settings.loopback) == ("::1", 9, True)
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no file 'other\.yaml'"):
+        load_settings(Path("other.yaml"), {})
+
+
+@pytest.mark.parametrize(
+    ("listen", "loopback"),
+    [("localhost:1", True), ("127.9.9.9:1", True), ("0.0.0.0:1", False), ("[::]:1", False)],
+)
+def test_only_loopback_addresses_are_loopback(listen: str, *, loopback: bool) -> None:
+    assert load_settings(None, {"listen": listen}).settings.loopback is loopback
+
+
+MISTAKES = {
+    "unknown key": ("listn: x\n", "quell.yaml:1:1: unknown key 'listn', did you mean 'listen'?"),
+    "unknown key in a section": (
+        "store:\n  uri: x\n",
+        "quell.yaml:2:3: unknown key 'uri', did you mean 'url'?",
+    ),
+    "closed set": (
+        f"shipped_mode: {SECRET}\n",
+        "quell.yaml:1:15: this must be one of observe, suggest, approve, auto",
+    ),
+    "form": (
+        f"listen: {SECRET}\n",
+        r"quell.yaml:1:9: this must have the form ^(\[[0-9a-fA-F:]+\]|[^:\[\]]+):\d+$",
+    ),
+    "type": (f"people: {SECRET}\n", "quell.yaml:1:9: keys and values must be here"),
+    "secret of the wrong type": (
+        f"access: {{token: [{SECRET}]}}\n",
+        "quell.yaml:1:17: text must be here",
+    ),
+    "path of the wrong type": ("policy: [a]\n", "quell.yaml:1:9: a path must be here"),
+}
+
+
+@pytest.mark.parametrize(("text", "finding"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_told_at_its_place_without_the_value(
+    tmp_path: Path, text: str, finding: str
+) -> None:
+    assert mistakes(tmp_path, text) == [finding]
+
+
+def test_all_mistakes_of_the_file_are_told_at_once(tmp_path: Path) -> None:
+    found = mistakes(tmp_path, "listn: x\nstore: {uri: x}\nshipped_mode: none\n")
+    assert [each.split(": ")[0] for each in found] == [
+        "quell.yaml:1:1",
+        "quell.yaml:2:9",
+        "quell.yaml:3:15",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("QUELL_LISTEN", SECRET, "listen: this must have the form"),
+        ("QUELL_SHIPPED_MODE", SECRET, "shipped_mode: this must be one of observe"),
+        ("QUELL_STORE__URI", SECRET, "store.uri: this key is unknown"),
+        ("QUELL_SOURCES", f"{{{SECRET}", 'field "sources"'),
+    ],
+)
+def test_a_mistake_in_the_environment_is_not_shown_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "listen: 127.0.0.1:1\n")
+    assert said in str(caught.value)
+    assert "quell.yaml" not in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_the_top_of_the_file_must_be_keys(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="a mapping of settings"):
+        load(tmp_path, "- listen\n")
+
+
+def test_secrets_come_from_the_environment_and_from_files_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_TOKEN", SECRET)
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    (folder / "url").write_text("postgresql://a\n")
+    text = "access: {token: '${env:A_TOKEN}'}\nstore: {url: '${file:url}'}\n"
+    settings = load(folder, text).settings
+    assert settings.access.token is not None
+    assert settings.access.token.get_secret_value() == SECRET
+    assert settings.store.url is not None
+    assert settings.store.url.get_secret_value() == "postgresql://a"
+    assert SECRET not in repr(settings)
+
+
+def test_a_reference_inside_a_text_is_text(tmp_path: Path) -> None:
+    value = {"a": ["x ${env:NOTHING}", 5, None]}
+    assert resolve_secrets(value, str(tmp_path / "f.yaml")) == value
+
+
+def test_secrets_are_found_at_any_depth(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_TOKEN", SECRET)
+    assert resolve_secrets({"a": [{"b": "${env:A_TOKEN}"}]}, "f") == {"a": [{"b": SECRET}]}
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("${env:NOT_THERE}", "the environment has no 'NOT_THERE'"),
+        ("${file:not-there}", "not-there' can't be read: No such file"),
+        ("${file:binary}", "binary' isn't text"),
+    ],
+)
+def test_a_secret_that_is_not_there_is_told_by_name(
+    tmp_path: Path, reference: str, said: str
+) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match=r"quell\.yaml") as caught:
+        load(tmp_path, f"access: {{token: '{reference}'}}\n")
+    assert said in str(caught.value)
+
+
+def test_paths_in_the_file_are_relative_to_it_and_others_to_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    text = "data: d\nrules_dir: r\npolicy: /p.yaml\nrecords: {postmortems: m}\n"
+    settings = load(folder, text, inventory="i.yaml").settings
+    assert settings.data == folder / "d"
+    assert settings.rules_dir == folder / "r"
+    assert settings.policy == Path("/p.yaml")
+    assert settings.records.postmortems == folder / "m"
+    assert settings.inventory == Path("i.yaml")
+
+
+def test_the_promises_by_severity(tmp_path: Path) -> None:
+    assert load_settings(None, {}).settings.promises().within == {
+        Severity.P1: timedelta(minutes=15),
+        Severity.P2: timedelta(hours=1),
+    }
+    sla = load(tmp_path, "sla: {P3: 1d}\n").settings.promises()
+    assert sla.within == {Severity.P3: timedelta(days=1)}
+    with pytest.raises(ConfigError, match=r"sla\.P1: 'soon' isn't a duration"):
+        Settings(sla={"P1": "soon"}).promises()
+
+
+class Connector(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    token: SecretStr = Field(min_length=5)
+    retries: int = 1
+
+
+def test_a_connectors_mistakes_are_told_in_its_section(tmp_path: Path) -> None:
+    text = f"people:\n  slack:\n    token: {SECRET}\n    retires: 3\n"
+    loaded = load(tmp_path, text)
+    assert loaded.settings.people.slack is not None
+    with pytest.raises(ConfigError, match=r"people\.slack is not valid") as caught:
+        loaded.configure(Connector, ("people", "slack"), dict(loaded.settings.people.slack))
+    (finding,) = map(str, caught.value.findings)
+    assert finding.endswith("quell.yaml:4:5: unknown key 'retires', did you mean 'retries'?")
+    good = loaded.configure(Connector, ("people", "slack"), {"token": SECRET})
+    assert (good.token.get_secret_value(), good.retries) == (SECRET, 1)
+
+
+def test_a_connectors_mistakes_are_told_without_a_file_too() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(None, {}).configure(Connector, ("people", "slack"), {"token": [SECRET]})
+    (finding,) = map(str, caught.value.findings)
+    assert finding == "settings:0:0: people.slack.token: text must be here"
+
+
+def test_the_client_is_told_its_server_by_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("QUELL_SERVER", raising=False)
+    monkeypatch.delenv("QUELL_TOKEN", raising=False)
+    assert (client_settings().server, client_settings().token) == ("", "")
+    monkeypatch.setenv("QUELL_SERVER", "http://q:1")
+    monkeypatch.setenv("QUELL_TOKEN", SECRET)
+    assert (client_settings().server, client_settings().token) == ("http://q:1", SECRET)
