@@ -1,0 +1,194 @@
+"""A data folder without a running engine: its journal can be read, and requests decided."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from engine.app import local_actor, open_deciding, open_reading
+from engine.core import events
+from engine.core.stops import StopScope
+from engine.errors import TransientError
+from engine.gateway.answers import (
+    approval_answer,
+    audit_answer,
+    balance_answer,
+    dead_letter_content,
+    dead_letter_page,
+    decision_answer,
+    incident_answer,
+    incident_story,
+    stops_answer,
+)
+from engine.ports.api import (
+    ApprovalAnswer,
+    AuditAnswer,
+    BalanceAnswer,
+    DeadLetterContent,
+    DeadLetterPage,
+    DecisionAnswer,
+    IncidentPage,
+    IncidentStory,
+    ReplayAnswer,
+    StopsAnswer,
+)
+from engine.ports.commands import By
+from engine.ports.store import IncidentFilter
+from engine.stages.commands import CommandStage
+from engine.stages.queries import QueryStage
+
+T = TypeVar("T")
+
+
+class LocalSite:
+    """Answers like `QuellClient`, from the files of one folder."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+
+    def incidents(
+        self, *, status: str = "", severity: str = "", service: str = "", limit: int = 50
+    ) -> IncidentPage:
+        """Incidents, newest first."""
+        # One more tells whether there is another page.
+        which = IncidentFilter(status=status, severity=severity, service=service, limit=limit + 1)
+
+        async def ask(queries: QueryStage) -> IncidentPage:
+            found = await queries.incidents(which)
+            page = tuple(incident_answer(each) for each in found[:limit])
+            cursor = str(page[-1].number) if len(found) > limit else None
+            return IncidentPage(incidents=page, next_cursor=cursor)
+
+        return self._ask(ask)
+
+    def incident(self, prefix: str) -> IncidentStory:
+        """One incident with its timeline."""
+
+        async def ask(queries: QueryStage) -> IncidentStory:
+            incident = await queries.incident(prefix)
+            return incident_story(incident, await queries.timeline(incident.id))
+
+        return self._ask(ask)
+
+    def approval(self, prefix: str) -> ApprovalAnswer:
+        """One request for approval."""
+
+        async def ask(queries: QueryStage) -> ApprovalAnswer:
+            return approval_answer(await queries.approval(prefix))
+
+        return self._ask(ask)
+
+    def balance(self) -> BalanceAnswer:
+        """Every alert accounted for."""
+
+        async def ask(queries: QueryStage) -> BalanceAnswer:
+            return balance_answer(await queries.balance())
+
+        return self._ask(ask)
+
+    def verify_audit(self) -> AuditAnswer:
+        """Check every chain of the journal."""
+
+        async def ask(queries: QueryStage) -> AuditAnswer:
+            return audit_answer(await queries.verify_audit())
+
+        return self._ask(ask)
+
+    def export_audit(self, take: Callable[[bytes], object]) -> None:
+        """The whole journal, handed over line by line."""
+
+        async def ask(queries: QueryStage) -> None:
+            async for line in queries.export_audit():
+                take(line)
+
+        self._ask(ask)
+
+    def dead_letters(
+        self, *, waiting: bool = False, limit: int = 50, cursor: str = ""
+    ) -> DeadLetterPage:
+        """What couldn't be understood, last seen first."""
+
+        async def ask(queries: QueryStage) -> DeadLetterPage:
+            found = await queries.dead_letters(limit + 1, waiting=waiting, after=cursor)
+            return dead_letter_page(found, limit)
+
+        return self._ask(ask)
+
+    def dead_letter(self, prefix: str) -> DeadLetterContent:
+        """One dead letter with what it holds."""
+
+        async def ask(queries: QueryStage) -> DeadLetterContent:
+            return dead_letter_content(await queries.dead_letter(prefix))
+
+        return self._ask(ask)
+
+    def replay_dead_letter(self, letter: str) -> ReplayAnswer:
+        """Always refused: only an engine knows its sources and has the stream."""
+        raise TransientError(
+            f"no engine runs on {str(self._data)!r} that could take {letter!r} in; "
+            "start one with `quell up`"
+        )
+
+    def decide(
+        self,
+        approval: str,
+        decision: Literal["approve", "reject"],
+        *,
+        plan_hash: str,
+        reason: str = "",
+    ) -> DecisionAnswer:
+        """Approve or reject; the run goes on when an engine starts."""
+
+        decided: events.Decision = "approved" if decision == "approve" else "rejected"
+        return decision_answer(
+            self._tell(
+                lambda commands, by: commands.decide(
+                    approval, decided, plan_hash=plan_hash, by=by, reason=reason
+                )
+            )
+        )
+
+    def cancel_run(self, run: str, *, reason: str = "") -> None:
+        """End a run's plan; it ends when an engine starts."""
+        self._tell(lambda commands, by: commands.cancel_run(run, by=by, reason=reason))
+
+    def stops(self) -> StopsAnswer:
+        """What may change nothing now, and on whose order."""
+
+        async def ask(queries: QueryStage) -> StopsAnswer:
+            return stops_answer(await queries.stops())
+
+        return self._ask(ask)
+
+    def stop(self, scope: StopScope, name: str = "", *, reason: str) -> StopsAnswer:
+        """Let nothing that this covers change anything once an engine starts."""
+        return stops_answer(
+            self._tell(lambda commands, by: commands.stop(scope, name, by=by, reason=reason))
+        )
+
+    def resume(self, scope: StopScope, name: str = "", *, reason: str = "") -> StopsAnswer:
+        """Lift a stop."""
+        return stops_answer(
+            self._tell(lambda commands, by: commands.resume(scope, name, by=by, reason=reason))
+        )
+
+    def run_playbook(self, playbook: str, parameters: object, *, reason: str = "") -> IncidentStory:
+        """Always refused: nobody would execute it."""
+        raise TransientError(
+            f"no engine runs on {str(self._data)!r} that could run {playbook!r}; "
+            "start one with `quell up`"
+        )
+
+    def _tell(self, order: Callable[[CommandStage, By], Awaitable[T]]) -> T:
+        async def tell() -> T:
+            async with open_deciding(self._data) as commands:
+                return await order(commands, local_actor("cli"))
+
+        return asyncio.run(tell())
+
+    def _ask(self, question: Callable[[QueryStage], Awaitable[T]]) -> T:
+        async def ask() -> T:
+            async with open_reading(self._data) as queries:
+                return await question(queries)
+
+        return asyncio.run(ask())

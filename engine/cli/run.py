@@ -1,0 +1,96 @@
+"""`quell run`: a playbook by hand, through the same plan, approval, journal and verification."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import typer
+
+from engine.cli.options import DATA, Data, Json, Parameters, parse_parameters
+from engine.cli.output import print_json, say
+from engine.cli.site import reach
+from engine.cli.story import actor_width, event_of, tell_entry
+from engine.core.events import RunPlanned
+from engine.errors import ConflictError
+from engine.ports.api import IncidentStory
+
+LOOK_EVERY_S = 0.5
+GOOD_OUTCOMES = ("succeeded", "not_needed", "skipped")
+
+Decision = Literal["approve", "reject"]
+Decide = Callable[[Decision, str], None]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("run")(run)
+
+
+def run(
+    playbook: Annotated[str, typer.Argument(metavar="PLAYBOOK", help="Its id.")],
+    parameter: Parameters = None,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Kept in the journal.")
+    ] = "",
+    data: Data = DATA,
+    json: Json = False,
+) -> int:
+    """Start a playbook by hand and follow it.
+
+    It shows the plan and asks on the terminal. Without a terminal, or with --json, it waits for a
+    decision elsewhere: Slack, `quell approve`, the API. Exit code 3 when the run failed.
+    """
+    parameters = parse_parameters(parameter)
+    with reach(data) as site:
+        incident = site.run_playbook(playbook, parameters, reason=reason)
+        if not json:
+            say(f"{incident.name}  {incident.title}", style="bold")
+
+        def look() -> IncidentStory:
+            return site.incident(incident.id)
+
+        def decide(decision: Decision, plan_hash: str) -> None:
+            site.decide(site.approval(incident.id).id, decision, plan_hash=plan_hash)
+
+        try:
+            story = follow(look, decide, quiet=json)
+        except KeyboardInterrupt:
+            say(f"the run goes on without you: quell incidents show {incident.name}")
+            raise
+    if json:
+        print_json(story)
+    return 0 if story.outcome in GOOD_OUTCOMES else 3
+
+
+def follow(look: Callable[[], IncidentStory], decide: Decide, *, quiet: bool) -> IncidentStory:
+    """Print news until the run ended; ask when it asks and somebody sits at the terminal."""
+    seen, shown_plan, asked = 0, "", False
+    while True:
+        story = look()
+        width = actor_width(story.timeline)
+        for entry in story.timeline:
+            if entry.seq <= seen:
+                continue
+            seen, event = entry.seq, event_of(entry)
+            shown_plan = event.plan_hash if isinstance(event, RunPlanned) else shown_plan
+            if not quiet:
+                tell_entry(entry, width)
+        if story.outcome:
+            return story
+        if story.phase == "awaiting_approval" and not asked and not quiet:
+            asked = True
+            _ask(story, decide, shown_plan)
+        time.sleep(LOOK_EVERY_S)
+
+
+def _ask(story: IncidentStory, decide: Decide, shown_plan: str) -> None:
+    if not sys.stdin.isatty():
+        say(f"waiting: quell approve {story.name}, or quell reject {story.name}")
+        return
+    decision: Decision = "approve" if typer.confirm("Approve this plan?") else "reject"
+    try:
+        # The decision is about the plan that stands above, not about a newer one.
+        decide(decision, shown_plan)
+    except ConflictError as error:
+        say(str(error), style="yellow")

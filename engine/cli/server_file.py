@@ -1,0 +1,68 @@
+"""DIR/server.json: how verbs find the engine that runs on DIR, and tell it from one that died.
+
+The engine keeps the file locked while it runs. One that was killed leaves a file that nobody has
+locked: its address may belong to somebody else by now, so nobody is asked there.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from engine.errors import ConfigError
+
+SERVER_FILE = "server.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An engine that runs: where it listens, and the token that it takes."""
+
+    url: str
+    token: SecretStr
+
+
+@contextmanager
+def announced(data: Path, engine: Running) -> Iterator[Path]:
+    """While this is open the file is there, locked, and readable by its owner alone."""
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = data / SERVER_FILE
+    draft = data / f".{SERVER_FILE}.{os.getpid()}"
+    draft.unlink(missing_ok=True)
+    opened = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(opened, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        json.dump({"url": engine.url, "token": engine.token.get_secret_value()}, file)
+        file.flush()
+        draft.replace(path)
+        try:
+            yield path
+        finally:
+            # Engines that share a PostgreSQL may share a folder: only the last one's is there.
+            if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                path.unlink()
+
+
+def running_engine(data: Path) -> Running | None:
+    """The engine that runs on this folder; None when none does. Raises ConfigError."""
+    path = data / SERVER_FILE
+    try:
+        with path.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found = json.load(file)
+                return Running(found["url"], SecretStr(found["token"]))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise ConfigError(
+            f"{str(path)!r} can't be read ({error.strerror}): ask as the user that quell runs as, "
+            "or name a server with QUELL_SERVER and QUELL_TOKEN"
+        ) from None
+    return None

@@ -1,0 +1,48 @@
+"""Where a verb's orders and questions go: a server, the running engine of a folder, or the folder.
+
+QUELL_SERVER names a server. Else DIR/server.json names the engine that runs on DIR. When none
+runs, reading verbs open the store of DIR for reading only, and a decision takes the lock of DIR.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from engine.cli.server_file import running_engine
+from engine.client.http import QuellClient
+from engine.errors import ConfigError
+from engine.settings import client_settings
+
+if TYPE_CHECKING:
+    from engine.cli.local_site import LocalSite
+
+
+@contextmanager
+def reach(data: Path) -> Iterator["QuellClient | LocalSite"]:
+    """Whoever can answer. Raises ConfigError when there is nobody."""
+    settings = client_settings()
+    if settings.server:
+        if not settings.server.startswith(("http://", "https://")):
+            raise ConfigError(
+                f"QUELL_SERVER is {settings.server!r}: write it like http://127.0.0.1:8484"
+            )
+        token = SecretStr(settings.token) if settings.token else None
+        with QuellClient(settings.server, token) as client:
+            yield client
+        return
+    running = running_engine(data)
+    if running is not None:
+        with QuellClient(running.url, running.token) as client:
+            yield client
+        return
+    if not data.is_dir():
+        raise ConfigError(
+            f"no engine to talk to: there is no folder {str(data)!r}; name it with --data, "
+            "or a server with QUELL_SERVER, or start one with `quell up`"
+        )
+    from engine.cli.local_site import LocalSite
+
+    yield LocalSite(data)

@@ -1,0 +1,77 @@
+"""How an incident's journal looks on the terminal, whole or as it grows."""
+
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from engine.cli.output import print_indented, say, visible
+from engine.cli.plan import described, print_lines
+from engine.core import events
+from engine.core.plan import Plan
+from engine.core.timeline import sentence
+from engine.ports.api import TimelineEntry
+
+DETAIL_LINES = 20
+DETAIL_INDENT = " " * 10
+
+
+def tell_entries(entries: Sequence[TimelineEntry], *, full: bool = False) -> None:
+    """Each entry with who did it, and what it showed; times are UTC, each day has its heading.
+
+    Output of commands ends after DETAIL_LINES unless `full`; a plan is never cut.
+    """
+    day = ""
+    width = actor_width(entries)
+    for entry in entries:
+        if day != (day := f"{entry.at:%Y-%m-%d} (UTC)"):
+            say(day, style="dim")
+        tell_entry(entry, width, full=full)
+
+
+def actor_width(entries: Sequence[TimelineEntry]) -> int:
+    """What the longest name of an actor needs."""
+    return max((len(visible(each.actor)) for each in entries), default=0)
+
+
+def tell_entry(entry: TimelineEntry, width: int, *, full: bool = False) -> None:
+    """One entry; `width` is that of the column of actors."""
+    event = event_of(entry)
+    text, detail, style = entry.kind, "", ""
+    if event is not None:
+        text, detail = sentence(event, entry.actor)
+        style = _style(event)
+    actor = visible(entry.actor)
+    print_indented((f"{entry.at:%H:%M:%S}", f"{actor:<{width}}"), text, style=style)
+    if isinstance(event, events.RunPlanned):
+        print_lines(described(Plan.model_validate_json(event.plan), event.holes), DETAIL_INDENT)
+        return
+    lines = detail.rstrip("\n").splitlines()
+    for line in lines if full else lines[:DETAIL_LINES]:
+        say(DETAIL_INDENT + line, style="dim")
+    if not full and len(lines) > DETAIL_LINES:
+        say(f"{DETAIL_INDENT}… {len(lines) - DETAIL_LINES} more lines: --full", style="dim")
+
+
+def event_of(entry: TimelineEntry) -> events.Event | None:
+    """What the entry says; None where it was erased, or is newer than this version."""
+    model = events.EVENTS.get(entry.kind)
+    if model is None or entry.body is None:
+        return None
+    try:
+        return model.model_validate(dict(entry.body))
+    except ValidationError:
+        return None
+
+
+def _style(event: events.Event) -> str:
+    match event:
+        case events.RunEnded(outcome="succeeded" | "not_needed" | "skipped"):
+            return "bold green"
+        case events.RunEnded() | events.AttemptEnded(outcome="failed" | "unknown"):
+            return "bold red"
+        case events.ApprovalRequested():
+            return "bold yellow"
+        case events.VerificationEnded(holds=True) | events.IncidentResolved():
+            return "green"
+        case _:
+            return ""

@@ -1,0 +1,103 @@
+"""All mistakes of a project, in place."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.cli.main import execute
+from tests.cli.project import Project
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_sound_project_is_praised(capsys: pytest.CaptureFixture[str], project: Project) -> None:
+    assert execute(["check", str(project.folder)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith("no mistakes in ")
+    assert "1 target" in out
+    assert execute(["check", str(project.folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_what_ships_is_sound_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["check"]) == 0
+    assert " and 0 targets" in capsys.readouterr().out
+
+
+def test_a_projects_parts_that_nothing_names_are_told_as_unread(
+    capsys: pytest.CaptureFixture[str], project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    project.config.rename("elsewhere.yaml")
+    assert execute(["check"]) == 0
+    out = capsys.readouterr().out
+    assert "not read: rules, playbooks, inventory.yaml; `quell check .` reads this folder" in out
+    assert execute(["check", "."]) == 0
+    assert execute(["check", "--config", "elsewhere.yaml"]) == 0
+    assert "not read" not in capsys.readouterr().out
+
+
+def test_mistakes_of_all_files_are_told_at_once_as_the_result(
+    capsys: pytest.CaptureFixture[str], project: Project
+) -> None:
+    change(project.folder / "rules/llm.yaml", "severity: P1", "severity: P9")
+    change(project.folder / "inventory.yaml", "user: quell", "usr: quell")
+    change(project.config, "egress:", "sources: {am: {uses: alertmanger}}\negress:")
+    assert execute(["check", str(project.folder)]) == 1
+    out, err = capsys.readouterr()
+    assert err == ""
+    lines = out.splitlines()
+    folder = project.folder
+    assert lines[0].startswith(f"{folder}/rules/llm.yaml:6:15: 'P9' isn't one of P1, P2, P3, P4")
+    assert lines[1:] == [
+        f"{folder}/inventory.yaml:5:24: key 'user' is missing",
+        f"{folder}/inventory.yaml:5:36: unknown key 'usr', did you mean 'user'?",
+        f"{folder}/quell.yaml:5:22: unknown source 'alertmanger', did you mean 'alertmanager'?; "
+        "there is alertmanager",
+        "4 mistakes in 3 files",
+    ]
+
+
+def test_findings_are_json_too(capsys: pytest.CaptureFixture[str], project: Project) -> None:
+    change(project.config, "rules_dir", "rule_dir")
+    assert execute(["check", "--config", str(project.config), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out) == [
+        {
+            "file": str(project.config),
+            "line": 1,
+            "column": 1,
+            "message": "unknown key 'rule_dir', did you mean 'rules_dir'?",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        pytest.param(lambda f: [f / "rules"], id="a-folder-of-rules"),
+        pytest.param(lambda f: [f / "rules" / "llm.yaml"], id="one-file-of-them"),
+        pytest.param(lambda f: [f, f / "rules" / "llm.yaml"], id="both-count-once"),
+    ],
+)
+def test_parts_of_a_project_are_checked_by_their_place(
+    capsys: pytest.CaptureFixture[str], project: Project, paths: Callable[[Path], list[Path]]
+) -> None:
+    change(project.folder / "rules/llm.yaml", "matchers:", "matcher:")
+    named = [str(path) for path in paths(project.folder)]
+    assert execute(["check", "--config", str(project.config), *named]) == 1
+    assert capsys.readouterr().out.count("unknown key 'matcher'") == 1
+
+
+def test_a_file_that_could_be_anything_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "some.yaml").write_text("language: 1\n")
+    assert execute(["check", "some.yaml"]) == 2
+    assert "what is 'some.yaml'? Its place tells" in capsys.readouterr().err
