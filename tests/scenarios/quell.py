@@ -1,0 +1,97 @@
+"""The `quell` process as an operator has it: configured by files, asked by its own verbs."""
+
+import json
+import sys
+import urllib.request
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.services.process import Process, ServiceError, run, wait_until
+
+PROGRAM = Path(sys.executable).with_name("quell")
+FILES = Path(__file__).parent / "files"
+
+Json = dict[str, Any]
+
+
+class Quell:
+    """One installation: its folder and address outlive its process, so that it can come back."""
+
+    def __init__(
+        self, folder: Path, address: str, sections: Mapping[str, object], verb: Sequence[str]
+    ) -> None:
+        """`sections` are quell.yaml's; `verb` is `serve` or `up`, with more words where needed."""
+        self.data = folder / "data"
+        self.url = f"http://{address}"
+        config = folder / "quell.yaml"
+        config.write_text(yaml.safe_dump({"listen": address, "data": "data", **sections}))
+        self._process = Process([PROGRAM, *verb, "--config", config], log=folder / "quell.log")
+
+    def start(self, up: Callable[[], bool] | None = None) -> None:
+        """Start it, or start it again with the data that it had, and wait until it is ready.
+
+        `up` is what to wait for instead.
+        """
+        self._process.start(up or self.ready)
+
+    def stop(self) -> None:
+        """Ask it to end (SIGTERM) and wait."""
+        self._process.stop()
+
+    def kill(self) -> None:
+        """Let it die without a chance to tidy up (SIGKILL)."""
+        self._process.kill()
+
+    def ready(self) -> bool:
+        try:
+            urllib.request.urlopen(f"{self.url}/readyz", timeout=10).close()
+        except OSError:
+            return False
+        return True
+
+    def verb(self, *words: str, statuses: Collection[int] = (0,)) -> Json:
+        """What `quell WORDS --json` answers; it finds the running engine by its data folder."""
+        answer = run([PROGRAM, *words, "--data", self.data, "--json"], statuses=statuses)
+        found: Json = json.loads(answer)
+        return found
+
+    def get(self, path: str) -> Json:
+        """What the API answers; much faster than a verb, which is a process of its own."""
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
+            found: Json = json.load(answer)
+        return found
+
+    def incidents(self) -> list[Json]:
+        """All incidents, newest first."""
+        found: list[Json] = self.get("/v1/incidents")["incidents"]
+        return found
+
+    def wait_for_incident(self, rule_id: str = "endpoint-down", **wanted: str) -> Json:
+        """The only incident of a rule, once these of its fields have these values."""
+
+        def matching() -> list[Json]:
+            return [
+                each
+                for each in self.incidents()
+                if each["rule_id"] == rule_id and all(each[k] == v for k, v in wanted.items())
+            ]
+
+        try:
+            wait_until(lambda: len(matching()) > 0, f"an incident with {wanted}", 30)
+        except ServiceError as error:
+            error.add_note(f"there are: {self.incidents()}\n{self._process.log_tail()}")
+            raise
+        (found,) = (each for each in self.incidents() if each["rule_id"] == rule_id)
+        return found
+
+    def story(self, incident: Json) -> Json:
+        """The incident with its timeline."""
+        return self.get(f"/v1/incidents/{incident['id']}")
+
+
+def bodies(story: Json, kind: str) -> list[Json]:
+    """What the journal's entries of one kind (`run.ended`) say, oldest first."""
+    return [each["body"] for each in story["timeline"] if each["kind"].split("@")[0] == kind]
