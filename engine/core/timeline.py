@@ -93,18 +93,25 @@ def sentence(event: events.Event, actor: str) -> tuple[str, str]:  # noqa: C901 
             return f"postmortem written: {event.path}", ""
         case events.TicketOpened():
             return f"ticket {event.key} opened in {event.tracker}", ""
+        case _:
+            return _outside_incidents(event, actor), ""
+
+
+def _outside_incidents(event: events.Event, actor: str) -> str:
+    """What is written into the chains `system` and `access`."""
+    match event:
         case events.CheckpointSigned():
-            return f"checkpoint {event.number} over {_many(event.heads, 'chain')}", ""
+            return f"checkpoint {event.number} over {_many(event.heads, 'chain')}"
         case events.DeadLetterReplayed():
-            return f"dead letter from {event.source} replayed by {actor}", ""
+            return f"dead letter from {event.source} replayed by {actor}"
         case events.StopOrdered():
             what = what_is_stopped(event.scope, event.name)
-            return f"{what} stopped by {actor}: {event.reason}", ""
+            return f"{what} stopped by {actor}: {event.reason}"
         case events.StopLifted():
             what = what_is_stopped(event.scope, event.name)
-            return f"{what} may act again, by {actor}: {event.reason}", ""
+            return f"{what} may act again, by {actor}: {event.reason}"
         case _:
-            return event.KIND, ""
+            return event.KIND
 
 
 def _observed(event: events.StepObserved) -> tuple[str, str]:

@@ -1,0 +1,244 @@
+"""The invariants of the design that the simulator checks, after every commit and every effect."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from engine.core import events
+from engine.core.actions import Repeat
+from engine.core.alert import Alert
+from engine.core.audit_check import AuditCheck
+from engine.core.journal import GENESIS, Entry, problem_of
+from engine.core.plan import Plan
+from engine.core.records import decode_record
+from engine.ports.commands import By
+from engine.ports.store import Tx
+from engine.store.tx import SqlTx
+from tests.simulation.inline_store import Database
+from tests.simulation.outside import PARTITIONS, REPEATS, Landed, Log, Target
+from tests.simulation.scheduler import Scheduler
+
+_POSITIONS = "SELECT partition, next_offset FROM positions"
+_COUNTERS = "SELECT name, sum(value) FROM counters GROUP BY name"
+GRACE = timedelta(seconds=5)
+
+
+@dataclass
+class _Run:
+    mode: str
+    plan_hash: str = ""
+    approvals: set[str] = field(default_factory=set)
+    cancelled: bool = False
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    event: events.AttemptIntended
+    at: datetime
+
+    @property
+    def step(self) -> tuple[str, str, str]:
+        return self.event.run_id, self.event.phase, self.event.step_id
+
+
+@dataclass
+class Invariants:
+    """An independent reading of the journal, beside the target's own count."""
+
+    scheduler: Scheduler
+    database: Database
+    log: Log
+    target: Target
+    deciders: frozenset[str]
+    kinds: Counter[str] = field(default_factory=Counter)
+    runs: dict[str, _Run] = field(default_factory=dict)
+    triggers: dict[str, str] = field(default_factory=dict)
+    live: dict[str, str] = field(default_factory=dict)
+    intents: list[_Intent] = field(default_factory=list)
+    ended: dict[str, events.AttemptEnded] = field(default_factory=dict)
+    undone: set[str] = field(default_factory=set)
+    stopped: set[str] = field(default_factory=set)
+    heads: dict[str, tuple[int, str]] = field(default_factory=dict)
+    effects: dict[tuple[str, str, str], list[Landed]] = field(default_factory=dict)
+    positions: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(PARTITIONS), 0))
+
+    def after_commit(self, appended: Sequence[Entry]) -> None:
+        """Check what this transaction left behind."""
+        connection = self.database.connection
+        tx = SqlTx(connection, lambda: self.scheduler.at, reading=True)
+        self._account()
+        for chain in dict.fromkeys(entry.chain for entry in appended):
+            self._chain(tx, chain)
+        for entry in appended:
+            self.kinds[entry.kind] += 1
+            event = entry.event()
+            if event is not None:
+                self._read(event, entry)
+
+    def _account(self) -> None:
+        self.positions.update(self.database.rows(_POSITIONS))
+        counters = dict(self.database.rows(_COUNTERS))
+        decided = sum(n for name, n in counters.items() if name.startswith("disposition/"))
+        moved = sum(self.positions.values())
+        if not decided == moved == counters.get("records/memory", 0):
+            self._broken(1, f"{moved} records were passed, {decided} dispositions were counted")
+
+    def _chain(self, tx: Tx, chain: str) -> None:
+        seq, prev_hash = self.heads.get(chain, (0, GENESIS))
+        for entry in tx.entries(chain, after_seq=seq):
+            problem = problem_of(entry, chain, seq + 1, prev_hash)
+            if problem:
+                self._broken(8, f"{chain}: {problem}")
+            seq, prev_hash = entry.seq, entry.entry_hash
+        if tx.head(chain) != (seq, prev_hash):
+            self._broken(8, f"{chain} should end at {tx.head(chain)[0]}, and ends at {seq}")
+        self.heads[chain] = seq, prev_hash
+
+    def _read(  # noqa: C901 - one case a kind of event is the simplest form
+        self, event: events.Event, entry: Entry
+    ) -> None:
+        incident = entry.chain.removeprefix("incident/")
+        run_id = getattr(event, "run_id", "")
+        match event:
+            case events.IncidentOpened():
+                key = f"{event.rule_id} {sorted(event.group.items())}"
+                if key in self.live.values():
+                    self._broken(2, f"a second live incident of {key}")
+                self.live[incident] = key
+            case events.IncidentClosed():
+                self.live.pop(incident, None)
+            case events.RunCreated():
+                if self.triggers.setdefault(event.trigger, run_id) != run_id or run_id in self.runs:
+                    self._broken(3, f"trigger {event.trigger} started a second run")
+                self.runs[run_id] = _Run(event.mode)
+            case events.RunPlanned():
+                run = self.runs[run_id]
+                run.mode, run.plan_hash = event.mode, event.plan_hash
+                if Plan.model_validate_json(event.plan).run_id != run_id:
+                    self._broken(6, f"the plan of {run_id} is another run's")
+            case events.ApprovalDecided() if event.decision == "approved":
+                if entry.actor in self.deciders:
+                    self.runs[run_id].approvals.add(event.plan_hash)
+            case events.AttemptIntended():
+                self._intended(_Intent(event, entry.at))
+            case events.AttemptEnded():
+                self.ended[event.attempt_id] = event
+                if not event.begun and self.target.knows(event.attempt_id):
+                    self._broken(5, f"{event.step_id} began, and the journal says that it didn't")
+            case events.AttemptProbed() if event.answer == "not_done":
+                self.undone.add(event.attempt_id)
+            case events.RunCancelled():
+                self.runs[run_id].cancelled = True
+            case events.RunEnded():
+                run = self.runs[run_id]
+                if run.outcome or not event.reason:
+                    self._broken(13, f"run {run_id} ended twice, or without a reason")
+                run.outcome = event.outcome
+            case events.StopOrdered():
+                self.stopped.add(event.scope)
+            case events.StopLifted():
+                self.stopped.discard(event.scope)
+            case _:
+                pass
+
+    def _intended(self, intent: _Intent) -> None:
+        run = self.runs[intent.event.run_id]
+        if run.cancelled or run.outcome or self.stopped:
+            self._broken(12, f"an intent of {intent.step} after its end was committed")
+        earlier = [each for each in self.intents if each.step == intent.step]
+        self.intents.append(intent)
+        if not earlier:
+            return
+        last = earlier[-1]
+        ended = self.ended.get(last.event.attempt_id)
+        if ended is not None and not ended.begun:
+            return
+        if intent.at < events.moment(last.event.not_after) + GRACE:
+            self._broken(5, f"{intent.step} is repeated while it may be under way")
+
+    def after_effect(self, effect: Landed) -> None:
+        """Check what the target has just seen."""
+        intent = self._intent(effect.attempt_id)
+        if intent is None:
+            self._broken(4, f"{effect.what} on {effect.host} without an intent")
+            return
+        if effect.at > events.moment(intent.event.not_after):
+            self._broken(5, f"{effect.what} took effect after its bound")
+        run = self.runs[intent.event.run_id]
+        if run.mode != "auto" and run.plan_hash not in run.approvals:
+            self._broken(6, f"{effect.what} on {effect.host} without an approval of its plan")
+        again = self.effects.setdefault(intent.step, [])
+        again.append(effect)
+        if len(again) > 1 and REPEATS[effect.what] is not Repeat.HARMLESS:
+            self._broken(5, f"{effect.what} on {effect.host} was done {len(again)} times")
+
+    def before_probe(self, attempt_id: str) -> None:
+        """Check that nobody looks too early."""
+        intent = self._intent(attempt_id)
+        if intent is None:
+            self._broken(4, "a probe without an intent")
+        elif self.scheduler.at < events.moment(intent.event.not_after) + GRACE:
+            self._broken(5, f"{intent.step} is probed while it may be under way")
+
+    def _intent(self, attempt_id: str) -> _Intent | None:
+        """The latest of this id: a keyed change has the same one at every attempt."""
+        found = [each for each in self.intents if each.event.attempt_id == attempt_id]
+        return found[-1] if found else None
+
+    def acknowledged(self, key: str, value: bytes) -> None:
+        """Check that what a sender was promised is there."""
+        if not any(r.key == key and r.value == value for p in self.log.records for r in p):
+            self._broken(1, "an acknowledged alert is not in the stream")
+
+    def at_rest(self) -> None:
+        """Check what holds once things have calmed down: all is decided, every run has ended."""
+        tx = SqlTx(self.database.connection, lambda: self.scheduler.at, reading=True)
+        for partition, records in enumerate(self.log.records):
+            if tx.position("memory", partition) != len(records):
+                self._broken(1, f"partition {partition} is not decided on to its end")
+        for run_id, run in self.runs.items():
+            if not run.outcome:
+                self._broken(13, f"run {run_id} never ends")
+        self._dispositions()
+        check = AuditCheck()
+        for chain, head in tx.heads().items():
+            check.begin(chain, *head)
+            for entry in tx.entries(chain):
+                check.entry(entry)
+        for fault in check.end().faults:
+            self._broken(8, f"{fault.chain}#{fault.seq}: {fault.problem}")
+
+    def _dispositions(self) -> None:
+        """Judge each record once more, by the little that these senders do."""
+        expected: Counter[str] = Counter()
+        firing: set[str] = set()
+        for alert in self._alerts():
+            known = alert.fingerprint in firing
+            if alert.status == "firing":
+                first = "new" if alert.name == "Down" else "unmatched"
+                expected["repeat" if known else first] += 1
+                firing.add(alert.fingerprint)
+            else:
+                expected["resolved" if known else "stale"] += 1
+                firing.discard(alert.fingerprint)
+        counted = {name: n for name, n in self.database.rows(_COUNTERS) if n}
+        for name, number in expected.items():
+            found = counted.get(f"disposition/{name}", 0)
+            if found != number:
+                self._broken(1, f"{found} of {number} records were counted as {name}")
+
+    def _alerts(self) -> Iterator[Alert]:
+        for records in self.log.records:
+            for record in records:
+                value = decode_record(record.value)
+                if isinstance(value, Alert):
+                    yield value
+
+    def _broken(self, number: int, text: str) -> None:
+        self.scheduler.violate(f"invariant {number}: {text}")
+
+
+ONCALL = By("slack:T1/U1", "slack", frozenset({"oncall"}))
+STRANGER = By("slack:T1/U9", "slack")
