@@ -1,4 +1,4 @@
-"""Every connector on one page. Outside plug-ins come by the entry point `quell.connectors`."""
+"""Every connector on one page, explicit and typed."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -21,9 +21,6 @@ from engine.errors import ConfigError
 from engine.ports.action import Action
 from engine.ports.source import Source
 from engine.ports.stream import OpenableStream
-
-# Raised when a port changes in a way that breaks connectors outside this repository.
-API_VERSION = 1
 
 C = TypeVar("C", bound=BaseModel)
 P = TypeVar("P", covariant=True)

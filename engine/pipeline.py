@@ -67,6 +67,9 @@ class Pipeline:
             lambda tx: {partition: tx.position(name, partition) for partition in partitions}
         )
 
+    async def _position(self, partition: int) -> int:
+        return (await self._positions([partition]))[partition]
+
     async def _consume_all(self, subscription: Subscription) -> None:
         while True:
             try:
@@ -78,7 +81,7 @@ class Pipeline:
     async def _consume(self, subscription: Subscription) -> None:
         async for batch in subscription.batches():
             partition = batch.partition
-            expected = (await self._positions([partition]))[partition]
+            expected = await self._position(partition)
             if batch.records[0].offset < expected:
                 # Another consumer was here, or this one read ahead of its own commit.
                 await subscription.rewind(partition, expected)
@@ -90,8 +93,7 @@ class Pipeline:
                 # Another replica was faster: with this partition, or with an incident that both
                 # were about to open. Reading again finds what it wrote.
                 log.warning("batch_again", partition=partition, reason=str(error))
-                position = (await self._positions([partition]))[partition]
-                await subscription.rewind(partition, position)
+                await subscription.rewind(partition, await self._position(partition))
                 continue
             self._tell(batch, decided)
 

@@ -19,6 +19,11 @@ def derived_id(*key: str) -> str:
     return base64.b32encode(digest.digest()).decode().lower()[:ID_LENGTH]
 
 
+def dead_letter_id(body: bytes) -> str:
+    """Derived from the content alone: the same body is kept once, however often it comes."""
+    return derived_id("dead-letter", sha256_hex(body))
+
+
 def sha256_hex(data: bytes) -> str:
     """Hex SHA-256, 64 characters."""
     return hashlib.sha256(data).hexdigest()

@@ -83,6 +83,13 @@ class Playbook:
         undoing = (undo for step in self.steps for undo in step.rollback)
         return (*self.investigate, *self.steps, *self.verify, *undoing)
 
+    def step(self, step_id: str) -> Step:
+        """The step of this id, of whichever part: ids are unique. Raises KeyError."""
+        for step in self.all_steps:
+            if step.id == step_id:
+                return step
+        raise KeyError(step_id)
+
     @property
     def effects(self) -> frozenset[Effect]:
         """Everything that a run of it can do, as far as the text tells."""

@@ -198,7 +198,7 @@ def _advance(
             return None, step if step.required else None
         case "pending" | "open":
             pass
-    condition = next(s.condition for s in world.playbook.all_steps if s.id == step.id)
+    condition = world.playbook.step(step.id).condition
     if condition is not None:
         known_now = known_to(state, world.incident, world.inventory)
         answer = holds_if(condition, known_now)

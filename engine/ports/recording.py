@@ -50,10 +50,16 @@ def record(tx: Tx, incident: Incident, story: Sequence[events.Event], author: Au
 
 def story_of(tx: Tx, task: Task) -> tuple[Incident, list[Entry]]:
     """The incident that a task belongs to, and its whole chain. Raises NotFoundError."""
+    incident = incident_of(tx, task)
+    return incident, list(tx.entries(chain_of(incident.id)))
+
+
+def incident_of(tx: Tx, task: Task) -> Incident:
+    """The incident that a task belongs to, without its chain. Raises NotFoundError."""
     incident = tx.incident(str(task.payload["incident_id"]))
     if incident is None:
         raise NotFoundError(f"task {task.id!r} names an incident that isn't there")
-    return incident, list(tx.entries(chain_of(incident.id)))
+    return incident
 
 
 def _project(tx: Tx, incident: Incident, event: events.Event, author: Author) -> None:

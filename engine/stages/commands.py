@@ -11,7 +11,7 @@ from engine.core.incident import Incident, correlation_key, incident_id
 from engine.core.journal import NewEntry
 from engine.core.json_value import Json
 from engine.core.stops import Stop, StopScope, what_is_stopped
-from engine.core.trigger import run_by_hand
+from engine.core.trigger import BY_HAND, run_by_hand
 from engine.errors import ConflictError, DeniedError, NotFoundError
 from engine.ports.catalogs import ActiveCatalog
 from engine.ports.clock import Clock
@@ -92,10 +92,10 @@ class CommandStage:
         catalog = self.catalogs.active
         asked_at = self.clock.now()
         # Derived from the moment of the order, so that a store's second try is the same order.
-        order = derived_id("by-hand", by.actor, playbook, asked_at.isoformat())
+        order = derived_id(BY_HAND, by.actor, playbook, asked_at.isoformat())
 
         def work(tx: Tx) -> Incident:
-            known = tx.incident(incident_id(correlation_key("by-hand", {"order": order}), order))
+            known = tx.incident(incident_id(correlation_key(BY_HAND, {"order": order}), order))
             if known is not None:
                 return known
             opened, story = run_by_hand(

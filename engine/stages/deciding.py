@@ -7,7 +7,6 @@ unmatched, suppressed, new (ticks and poison are counted as such): the counters 
 same transaction as the position, so that the balance holds after any crash.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from engine.core import events
 from engine.core.alert import Alert, Occurrence, receive
 from engine.core.catalog import Catalog
 from engine.core.classify import Match, classify
-from engine.core.ids import derived_id
+from engine.core.ids import dead_letter_id, derived_id
 from engine.core.incident import REOPEN_WITHIN, Incident, correlation_key, incident_id
 from engine.core.inventory import enrich
 from engine.core.records import Tick, decode_record
@@ -95,8 +94,8 @@ def decide(tx: Tx, stream: str, batch: Batch, expected: int, catalog: Catalog) -
                 _keep_poison(work, stream, each, value)
                 work.dispositions["poison"] += 1
     _write(work)
-    tx.count({f"disposition/{name}": n for name, n in work.dispositions.items()})
-    tx.count({f"records/{stream}": len(batch.records)})
+    decided = {f"disposition/{name}": n for name, n in work.dispositions.items()}
+    tx.count({**decided, f"records/{stream}": len(batch.records)})
     return Decided(work.dispositions, tuple(work.opened), tuple(work.failures))
 
 
@@ -233,7 +232,7 @@ def _take_tick(work: _Work, tick: Tick) -> None:
 def _keep_poison(work: _Work, stream: str, each: Record, error: PayloadError) -> None:
     work.tx.put_dead_letter(
         DeadLetter(
-            id=derived_id("dead-letter", hashlib.sha256(each.value).hexdigest()),
+            id=dead_letter_id(each.value),
             source=f"{stream}/{each.partition}/{each.offset}",
             reason=error.problem,
             field=error.field,

@@ -1,13 +1,12 @@
 """The gateway's way in: alerts to the stream, what can't be understood to the dead letters."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
 from engine.core.alert import Alert
-from engine.core.ids import derived_id
+from engine.core.ids import dead_letter_id
 from engine.core.records import encode_alert
 from engine.errors import PermanentError
 from engine.ports.clock import Clock
@@ -75,7 +74,7 @@ class StreamIntake:
     def _letter(self, source: str, reason: str, body: bytes) -> DeadLetter:
         now = self.clock.now()
         return DeadLetter(
-            id=derived_id("dead-letter", hashlib.sha256(body).hexdigest()),
+            id=dead_letter_id(body),
             source=source,
             reason=reason,
             field="",

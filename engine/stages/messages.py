@@ -10,7 +10,7 @@ from engine.core.incident_view import view
 from engine.core.journal import Entry
 from engine.errors import PermanentError, TransientError
 from engine.ports.notifier import Notifier
-from engine.ports.recording import Author, record, story_of
+from engine.ports.recording import Author, incident_of, record, story_of
 from engine.ports.store import Store, Task, Tx
 
 log = structlog.get_logger(__name__)
@@ -35,8 +35,6 @@ class MessageStage:
         away: TransientError | None = None
         for name, notifier in self.notifiers.items():
             last = _last_sent(entries, name)
-            if last is not None and last.revision >= shown.revision:
-                continue
             try:
                 ref = await notifier.show(shown, last.ref if last else "")
             except PermanentError as error:
@@ -50,8 +48,7 @@ class MessageStage:
 
         def done(tx: Tx) -> None:
             tx.hold_task(task)
-            current, _ = story_of(tx, task)
-            record(tx, current, sent, self.author())
+            record(tx, incident_of(tx, task), sent, self.author())
             if away is None:
                 tx.finish_task(task)
 

@@ -11,7 +11,7 @@ import structlog
 from engine.core import events
 from engine.core.postmortem import Sla, postmortem
 from engine.errors import OutcomeUnknownError, PermanentError
-from engine.ports.recording import Author, record, story_of
+from engine.ports.recording import Author, incident_of, record, story_of
 from engine.ports.store import Store, Task, Tx
 from engine.ports.tracker import TicketDraft, Tracker
 
@@ -41,8 +41,7 @@ class RecordsStage:
 
         def done(tx: Tx) -> None:
             tx.hold_task(task)
-            current, _ = story_of(tx, task)
-            record(tx, current, [written], self.author())
+            record(tx, incident_of(tx, task), [written], self.author())
             tx.finish_task(task)
 
         await self.store.write(done)
@@ -79,8 +78,7 @@ class RecordsStage:
 
         def done(tx: Tx) -> None:
             tx.hold_task(task)
-            current, _ = story_of(tx, task)
-            record(tx, current, [opened], self.author())
+            record(tx, incident_of(tx, task), [opened], self.author())
             tx.finish_task(task)
 
         await self.store.write(done)

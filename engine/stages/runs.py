@@ -33,6 +33,7 @@ from engine.core.run_machine import World, needs_approval, next_command, stale_p
 from engine.core.scopes import Known
 from engine.core.severity import Mode, ModeLimit, effective_mode
 from engine.core.stops import stopped_by
+from engine.core.trigger import BY_HAND
 from engine.errors import (
     NotFoundError,
     PermanentError,
@@ -163,7 +164,7 @@ class RunStage:
         author = Author(catalog=self.catalogs.active.version)
         incident = record(tx, seen.incident, story, author)
         ended = any(isinstance(event, events.RunEnded) for event in story)
-        if ended and incident.rule_id == "by-hand" and incident.status == "open":
+        if ended and incident.rule_id == BY_HAND and incident.status == "open":
             record(tx, incident, [events.IncidentResolved()], author)
 
     async def _playbook(self, state: RunState) -> Playbook:
@@ -243,7 +244,7 @@ class RunStage:
             result = await self.actions[step.uses].execute(call)
         except QuellError as error:
             result = Result(succeeded=False, error=str(error))
-        until = next(s.until for s in playbook.all_steps if s.id == step.id)
+        until = playbook.step(step.id).until
         answer = holds_until(until, self._known(seen), result.outputs) if until else None
         duration_s = (self.clock.now() - began).total_seconds()
         run_id = seen.state.run_id

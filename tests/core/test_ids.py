@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.ids import ID_LENGTH, derived_id, sha256_hex
+from engine.core.ids import ID_LENGTH, dead_letter_id, derived_id, sha256_hex
 
 parts = st.lists(st.text(max_size=8), max_size=4)
 
@@ -21,3 +21,8 @@ def test_an_id_is_short_lower_case_base32() -> None:
 
 def test_a_digest_is_hex_sha256() -> None:
     assert sha256_hex(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_a_dead_letter_is_its_content() -> None:
+    assert dead_letter_id(b"{") == dead_letter_id(b"{")
+    assert dead_letter_id(b"{") != dead_letter_id(b"[")
