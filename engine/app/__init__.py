@@ -1,11 +1,12 @@
 """The composition root: settings → parts → run. The only place that knows every part."""
 
+from engine.app.activation import Catalogs
 from engine.app.configured import Connectors, catalog_sources, load_connectors
 from engine.app.offline import open_deciding, open_reading
 from engine.app.process import SystemClock, configure_logs
 from engine.app.rehearsing import check_project, normalize_payload, rehearse_plan
 from engine.app.stop_file import remove_stop_file
-from engine.app.wiring import Catalogs, Engine, local_actor, open_engine
+from engine.app.wiring import Engine, local_actor, open_engine
 
 __all__ = [
     "Catalogs",

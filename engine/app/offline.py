@@ -5,10 +5,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from engine.app.activation import Catalogs, activated
 from engine.app.audit_keys import folder_keys
 from engine.app.process import SystemClock
 from engine.app.stop_file import stop_file_of
-from engine.app.wiring import Catalogs, activated
 from engine.core.actions import Estate
 from engine.core.catalog import Catalog
 from engine.core.inventory import Inventory

@@ -18,8 +18,10 @@ import structlog
 from pydantic import SecretStr
 
 from connectors import registry
+from engine.app.activation import Catalogs, activate
 from engine.app.audit_keys import checking_keys, configured_signer, folder_signer
 from engine.app.configured import load_connectors
+from engine.app.opening import open_store, open_stream
 from engine.app.process import (
     SystemClock,
     http_server,
@@ -29,16 +31,7 @@ from engine.app.process import (
     worker_name,
 )
 from engine.app.stop_file import reason_in, stop_file_of
-from engine.catalog import (
-    context_of,
-    parse_playbook,
-)
-from engine.core import events
 from engine.core.access import ADMIN
-from engine.core.actions import Declaration
-from engine.core.catalog import Catalog
-from engine.core.journal import NewEntry
-from engine.core.playbook import Playbook
 from engine.errors import ConfigError, QuellError, TransientError
 from engine.gateway.app import build_gateway
 from engine.gateway.intake import parse_again
@@ -50,9 +43,10 @@ from engine.ports.commands import By
 from engine.ports.metrics import Metrics
 from engine.ports.notifier import Approver, Click
 from engine.ports.recording import Author
+from engine.ports.rows import TaskKind
 from engine.ports.source import Source
-from engine.ports.store import Store, TaskKind, Tx
-from engine.ports.stream import OpenableStream, Stream
+from engine.ports.store import Store
+from engine.ports.stream import Stream
 from engine.ports.tracker import Tracker
 from engine.settings import LoadedSettings, Role, Settings
 from engine.signing import Ed25519Signer
@@ -70,26 +64,9 @@ from engine.stages.tasks import Handler, TaskLoop
 from engine.stages.ticks import TickStage
 from engine.store.checkpoint_file import CheckpointFile
 from engine.store.directory import DataDirectory
-from engine.store.embedded_stream import EmbeddedStream
-from engine.store.postgres_store import PostgresStore
 from engine.store.spooled_stream import SpooledStream
-from engine.store.sqlite_store import SqliteStore
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Catalogs:
-    """The active catalog; a broken set of files never replaces it."""
-
-    active: Catalog
-    declarations: Mapping[str, Declaration]
-
-    def parse_playbook(self, text: bytes) -> Playbook:
-        """A playbook from the exact text that a run started with."""
-        return parse_playbook(
-            text, "the run's own text", context_of(self.active, self.declarations)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +157,13 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
             stack.push_async_callback(action.close)
         if parts.tracker is not None:
             stack.push_async_callback(parts.tracker.close)
-        store = await _open_store(loaded, clock, stack)
-        stream, spool = await _open_stream(loaded, parts.stream, store, clock, stack)
+        store = await open_store(loaded, clock, stack)
+        stream, spool = await open_stream(loaded, parts.stream, store, clock, stack)
         spooled = spool.spooled if spool is not None else int
         intake = StreamIntake(store, stream, clock)
         catalogs = Catalogs(parts.catalog, registry.by_name(parts.actions.values()))
         signer = signer or folder_signer(settings)
-        await store.write(partial(_activate, catalog=parts.catalog))
+        await store.write(partial(activate, catalog=parts.catalog))
         await store.write(schedule_checkpoints)
 
         def author() -> Author:
@@ -258,72 +235,11 @@ def _refuse_open_doors(settings: Settings, sources: Mapping[str, Sequence[Source
         )
 
 
-async def _open_store(
-    loaded: LoadedSettings, clock: Clock, stack: AsyncExitStack
-) -> SqliteStore | PostgresStore:
-    settings = loaded.settings
-    store: SqliteStore | PostgresStore
-    if settings.store.url is not None:
-        store = PostgresStore(settings.store.url.get_secret_value())
-    else:
-        directory = DataDirectory(settings.data)
-        directory.open()
-        stack.callback(directory.close)
-        store = SqliteStore(directory.store_path, clock)
-    # Before it is open: an opening that fails halfway leaves something to close.
-    stack.push_async_callback(store.close)
-    await store.open()
-    return store
-
-
-async def _open_stream(
-    loaded: LoadedSettings,
-    stream: OpenableStream,
-    store: Store,
-    clock: Clock,
-    stack: AsyncExitStack,
-) -> tuple[Stream, SpooledStream | None]:
-    """The stream, with a spool before it where that can be away and the data folder is ours."""
-    directory = DataDirectory(loaded.settings.data)
-    spool = None
-    if not isinstance(stream, EmbeddedStream):
-        try:
-            # With SQLite the folder is locked already.
-            if loaded.settings.store.url is not None:
-                directory.open()
-                stack.callback(directory.close)
-        except ConfigError as error:
-            log.warning("no_spool", error=str(error))
-        else:
-            waiting = EmbeddedStream(directory.spool_path, partitions=1)
-            refuse = StreamIntake(store, stream, clock).refuse
-            stream = spool = SpooledStream(stream, waiting, clock, refuse)
-    stack.push_async_callback(stream.close)
-    await stream.open()
-    return stream, spool
-
-
 def _checkpoints(
     settings: Settings, store: Store, signer: Ed25519Signer | None, metrics: Metrics
 ) -> CheckpointStage:
     copies = [CheckpointFile(path) for path in settings.audit.copies]
     return CheckpointStage(store, signer, copies, metrics)
-
-
-def _activate(tx: Tx, catalog: Catalog) -> None:
-    """Keep every text and journal which version decides from here on."""
-    for sha256, text in catalog.texts.items():
-        tx.put_text(sha256, text)
-    if activated(tx) != catalog.version:
-        event = events.CatalogActivated(version=catalog.version, files=catalog.files)
-        tx.append("system", [NewEntry(event, tx.now, catalog=catalog.version)])
-
-
-def activated(tx: Tx) -> str:
-    """The catalog version that was activated last, "" before the first."""
-    entry = tx.last_entry("system", events.CatalogActivated.KIND)
-    event = None if entry is None else entry.event()
-    return event.version if isinstance(event, events.CatalogActivated) else ""
 
 
 def _records(

@@ -33,7 +33,7 @@ from engine.ports.api import (
     StopsAnswer,
 )
 from engine.ports.commands import By
-from engine.ports.store import IncidentFilter
+from engine.ports.rows import IncidentFilter
 from engine.stages.commands import CommandStage
 from engine.stages.queries import QueryStage
 

@@ -24,7 +24,7 @@ from engine.demo.narration import Narrator
 from engine.demo.workspace import ACTOR, SERVICE, TARGET, notification
 from engine.errors import QuellError
 from engine.ports.commands import By
-from engine.ports.store import IncidentFilter
+from engine.ports.rows import IncidentFilter
 
 FINE, FAILED = 0, 3
 

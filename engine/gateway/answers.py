@@ -22,7 +22,7 @@ from engine.ports.api import (
     TimelineEntry,
 )
 from engine.ports.commands import AuditReport, Balance, Decided, Replayed
-from engine.ports.store import ApprovalRow, DeadLetter
+from engine.ports.rows import ApprovalRow, DeadLetter
 
 # More of a body than a person reads.
 SHOWN_BYTES = 64 * 1024

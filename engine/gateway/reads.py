@@ -27,7 +27,7 @@ from engine.ports.api import (
     StopsAnswer,
 )
 from engine.ports.commands import Queries
-from engine.ports.store import IncidentFilter
+from engine.ports.rows import IncidentFilter
 
 MAX_PAGE = 500
 

@@ -10,8 +10,8 @@ from engine.core.incident import Incident
 from engine.core.journal import Entry
 from engine.core.json_value import Json
 from engine.core.stops import Stop, StopScope
+from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
 from engine.ports.source import Rejected
-from engine.ports.store import ApprovalRow, DeadLetter, IncidentFilter
 
 
 @dataclass(frozen=True, slots=True)

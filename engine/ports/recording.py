@@ -9,7 +9,8 @@ from engine.core.incident import REOPEN_WITHIN, Incident, apply, chain_of, opene
 from engine.core.journal import Entry, NewEntry
 from engine.core.severity import Mode
 from engine.errors import NotFoundError
-from engine.ports.store import ApprovalRow, RunRow, Task, TaskKind, Tx
+from engine.ports.rows import ApprovalRow, RunRow, Task, TaskKind
+from engine.ports.store import Tx
 
 # People read one message an incident; what happens within this time is told together.
 MESSAGE_DELAY = timedelta(milliseconds=300)

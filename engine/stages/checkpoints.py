@@ -21,8 +21,9 @@ from engine.core.events import CheckpointSigned
 from engine.core.journal import Entry, NewEntry
 from engine.errors import PermanentError
 from engine.ports.metrics import Metrics
+from engine.ports.rows import Task
 from engine.ports.signer import CheckpointCopy, Signer
-from engine.ports.store import Store, Task, Tx
+from engine.ports.store import Store, Tx
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,8 @@ from engine.ports.catalogs import ActiveCatalog
 from engine.ports.clock import Clock
 from engine.ports.commands import By, Decided
 from engine.ports.recording import Author, open_incident, record
-from engine.ports.store import ApprovalRow, RunRow, Store, Tx
+from engine.ports.rows import ApprovalRow, RunRow
+from engine.ports.store import Store, Tx
 
 
 @dataclass(frozen=True, slots=True)

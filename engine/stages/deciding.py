@@ -24,7 +24,8 @@ from engine.core.severity import Mode
 from engine.core.trigger import first_run
 from engine.errors import PayloadError
 from engine.ports.recording import Author, open_incident, record
-from engine.ports.store import DeadLetter, Task, Tx
+from engine.ports.rows import DeadLetter, Task
+from engine.ports.store import Tx
 from engine.ports.stream import Batch, Record
 
 Disposition = Literal[

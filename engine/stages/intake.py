@@ -10,8 +10,9 @@ from engine.core.ids import dead_letter_id
 from engine.core.records import encode_alert
 from engine.errors import PermanentError
 from engine.ports.clock import Clock
+from engine.ports.rows import DeadLetter
 from engine.ports.source import Rejected
-from engine.ports.store import DeadLetter, Store, Tx
+from engine.ports.store import Store, Tx
 from engine.ports.stream import Message, Stream
 
 log = structlog.get_logger(__name__)

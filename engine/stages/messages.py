@@ -11,7 +11,8 @@ from engine.core.journal import Entry
 from engine.errors import PermanentError, TransientError
 from engine.ports.notifier import Notifier
 from engine.ports.recording import Author, incident_of, record, story_of
-from engine.ports.store import Store, Task, Tx
+from engine.ports.rows import Task
+from engine.ports.store import Store, Tx
 
 log = structlog.get_logger(__name__)
 

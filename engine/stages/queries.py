@@ -13,7 +13,8 @@ from engine.core.journal import Entry
 from engine.core.stops import Stop
 from engine.errors import NotFoundError
 from engine.ports.commands import AuditReport, Balance
-from engine.ports.store import ApprovalRow, DeadLetter, IncidentFilter, Store, Tx
+from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
+from engine.ports.store import Store, Tx
 from engine.ports.stream import Stream
 
 T = TypeVar("T")

@@ -12,7 +12,8 @@ from engine.core import events
 from engine.core.postmortem import Sla, postmortem
 from engine.errors import OutcomeUnknownError, PermanentError
 from engine.ports.recording import Author, incident_of, record, story_of
-from engine.ports.store import Store, Task, Tx
+from engine.ports.rows import Task
+from engine.ports.store import Store, Tx
 from engine.ports.tracker import TicketDraft, Tracker
 
 log = structlog.get_logger(__name__)

@@ -14,8 +14,9 @@ from engine.core.records import decode_record
 from engine.errors import ConflictError, DeniedError, NotFoundError, PayloadError, PermanentError
 from engine.ports.commands import By, Intake, Replayed
 from engine.ports.recording import Author
+from engine.ports.rows import DeadLetter
 from engine.ports.source import Parsed
-from engine.ports.store import DeadLetter, Store, Tx
+from engine.ports.store import Store, Tx
 from engine.ports.stream import Message, Stream
 
 # A source's name, a body, when it was received. Raises NotFoundError when the source is gone.

@@ -45,7 +45,8 @@ from engine.ports.catalogs import ActiveCatalog
 from engine.ports.clock import Clock
 from engine.ports.metrics import Metrics
 from engine.ports.recording import Author, record
-from engine.ports.store import Store, Task, Tx
+from engine.ports.rows import Task
+from engine.ports.store import Store, Tx
 
 # How far behind the action's own bound its effect may still be under way: connect and clean up.
 EFFECT_SLACK = timedelta(seconds=15)

@@ -11,7 +11,8 @@ import structlog
 from engine.errors import FencedError, OutcomeUnknownError, TransientError
 from engine.ports.clock import Clock
 from engine.ports.metrics import Metrics
-from engine.ports.store import Store, Task, TaskKind
+from engine.ports.rows import Task, TaskKind
+from engine.ports.store import Store
 
 log = structlog.get_logger(__name__)
 

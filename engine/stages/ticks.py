@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from engine.core.records import encode_tick, timer_tick
 from engine.ports.clock import Clock
-from engine.ports.store import Store, Task
+from engine.ports.rows import Task
+from engine.ports.store import Store
 from engine.ports.stream import Message, Stream
 
 

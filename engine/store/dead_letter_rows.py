@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 from engine.core.journal import from_us, to_us
-from engine.ports.store import DeadLetter
+from engine.ports.rows import DeadLetter
 from engine.store.incident_rows import AFTER_ANY_ID
 from engine.store.statements import upsert
 from engine.store.tables import dead_letters

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.core.incident import Incident
 from engine.errors import ConflictError
-from engine.ports.store import IncidentFilter
+from engine.ports.rows import IncidentFilter
 from engine.store.codec import Codec
 from engine.store.statements import upsert
 from engine.store.tables import IS_LIVE, incidents

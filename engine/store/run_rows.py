@@ -8,7 +8,7 @@ from typing import Literal
 from sqlalchemy import Connection, Row, and_, bindparam, case, or_, select, update
 
 from engine.core.journal import from_us, to_us
-from engine.ports.store import ApprovalRow, RunRow
+from engine.ports.rows import ApprovalRow, RunRow
 from engine.store.incident_rows import AFTER_ANY_ID
 from engine.store.statements import insert_new
 from engine.store.tables import IS_ACTIVE, approvals, runs

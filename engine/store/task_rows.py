@@ -31,7 +31,7 @@ from sqlalchemy import (
 from engine.core.journal import from_us, to_us
 from engine.core.json_value import canonical_bytes
 from engine.errors import FencedError
-from engine.ports.store import Task, TaskKind
+from engine.ports.rows import Task, TaskKind
 from engine.store.statements import next_number, upsert
 from engine.store.tables import tasks
 

@@ -11,7 +11,8 @@ from engine.core.alert import Occurrence
 from engine.core.incident import Incident
 from engine.core.journal import Entry, NewEntry
 from engine.core.stops import Stop, StopScope
-from engine.ports.store import ApprovalRow, DeadLetter, IncidentFilter, RunRow, Task, TaskKind, Tx
+from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter, RunRow, Task, TaskKind
+from engine.ports.store import Tx
 from engine.store import dead_letter_rows, occurrence_rows, run_rows, stop_rows
 from engine.store.incident_rows import IncidentRows
 from engine.store.journal_rows import JournalRows

@@ -24,7 +24,8 @@ from engine.core.findings import Finding
 from engine.errors import ConfigError, TransientError
 from engine.ports.action import Action
 from engine.ports.notifier import Click
-from engine.ports.store import IncidentFilter, Tx
+from engine.ports.rows import IncidentFilter
+from engine.ports.store import Tx
 from engine.settings import ALL_ROLES, LoadedSettings, Settings, load_settings
 from engine.store.directory import DataDirectory
 from engine.store.embedded_stream import EmbeddedStream

@@ -15,7 +15,8 @@ import pytest
 from engine.core.events import IncidentAcknowledged
 from engine.core.journal import verify_chain
 from engine.errors import QuellError
-from engine.ports.store import IncidentFilter, Store, Tx
+from engine.ports.rows import IncidentFilter
+from engine.ports.store import Store, Tx
 from tests.services.stores import Database
 from tests.store.values import an_incident, appended, note
 

@@ -36,8 +36,8 @@ from engine.ports.commands import (
     Replays,
 )
 from engine.ports.metrics import Metrics
+from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
 from engine.ports.source import Rejected
-from engine.ports.store import ApprovalRow, DeadLetter, IncidentFilter
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 TOKEN = "t0ken"

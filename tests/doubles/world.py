@@ -24,7 +24,7 @@ from engine.core.severity import Severity
 from engine.ports.commands import By
 from engine.ports.metrics import Metrics
 from engine.ports.recording import Author
-from engine.ports.store import ApprovalRow, IncidentFilter, Task, TaskKind
+from engine.ports.rows import ApprovalRow, IncidentFilter, Task, TaskKind
 from engine.ports.stream import Batch
 from engine.stages.commands import CommandStage
 from engine.stages.deciding import Decided, decide

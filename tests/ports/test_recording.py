@@ -8,7 +8,8 @@ from engine.core import events
 from engine.core.incident import REOPEN_WITHIN, Incident
 from engine.errors import ConflictError, NotFoundError
 from engine.ports.recording import MESSAGE_DELAY, Author, open_incident, record, story_of
-from engine.ports.store import Task, Tx
+from engine.ports.rows import Task
+from engine.ports.store import Tx
 from tests.doubles.world import World
 
 OPENED = events.IncidentOpened(

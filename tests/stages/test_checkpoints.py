@@ -16,8 +16,9 @@ from engine.core.checkpoint import CHAIN, checkpoint_of
 from engine.core.journal import NewEntry
 from engine.errors import FencedError, PermanentError
 from engine.ports.metrics import Metrics
+from engine.ports.rows import Task
 from engine.ports.signer import CheckpointCopy
-from engine.ports.store import Store, Task, Tx
+from engine.ports.store import Store, Tx
 from engine.stages import checkpoints as stage_module
 from engine.stages.checkpoints import CHECKPOINT_EVERY, CheckpointStage, schedule_checkpoints
 from engine.stages.queries import QueryStage

@@ -10,8 +10,8 @@ import pytest
 from engine.core.ids import derived_id
 from engine.core.incident import chain_of
 from engine.errors import NotFoundError
+from engine.ports.rows import IncidentFilter
 from engine.ports.source import Rejected
-from engine.ports.store import IncidentFilter
 from engine.stages.queries import QueryStage
 from tests.doubles.world import World, approve
 

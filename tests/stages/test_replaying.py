@@ -13,8 +13,8 @@ from engine.core.records import Tick, decode_record, encode_alert, encode_tick
 from engine.errors import ConflictError, DeniedError, NotFoundError, TransientError
 from engine.gateway.intake import parse_again
 from engine.ports.commands import Replayed
+from engine.ports.rows import DeadLetter
 from engine.ports.source import Rejected
-from engine.ports.store import DeadLetter
 from engine.ports.stream import Batch, Record
 from engine.stages.replaying import ReplayStage
 from tests.doubles.world import ONCALL, STRANGER, World

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from engine.errors import TransientError
-from engine.ports.store import Task, TaskKind, Tx
+from engine.ports.rows import Task, TaskKind
+from engine.ports.store import Tx
 from engine.stages.tasks import CONCURRENT_TASKS, HEARTBEAT_S, LEASE_S, MAX_BACK_OFF_S, Handler
 from tests.doubles.virtual_time import START, VirtualClock, until
 from tests.doubles.world import World

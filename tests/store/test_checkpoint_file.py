@@ -2,14 +2,18 @@
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from engine.core.audit_export import entry_line, read_copies
 from engine.core.events import IncidentAcknowledged
 from engine.store.checkpoint_file import CheckpointFile
 from tests.doubles.journals import JournalDouble
+
+DEADLINE_S = 10.0
 
 
 def some_lines(count: int, chains: int = 1) -> list[bytes]:
@@ -104,29 +108,29 @@ def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "unmounted").exists()
 
 
+class HangingFile(CheckpointFile):
+    """On a disk that doesn't answer until it is told to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.reached, self.answers = threading.Event(), threading.Event()
+
+    @override
+    def _append(self, lines: bytes) -> None:
+        self.reached.set()
+        assert self.answers.wait(DEADLINE_S)
+        super()._append(lines)
+
+
 def test_a_write_that_hangs_holds_one_thread_and_refuses_the_next(tmp_path: Path) -> None:
-    path = tmp_path / "copies.jsonl"
-    os.mkfifo(path)
-    file = CheckpointFile(path)
-    (line,) = some_lines(1)
-    # A pipe that nobody reads takes some of it and then hangs.
-    hanging = threading.Thread(target=_ignoring_errors, args=(file, line * 1000), daemon=True)
-    hanging.start()
-    while not file._busy.locked():
-        assert hanging.is_alive()
-    with pytest.raises(OSError, match="has not ended"):
-        file.append(line)
-    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    while hanging.is_alive():
-        try:
-            os.read(reader, 1 << 20)
-        except BlockingIOError:
-            hanging.join(0.01)
-    os.close(reader)
-
-
-def _ignoring_errors(file: CheckpointFile, lines: bytes) -> None:
-    try:
-        file.append(lines)
-    except OSError:
-        pass  # a pipe can't seek or be synced
+    file = HangingFile(tmp_path / "copies.jsonl")
+    one, two = some_lines(2)
+    with ThreadPoolExecutor(1) as disk:
+        hanging = disk.submit(file.append, one)
+        assert file.reached.wait(DEADLINE_S)
+        with pytest.raises(OSError, match="has not ended"):
+            file.append(two)
+        file.answers.set()
+        hanging.result(DEADLINE_S)
+    file.append(two)
+    assert file.last_seq() == 2

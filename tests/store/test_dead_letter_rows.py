@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from engine.ports.store import DeadLetter, Store, Tx
+from engine.ports.rows import DeadLetter
+from engine.ports.store import Store, Tx
 from engine.store.dead_letter_rows import LISTED_BYTES
 from tests.services.stores import START
 

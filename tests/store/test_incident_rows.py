@@ -8,7 +8,8 @@ import pytest
 from engine.core.incident import Incident
 from engine.core.severity import Severity
 from engine.errors import ConflictError
-from engine.ports.store import IncidentFilter, Store, Tx
+from engine.ports.rows import IncidentFilter
+from engine.ports.store import Store, Tx
 from tests.services.stores import START
 from tests.store.values import an_incident
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from engine.ports.store import ApprovalRow, RunRow, Store, Tx
+from engine.ports.rows import ApprovalRow, RunRow
+from engine.ports.store import Store, Tx
 from tests.services.stores import START, Database
 
 DEADLINE_S = 30.0

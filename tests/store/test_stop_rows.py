@@ -9,7 +9,8 @@ import asyncpg
 import pytest
 
 from engine.core.stops import Stop
-from engine.ports.store import RunRow, Store, Tx
+from engine.ports.rows import RunRow
+from engine.ports.store import Store, Tx
 from engine.store.postgres_store import PostgresStore
 from tests.services.stores import START, Database
 from tests.store.values import note

@@ -8,7 +8,8 @@ import pytest
 from engine.core.events import IncidentAcknowledged
 from engine.core.journal import NewEntry
 from engine.errors import FencedError, QuellError
-from engine.ports.store import Store, Task, Tx
+from engine.ports.rows import Task
+from engine.ports.store import Store, Tx
 from tests.services.stores import START, Database
 from tests.store.values import LEASE_S, PAST, a_task, claim, claimed, finishing, put
 

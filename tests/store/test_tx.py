@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, create_engine, event
 
-from engine.ports.store import Task
+from engine.ports.rows import Task
 from engine.store.migration import migrate
 from engine.store.tx import SqlTx
 from tests.services.stores import START

@@ -10,7 +10,8 @@ from engine.core.events import IncidentAcknowledged
 from engine.core.incident import Incident
 from engine.core.journal import Entry, NewEntry
 from engine.core.severity import Mode, Severity
-from engine.ports.store import Store, Task, Tx
+from engine.ports.rows import Task
+from engine.ports.store import Store, Tx
 from tests.services.stores import START
 
 LEASE_S = 30.0

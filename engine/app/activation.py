@@ -1,0 +1,42 @@
+"""Which catalog decides: the active one in this process, and what the journal says of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.catalog import context_of, parse_playbook
+from engine.core import events
+from engine.core.actions import Declaration
+from engine.core.catalog import Catalog
+from engine.core.journal import NewEntry
+from engine.core.playbook import Playbook
+from engine.ports.store import Tx
+
+
+@dataclass(slots=True)
+class Catalogs:
+    """The active catalog; a broken set of files never replaces it."""
+
+    active: Catalog
+    declarations: Mapping[str, Declaration]
+
+    def parse_playbook(self, text: bytes) -> Playbook:
+        """A playbook from the exact text that a run started with."""
+        return parse_playbook(
+            text, "the run's own text", context_of(self.active, self.declarations)
+        )
+
+
+def activate(tx: Tx, catalog: Catalog) -> None:
+    """Keep every text and journal which version decides from here on."""
+    for sha256, text in catalog.texts.items():
+        tx.put_text(sha256, text)
+    if activated(tx) != catalog.version:
+        event = events.CatalogActivated(version=catalog.version, files=catalog.files)
+        tx.append("system", [NewEntry(event, tx.now, catalog=catalog.version)])
+
+
+def activated(tx: Tx) -> str:
+    """The catalog version that was activated last, "" before the first."""
+    entry = tx.last_entry("system", events.CatalogActivated.KIND)
+    event = None if entry is None else entry.event()
+    return event.version if isinstance(event, events.CatalogActivated) else ""

@@ -1,0 +1,65 @@
+"""The database and the stream of one engine, opened."""
+
+from contextlib import AsyncExitStack
+
+import structlog
+
+from engine.errors import ConfigError
+from engine.ports.clock import Clock
+from engine.ports.store import Store
+from engine.ports.stream import OpenableStream, Stream
+from engine.settings import LoadedSettings
+from engine.stages.intake import StreamIntake
+from engine.store.directory import DataDirectory
+from engine.store.embedded_stream import EmbeddedStream
+from engine.store.postgres_store import PostgresStore
+from engine.store.spooled_stream import SpooledStream
+from engine.store.sqlite_store import SqliteStore
+
+log = structlog.get_logger(__name__)
+
+
+async def open_store(
+    loaded: LoadedSettings, clock: Clock, stack: AsyncExitStack
+) -> SqliteStore | PostgresStore:
+    """PostgreSQL where the settings name one, else SQLite in the data folder, then locked."""
+    settings = loaded.settings
+    store: SqliteStore | PostgresStore
+    if settings.store.url is not None:
+        store = PostgresStore(settings.store.url.get_secret_value())
+    else:
+        directory = DataDirectory(settings.data)
+        directory.open()
+        stack.callback(directory.close)
+        store = SqliteStore(directory.store_path, clock)
+    # Before it is open: an opening that fails halfway leaves something to close.
+    stack.push_async_callback(store.close)
+    await store.open()
+    return store
+
+
+async def open_stream(
+    loaded: LoadedSettings,
+    stream: OpenableStream,
+    store: Store,
+    clock: Clock,
+    stack: AsyncExitStack,
+) -> tuple[Stream, SpooledStream | None]:
+    """The stream, with a spool before it where that can be away and the data folder is ours."""
+    directory = DataDirectory(loaded.settings.data)
+    spool = None
+    if not isinstance(stream, EmbeddedStream):
+        try:
+            # With SQLite the folder is locked already.
+            if loaded.settings.store.url is not None:
+                directory.open()
+                stack.callback(directory.close)
+        except ConfigError as error:
+            log.warning("no_spool", error=str(error))
+        else:
+            waiting = EmbeddedStream(directory.spool_path, partitions=1)
+            refuse = StreamIntake(store, stream, clock).refuse
+            stream = spool = SpooledStream(stream, waiting, clock, refuse)
+    stack.push_async_callback(stream.close)
+    await stream.open()
+    return stream, spool

@@ -1,0 +1,98 @@
+"""What happens to an incident, beside its runs (chain `incident/<id>`)."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import JsonValue
+
+from engine.core.events.event import Event
+
+
+class IncidentOpened(Event):
+    """A new incident; `number` is what people see."""
+
+    KIND = "incident.opened@1"
+    incident_id: str
+    number: int
+    correlation_key: str
+    partition_key: str
+    rule_id: str
+    severity: Literal["P1", "P2", "P3", "P4"]
+    title: str
+    mode: Literal["observe", "suggest", "approve", "auto"]
+    service: str = ""
+    environment: str = ""
+    team: str = ""
+    group: Mapping[str, str] = {}
+    previous_id: str = ""
+    notify: tuple[str, ...] = ()
+    postmortem: bool = False
+    reasons: tuple[str, ...] = ()
+
+
+class OccurrenceJoined(Event):
+    """Occurrences that now belong to the incident; `alerts` summarises the first few of them."""
+
+    KIND = "occurrence.joined@1"
+    occurrence_ids: tuple[str, ...]
+    digest: str
+    alerts: tuple[Mapping[str, JsonValue], ...] = ()
+
+
+class OccurrenceEnded(Event):
+    """Occurrences of the incident that no longer fire, and why."""
+
+    KIND = "occurrence.ended@1"
+    occurrence_ids: tuple[str, ...]
+    by: Literal["source", "expiry"]
+
+
+class IncidentResolved(Event):
+    """Nothing of it fires any more."""
+
+    KIND = "incident.resolved@1"
+
+
+class IncidentReopened(Event):
+    """It fires again within the time in which that is the same incident."""
+
+    KIND = "incident.reopened@1"
+
+
+class IncidentClosed(Event):
+    """It stayed resolved; the next alert opens a new, linked one."""
+
+    KIND = "incident.closed@1"
+
+
+class IncidentAcknowledged(Event):
+    """A person said: I see it."""
+
+    KIND = "incident.acknowledged@1"
+    note: str = ""
+
+
+class MessageSent(Event):
+    """People were told; `ref` finds the message again."""
+
+    KIND = "message.sent@1"
+    notifier: str
+    ref: str
+    revision: int
+
+
+class PostmortemWritten(Event):
+    """The file, with the hash of what was written."""
+
+    KIND = "postmortem.written@1"
+    path: str
+    sha256: str
+
+
+class TicketOpened(Event):
+    """One issue in the tracker."""
+
+    KIND = "ticket.opened@1"
+    tracker: str
+    key: str
+    url: str

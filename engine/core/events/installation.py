@@ -1,0 +1,64 @@
+"""What happens to the installation as a whole (chains `system` and `access`)."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from engine.core.events.event import Event
+
+
+class StopOrdered(Event):
+    """From here nothing that this covers may change anything (chain `access`).
+
+    `name` is the rule's or playbook's id, "" for all.
+    """
+
+    KIND = "stop.ordered@1"
+    scope: Literal["all", "rule", "playbook"]
+    name: str
+    reason: str
+    via: str
+
+
+class StopLifted(Event):
+    """A stop is over: new runs may change things again (chain `access`)."""
+
+    KIND = "stop.lifted@1"
+    scope: Literal["all", "rule", "playbook"]
+    name: str
+    reason: str
+    via: str
+
+
+class CatalogActivated(Event):
+    """From here decisions are made with this catalog version (chain `system`)."""
+
+    KIND = "catalog.activated@1"
+    version: str
+    files: Mapping[str, str]
+
+
+class CheckpointSigned(Event):
+    """The heads (chain, seq, entry hash) of the chains that grew since the checkpoint before it.
+
+    On chain `system`, numbered from 1; `previous` is the hash of the one before, and `at` RFC 3339.
+    `key_id` and `signature` (base64) are "" where the installation has no signing key.
+    """
+
+    KIND = "checkpoint.signed@1"
+    number: int
+    previous: str
+    at: str
+    heads: tuple[tuple[str, int, str], ...]
+    root: str
+    key_id: str = ""
+    signature: str = ""
+
+
+class DeadLetterReplayed(Event):
+    """A person had a kept body or record taken in again, as `alerts` alerts (chain `access`)."""
+
+    KIND = "deadletter.replayed@1"
+    letter_id: str
+    source: str
+    alerts: int
+    via: str

@@ -1,0 +1,180 @@
+"""What happens to a run (on its incident's chain)."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import JsonValue
+
+from engine.core.events.event import Event
+
+RunOutcome = Literal[
+    "succeeded",
+    "failed",
+    "partial",
+    "unknown",
+    "skipped",
+    "not_needed",
+    "cancelled",
+    "expired",
+]
+AttemptOutcome = Literal["succeeded", "failed", "unknown", "cancelled"]
+StepPhase = Literal["investigate", "precheck", "steps", "verify", "rollback"]
+Decision = Literal["approved", "rejected", "expired"]
+
+
+class RunCreated(Event):
+    """A trigger started a run. `parameters` are typed and complete; `trigger` is its unique key."""
+
+    KIND = "run.created@1"
+    run_id: str
+    trigger: str
+    attempt: int
+    playbook_id: str
+    playbook_hash: str
+    parameters: Mapping[str, JsonValue]
+    mode: Literal["observe", "suggest", "approve", "auto"]
+    mode_decided_by: str
+    reason: str
+
+
+class StepObserved(Event):
+    """A read ran: evidence, precheck or one look of a verification."""
+
+    KIND = "step.observed@1"
+    run_id: str
+    phase: StepPhase
+    step_id: str
+    outcome: Literal["succeeded", "failed"]
+    holds: bool | None = None
+    description: str = ""
+    outputs: Mapping[str, JsonValue] = {}
+    evidence: str = ""
+    error: str = ""
+    duration_s: float = 0.0
+
+
+class RunPlanned(Event):
+    """The plan, frozen: `plan` holds the exact bytes hashed, as text."""
+
+    KIND = "run.planned@1"
+    run_id: str
+    revision: int
+    plan: str
+    plan_hash: str
+    mode: Literal["observe", "suggest", "approve", "auto"]
+    mode_decided_by: str
+    holes: tuple[str, ...] = ()
+
+
+class ApprovalRequested(Event):
+    """Somebody is asked; `expires_at` is RFC 3339."""
+
+    KIND = "approval.requested@1"
+    run_id: str
+    approval_id: str
+    plan_hash: str
+    ask: tuple[str, ...]
+    quorum: int
+    expires_at: str
+
+
+class ApprovalDecided(Event):
+    """The answer, or its absence; `via` is the surface (slack, cli, api, clock)."""
+
+    KIND = "approval.decided@1"
+    run_id: str
+    approval_id: str
+    plan_hash: str
+    decision: Decision
+    via: str
+    reason: str = ""
+
+
+class AttemptIntended(Event):
+    """The point of no return of one attempt; `not_after` (RFC 3339) bounds its effect.
+
+    `before` is what a probe will compare with, looked at just before.
+    """
+
+    KIND = "attempt.intended@1"
+    run_id: str
+    attempt_id: str
+    phase: StepPhase
+    step_id: str
+    number: int
+    description: str
+    effect: Literal["change", "destroy"]
+    targets: tuple[str, ...]
+    not_after: str
+    before: Mapping[str, JsonValue] = {}
+
+
+class AttemptEnded(Event):
+    """What is known of an attempt afterwards; `begun` is False when it surely never started."""
+
+    KIND = "attempt.ended@1"
+    run_id: str
+    attempt_id: str
+    phase: StepPhase
+    step_id: str
+    outcome: AttemptOutcome
+    begun: bool = True
+    outputs: Mapping[str, JsonValue] = {}
+    evidence: str = ""
+    error: str = ""
+    duration_s: float = 0.0
+
+
+class AttemptProbed(Event):
+    """What a look at the target told about an attempt whose outcome was unknown."""
+
+    KIND = "attempt.probed@1"
+    run_id: str
+    attempt_id: str
+    phase: StepPhase
+    step_id: str
+    answer: Literal["done", "not_done", "in_progress", "cannot_tell"]
+    evidence: str = ""
+
+
+class StepSkipped(Event):
+    """A step's `if` was false, or failed to evaluate (then `reason` says how)."""
+
+    KIND = "step.skipped@1"
+    run_id: str
+    phase: StepPhase
+    step_id: str
+    reason: str
+
+
+class VerificationStarted(Event):
+    """From here the `within` of the verification counts."""
+
+    KIND = "verification.started@1"
+    run_id: str
+
+
+class VerificationEnded(Event):
+    """Whether everything held for as long as the playbook wants."""
+
+    KIND = "verification.ended@1"
+    run_id: str
+    holds: bool
+    reason: str = ""
+
+
+class RunCancelled(Event):
+    """A person ended the run, or a stop did; what is under way is not undone."""
+
+    KIND = "run.cancelled@1"
+    run_id: str
+    reason: str = ""
+
+
+class RunEnded(Event):
+    """Every run ends once, with an outcome and its reason."""
+
+    KIND = "run.ended@1"
+    run_id: str
+    outcome: RunOutcome
+    reason: str
