@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 
+from engine.app.process import AnchoredClock
 from engine.errors import ConfigError
 from engine.ports.clock import Clock
 from engine.ports.store import Store
@@ -31,7 +32,7 @@ async def open_store(
         directory = DataDirectory(settings.data)
         directory.open()
         stack.callback(directory.close)
-        store = SqliteStore(directory.store_path, clock)
+        store = SqliteStore(directory.store_path, AnchoredClock(clock))
     # Before it is open: an opening that fails halfway leaves something to close.
     stack.push_async_callback(store.close)
     await store.open()

@@ -8,8 +8,9 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TextIO
 
 import structlog
@@ -29,6 +30,10 @@ STOP_WITHIN_S = 10
 BACKLOG = 2048
 
 
+# On Linux the one that goes on while the machine is suspended: the world's effects do, too.
+_MONOTONIC: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 class SystemClock(Clock):
     """The machine's clock."""
 
@@ -37,8 +42,37 @@ class SystemClock(Clock):
         return datetime.now(UTC)  # noqa: TID251 - this is the Clock
 
     @override
+    def monotonic(self) -> float:
+        return time.clock_gettime(_MONOTONIC)
+
+    @override
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+class AnchoredClock(Clock):
+    """Set by another clock once, when it is made; from then on it never jumps.
+
+    The store's own time where quell keeps the store itself: leases, expiries and the bounds of
+    effects stay right when somebody sets the machine's clock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._anchor = clock.now()
+        self._anchored_at = clock.monotonic()
+
+    @override
+    def now(self) -> datetime:
+        return self._anchor + timedelta(seconds=self.monotonic() - self._anchored_at)
+
+    @override
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    @override
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
 
 
 def worker_name() -> str:

@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 import structlog
 from pydantic import SecretStr
@@ -28,9 +27,9 @@ from engine.app.process import (
     listen_on,
     stop_signals,
     url_of,
-    worker_name,
 )
 from engine.app.stop_file import reason_in, stop_file_of
+from engine.app.workers import Ground, task_loop
 from engine.core.access import ADMIN
 from engine.errors import ConfigError, QuellError, TransientError
 from engine.gateway.app import build_gateway
@@ -42,27 +41,18 @@ from engine.ports.clock import Clock
 from engine.ports.commands import By
 from engine.ports.metrics import Metrics
 from engine.ports.notifier import Approver, Click
-from engine.ports.recording import Author
-from engine.ports.rows import TaskKind
 from engine.ports.source import Source
 from engine.ports.store import Store
 from engine.ports.stream import Stream
-from engine.ports.tracker import Tracker
 from engine.settings import LoadedSettings, Role, Settings
-from engine.signing import Ed25519Signer
-from engine.stages.checkpoints import CheckpointStage, schedule_checkpoints
+from engine.stages.checkpoints import schedule_checkpoints
 from engine.stages.commands import CommandStage
 from engine.stages.gauges import GaugeStage
 from engine.stages.intake import StreamIntake
-from engine.stages.messages import MessageStage
 from engine.stages.queries import QueryStage
-from engine.stages.records import RecordsStage
 from engine.stages.replaying import ReplayStage
-from engine.stages.runs import RunStage
 from engine.stages.stopping import StopFileStage
-from engine.stages.tasks import Handler, TaskLoop
-from engine.stages.ticks import TickStage
-from engine.store.checkpoint_file import CheckpointFile
+from engine.stages.tasks import TaskLoop
 from engine.store.directory import DataDirectory
 from engine.store.spooled_stream import SpooledStream
 
@@ -165,20 +155,8 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
         signer = signer or folder_signer(settings)
         await store.write(partial(activate, catalog=parts.catalog))
         await store.write(schedule_checkpoints)
-
-        def author() -> Author:
-            return Author(catalog=catalogs.active.version)
-
-        records = _records(settings, store, parts.tracker, author)
+        ground = Ground(settings, parts, store, stream, clock, metrics, catalogs)
         keys = checking_keys(signer, settings.audit.verify_keys)
-        handlers: dict[TaskKind, Handler] = {
-            "run": RunStage(store, clock, catalogs, parts.actions, metrics).advance,
-            "message": MessageStage(store, parts.notifiers, author).tell,
-            "postmortem": records.write_postmortem,
-            "ticket": records.open_ticket,
-            "tick": TickStage(store, stream, clock).fire,
-            "checkpoint": _checkpoints(settings, store, signer, metrics).sign,
-        }
         stop_path = DataDirectory(settings.data).stop_path
         commands = CommandStage(store, clock, catalogs, partial(stop_file_of, stop_path))
         queries = QueryStage(store, stream, partial(_bodies, metrics), spooled, lambda: keys)
@@ -196,14 +174,14 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
             pipeline=pipeline,
             stop_file=StopFileStage(commands, queries, clock, partial(reason_in, stop_path)),
             gauges=GaugeStage(store, stream, clock, metrics, spooled),
-            tasks=TaskLoop(store, clock, worker_name(), handlers, metrics),
+            tasks=task_loop(ground, signer),
             approvers=parts.approvers,
             parts=GatewayParts(
                 sources=parts.sources,
                 intake=intake,
                 commands=commands,
                 queries=queries,
-                replays=ReplayStage(store, stream, intake, parse, author),
+                replays=ReplayStage(store, stream, intake, parse, ground.author),
                 clock=clock,
                 authenticate=partial(_authenticate, token),
                 loopback=settings.loopback,
@@ -233,30 +211,6 @@ def _refuse_open_doors(settings: Settings, sources: Mapping[str, Sequence[Source
             f"{settings.listen} can be reached from other machines: set "
             f"{' and '.join(missing)}, or listen on 127.0.0.1"
         )
-
-
-def _checkpoints(
-    settings: Settings, store: Store, signer: Ed25519Signer | None, metrics: Metrics
-) -> CheckpointStage:
-    copies = [CheckpointFile(path) for path in settings.audit.copies]
-    return CheckpointStage(store, signer, copies, metrics)
-
-
-def _records(
-    settings: Settings, store: Store, tracker: Tracker | None, author: Callable[[], Author]
-) -> RecordsStage:
-    folder = settings.records.postmortems or settings.data / "postmortems"
-    keep = partial(_keep_postmortem, folder)
-    return RecordsStage(store, keep, tracker, settings.promises(), author)
-
-
-def _keep_postmortem(folder: Path, name: str, text: str) -> str:
-    """Write a postmortem whole or not at all, and return its path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path, draft = folder / f"{name}.md", folder / f".{name}.new"
-    draft.write_text(text)
-    draft.replace(path)
-    return str(path)
 
 
 def _bodies(metrics: Metrics) -> tuple[int, int, int]:

@@ -18,6 +18,7 @@ from engine.gateway.answers import (
     decision_answer,
     incident_answer,
     incident_story,
+    locks_answer,
     stops_answer,
 )
 from engine.ports.api import (
@@ -29,6 +30,7 @@ from engine.ports.api import (
     DecisionAnswer,
     IncidentPage,
     IncidentStory,
+    LocksAnswer,
     ReplayAnswer,
     StopsAnswer,
 )
@@ -170,6 +172,20 @@ class LocalSite:
         """Lift a stop."""
         return stops_answer(
             self._tell(lambda commands, by: commands.resume(scope, name, by=by, reason=reason))
+        )
+
+    def locks(self) -> LocksAnswer:
+        """Every target that a run keeps others from changing."""
+
+        async def ask(queries: QueryStage) -> LocksAnswer:
+            return locks_answer(await queries.locks())
+
+        return self._ask(ask)
+
+    def release_lock(self, target: str, *, reason: str = "") -> LocksAnswer:
+        """Let go of what the ended run that keeps this target locked holds."""
+        return locks_answer(
+            self._tell(lambda commands, by: commands.release_lock(target, by=by, reason=reason))
         )
 
     def run_playbook(self, playbook: str, parameters: object, *, reason: str = "") -> IncidentStory:

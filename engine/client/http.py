@@ -36,8 +36,10 @@ from engine.ports.api import (
     IncidentAnswer,
     IncidentPage,
     IncidentStory,
+    LocksAnswer,
     Order,
     Problem,
+    ReleaseOrder,
     ReplayAnswer,
     ResumeOrder,
     RunOrder,
@@ -176,6 +178,15 @@ class QuellClient:
         """Lift a stop; all that is stopped still."""
         order = ResumeOrder(scope=scope, name=name, reason=reason)
         return self._order(StopsAnswer, "/v1/resume", order)
+
+    def locks(self) -> LocksAnswer:
+        """Every target that a run keeps others from changing."""
+        return self._read(LocksAnswer, "/v1/locks")
+
+    def release_lock(self, target: str, *, reason: str = "") -> LocksAnswer:
+        """Let go of what the ended run that keeps this target locked holds; what that was."""
+        path = f"/v1/locks/{_segment(target)}/release"
+        return self._order(LocksAnswer, path, ReleaseOrder(reason=reason))
 
     def dead_letters(
         self, *, waiting: bool = False, limit: int = 50, cursor: str = ""

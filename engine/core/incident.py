@@ -15,6 +15,8 @@ Phase = Literal[
 ]
 
 REOPEN_WITHIN = timedelta(minutes=30)
+# The rule of an incident that a person's order opened: nothing of it ever fired.
+BY_HAND = "by-hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,11 @@ class Incident:
     def name(self) -> str:
         """What people say: INC-1234."""
         return f"INC-{self.number}"
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person's order opened it, and no alert."""
+        return self.rule_id == BY_HAND
 
 
 def correlation_key(rule_id: str, group: Mapping[str, str]) -> str:
@@ -125,7 +132,9 @@ def apply(  # noqa: C901 - one case a kind of event is the simplest form
             calm: Phase = "idle" if after.phase == "needs_person" else after.phase
             return replace(after, status="resolved", resolved_at=at, phase=calm)
         case events.IncidentReopened():
-            return replace(after, status="open", resolved_at=None)
+            # Its run is over, and doesn't begin again by itself.
+            again: Phase = "needs_person" if after.outcome else after.phase
+            return replace(after, status="open", resolved_at=None, phase=again)
         case events.IncidentClosed():
             return replace(after, status="closed", closed_at=at)
         case events.IncidentAcknowledged():
@@ -147,8 +156,12 @@ def apply(  # noqa: C901 - one case a kind of event is the simplest form
         case events.VerificationEnded():
             mitigated = after.mitigated_at or (at if event.holds else None)
             return replace(after, mitigated_at=mitigated)
+        case events.RunParked():
+            return replace(after, phase="needs_person")
         case events.RunEnded():
-            well = event.outcome in ("succeeded", "skipped", "not_needed")
+            well = event.outcome in ("succeeded", "skipped", "not_needed") and not (
+                event.by_guard and after.status == "open"
+            )
             well = well or after.mode is Mode.OBSERVE
             return replace(after, phase="idle" if well else "needs_person", outcome=event.outcome)
         case events.PostmortemWritten():

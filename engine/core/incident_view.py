@@ -9,10 +9,16 @@ from engine.core.incident import Incident
 from engine.core.journal import Entry
 from engine.core.plan import Plan
 from engine.core.run import RunState, fold
-from engine.core.timeline import timeline
+from engine.core.timeline import timeline, told_of_firing
 
 LATEST_LINES = 8
-_QUIET = ("step.observed@1", "message.sent@1", "approval.requested@1", "verification.started@1")
+_QUIET = (
+    "step.observed@1",
+    "still_firing.asked@1",
+    "message.sent@1",
+    "approval.requested@1",
+    "verification.started@1",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ def view(incident: Incident, entries: Sequence[Entry]) -> IncidentView:
         environment=incident.environment,
         mode=run.mode.value if run else incident.mode.value,
         mode_decided_by=run.mode_decided_by if run else f"rule {incident.rule_id}",
-        evidence=_evidence(story, incident.run_id),
+        evidence=(*_evidence(story, incident.run_id), *_confirmation(run)),
         lines=tuple(lines[-LATEST_LINES:]),
         outcome=run.outcome or "" if run else "",
         outcome_reason=run.outcome_reason if run else "",
@@ -96,6 +102,13 @@ def _evidence(
         and event.phase == "investigate"
         and event.run_id == run_id
     )
+
+
+def _confirmation(run: RunState | None) -> tuple[tuple[str, str], ...]:
+    if run is None or run.confirmed is None:
+        return ()
+    confirmation = run.confirmed.confirmation
+    return (("does it still fire?", told_of_firing(confirmation)),)
 
 
 def _approval(run: RunState) -> ApprovalView | None:

@@ -47,7 +47,10 @@ class PlannedStep(BaseModel):
 
 
 class Plan(BaseModel):
-    """What a run may do at most; execution may skip, never add or alter."""
+    """What a run may do at most; execution may skip, never add or alter.
+
+    `source_confirms`: without a person, only while the source itself says that it still fires.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,8 +64,15 @@ class Plan(BaseModel):
     approval_quorum: int
     approval_expires_s: float
     always_ask: bool
+    source_confirms: bool
     on_expiry: Literal["escalate", "cancel"]
     steps: tuple[PlannedStep, ...]
+
+    @property
+    def changed_targets(self) -> tuple[str, ...]:
+        """Every target that it may change, sorted; ("",) where none of them is known."""
+        found = {target for step in self.steps if step.changes for target in step.targets}
+        return tuple(sorted(found)) or ("",)
 
     def to_bytes(self) -> bytes:
         """The canonical bytes that are stored and hashed."""

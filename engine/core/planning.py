@@ -82,6 +82,7 @@ class Planner:
             approval_quorum=approval.quorum,
             approval_expires_s=approval.expires.total_seconds(),
             always_ask=approval.always,
+            source_confirms=self.catalog.policy.source_confirms,
             on_expiry=approval.on_expiry,
             steps=tuple(planned),
         )
@@ -129,7 +130,8 @@ class Planner:
             known.inventory,
         )
         effects = frozenset(Effect(step.effect) for step in changing)
-        return (*playbook.mode_limits(), *policy_limits(self.catalog.policy, subjects, effects))
+        limits = policy_limits(self.catalog.policy, subjects, effects, playbook.declares)
+        return (*playbook.mode_limits(), *limits)
 
 
 def _in_order(playbook: Playbook) -> list[tuple[Step, str]]:
@@ -151,5 +153,7 @@ def trigger_limits(
     """What is known to limit the mode before there is a plan."""
     return (
         *playbook.mode_limits(),
-        *policy_limits(policy, subjects_of(own, (), inventory), playbook.effects),
+        *policy_limits(
+            policy, subjects_of(own, (), inventory), playbook.effects, playbook.declares
+        ),
     )

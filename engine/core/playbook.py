@@ -95,6 +95,11 @@ class Playbook:
         """Everything that a run of it can do, as far as the text tells."""
         return frozenset(effect for step in self.all_steps for effect in step.effects)
 
+    @property
+    def declares(self) -> frozenset[str]:
+        """The guards that it has, by their words."""
+        return frozenset(self.guards.model_dump(exclude_none=True))
+
     def mode_limits(self) -> tuple[ModeLimit, ...]:
         """What the playbook and its actions allow at most, each with who says so."""
         limits = [ModeLimit(self.max_mode, f"playbook {self.id} (max_mode)")]

@@ -9,7 +9,9 @@ from engine.core.compiling import (
     compile_text,
 )
 from engine.core.documents import CommandDocument, Guards, Parameter, PlaybookDocument
+from engine.core.durations import format_duration
 from engine.core.expressions import Scope, ValueType
+from engine.core.guards import LONGEST_LOOK_BACK
 from engine.core.host_commands import DONE_SCOPE, command_scope
 from engine.core.inventory import Inventory
 from engine.core.mistakes import Mistakes
@@ -118,14 +120,12 @@ def _parameter(spec: Parameter, inventory: Inventory, mistakes: Mistakes) -> Typ
 
 
 def _guards(guards: Guards, scope: Scope, mistakes: Mistakes) -> tuple[str, ...]:
-    """Check the guards and name those that this version doesn't enforce, which is all of them."""
+    """Check the guards and name those that this version doesn't enforce."""
     found = []
     if guards.cooldown is not None:
-        found.append("cooldown")
-        compile_duration(guards.cooldown.for_, mistakes.at("cooldown", "for"))
+        _look_back(guards.cooldown.for_, mistakes.at("cooldown", "for"))
     if guards.budget is not None:
-        found.append("budget")
-        compile_duration(guards.budget.within, mistakes.at("budget", "within"))
+        _look_back(guards.budget.within, mistakes.at("budget", "within"))
     if guards.blast_radius is not None:
         found.append("blast_radius")
         here = mistakes.at("blast_radius")
@@ -134,6 +134,12 @@ def _guards(guards: Guards, scope: Scope, mistakes: Mistakes) -> tuple[str, ...]
         if isinstance(share, str) and not share.removesuffix("%").isdecimal():
             here.at("max_unavailable").add(f"{share!r} isn't a number or a share like '10%'")
     return tuple(found)
+
+
+def _look_back(text: str, mistakes: Mistakes) -> None:
+    if compile_duration(text, mistakes) > LONGEST_LOOK_BACK:
+        longest = format_duration(LONGEST_LOOK_BACK)
+        mistakes.add(f"what runs did is remembered for {longest}: {text!r} is longer")
 
 
 def _approval(

@@ -11,8 +11,12 @@ from engine.core.mistakes import Mistakes
 from engine.core.scopes import POLICY, POLICY_FIELDS
 from engine.core.severity import Mode, ModeLimit
 
-# What this version does before and after every change; `auto` may count on it.
-PROVIDED = frozenset({"verify", "precheck"})
+# What every run does before and after its changes; `auto` may count on it.
+PROVIDED = frozenset({"verify", "precheck", "lock"})
+# What a playbook has to declare.
+DECLARED = frozenset({"budget"})
+# What only the moment of acting can tell: without it, the run asks a person.
+TOLD_LATER = frozenset({"source_confirms"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +33,13 @@ class CheckedCeiling:
 class Policy:
     """The policy of one catalog version, ready to be asked.
 
-    `missing` is what it wants for `auto` and this version doesn't provide.
+    For `auto`, a playbook needs what is `declared`, its run the source's word where
+    `source_confirms`, and `missing` is what this version doesn't enforce.
     """
 
     ceilings: tuple[CheckedCeiling, ...] = ()
+    declared: frozenset[str] = frozenset()
+    source_confirms: bool = False
     missing: tuple[str, ...] = ()
 
 
@@ -45,7 +52,8 @@ def compile_policy(document: PolicyDocument, mistakes: Mistakes) -> Policy:
             when = compile_condition(ceiling.when, POLICY, mistakes.at("ceilings", index, "when"))
         effect = None if ceiling.effect is None else Effect(ceiling.effect)
         ceilings.append(CheckedCeiling(when, effect, Mode(ceiling.mode), ceiling.quorum))
-    missing: list[str] = [word for word in document.require_for_auto if word not in PROVIDED]
+    required = frozenset(document.require_for_auto)
+    missing: list[str] = sorted(required - PROVIDED - DECLARED - TOLD_LATER)
     limits, brake = document.limits, document.storm_brake
     if limits.fleet_unavailable is not None:
         _check_share(limits.fleet_unavailable, mistakes.at("limits", "fleet_unavailable"))
@@ -57,17 +65,22 @@ def compile_policy(document: PolicyDocument, mistakes: Mistakes) -> Policy:
         _check_share(brake.fraction, mistakes.at("storm_brake", "fraction"))
         compile_duration(brake.within, mistakes.at("storm_brake", "within"))
         missing.append("storm_brake")
-    return Policy(tuple(ceilings), tuple(missing))
+    return Policy(
+        tuple(ceilings), required & DECLARED, "source_confirms" in required, tuple(missing)
+    )
 
 
 def policy_limits(
-    policy: Policy, subjects: Sequence[Mapping[str, str]], effects: frozenset[Effect]
+    policy: Policy,
+    subjects: Sequence[Mapping[str, str]],
+    effects: frozenset[Effect],
+    declared: frozenset[str],
 ) -> list[ModeLimit]:
     """Every limit that the policy sets on changing these subjects with these effects.
 
     A subject has the values of POLICY_FIELDS: the incident's own, and `Inventory.facts_of` each
     target, so that a label can't move a change out of its environment. A ceiling whose expression
-    fails applies.
+    fails applies. `declared` are the guards that the playbook declares.
     """
     found = []
     bindings = [Bindings({name: each.get(name, "") for name in POLICY_FIELDS}) for each in subjects]
@@ -86,9 +99,12 @@ def policy_limits(
                     "and this version asks one person",
                 )
             )
+    lacking = [
+        *((word, "which the playbook does not declare") for word in policy.declared - declared),
+        *((word, "which this version does not provide") for word in policy.missing),
+    ]
     found.extend(
-        ModeLimit(Mode.APPROVE, f"policy: auto needs {word}, which this version does not provide")
-        for word in policy.missing
+        ModeLimit(Mode.APPROVE, f"policy: auto needs {word}, {why}") for word, why in lacking
     )
     return found
 

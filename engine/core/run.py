@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from engine.core import events
 from engine.core.plan import Plan, PlanPhase
 from engine.core.severity import Mode
+from engine.core.still_firing import Confirmation
 
 StepOutcome = Literal["pending", "open", "succeeded", "failed", "unknown", "skipped"]
 StepKey = tuple[PlanPhase, str]
@@ -66,6 +67,24 @@ class ApprovalState:
 
 
 @dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The latest answer whether it still fires; `resolved_since` begins an unbroken row of no."""
+
+    at: datetime
+    confirmation: Confirmation
+    resolved_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """Which guard stands before the first change, and since when one does."""
+
+    guard: str
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RunState:
     """A run after its latest entry; None and empty until it happens."""
 
@@ -82,6 +101,8 @@ class RunState:
     holes: tuple[str, ...] = ()
     approval: ApprovalState | None = None
     precheck: Mapping[str, Look] = field(default_factory=dict)
+    confirmed: Confirmed | None = None
+    held_back: HeldBack | None = None
     steps: Mapping[StepKey, StepState] = field(default_factory=dict)
     looks: Mapping[str, tuple[Look, ...]] = field(default_factory=dict)
     verifying_since: datetime | None = None
@@ -166,6 +187,11 @@ def _after(  # noqa: C901 - one case a kind of event is the simplest form
             return replace(state, approval=decided)
         case events.AttemptIntended() | events.AttemptEnded() | events.AttemptProbed():
             return _attempted(state, event, at)
+        case events.StillFiringAsked():
+            return replace(state, confirmed=_confirmed(state, event, at))
+        case events.RunHeldBack():
+            since = state.held_back.since if state.held_back else at
+            return replace(state, held_back=HeldBack(event.guard, event.reason, since))
         case events.StepSkipped():
             skipped = StepState(outcome="skipped", error=event.reason, changed_at=at)
             return _with_step(state, event.phase, event.step_id, skipped)
@@ -179,6 +205,14 @@ def _after(  # noqa: C901 - one case a kind of event is the simplest form
             return replace(state, outcome=event.outcome, outcome_reason=event.reason)
         case _:
             return state
+
+
+def _confirmed(state: RunState, event: events.StillFiringAsked, at: datetime) -> Confirmed:
+    since = None
+    if event.answer == "resolved":
+        since = state.confirmed.resolved_since if state.confirmed else None
+        since = since or at
+    return Confirmed(at, Confirmation(event.answer, event.basis, event.detail), since)
 
 
 def _with_step(state: RunState, phase: events.StepPhase, step_id: str, step: StepState) -> RunState:

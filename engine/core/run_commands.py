@@ -7,6 +7,7 @@ from typing import TypeAlias
 from engine.core import events
 from engine.core.plan import PlannedStep
 from engine.core.playbook import Step
+from engine.core.run import RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,11 @@ class Read:
 
     step: PlannedStep
     phase: events.StepPhase
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Ask whether it still fires, and journal the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +72,27 @@ class Ended:
     """The run has ended; nothing will follow."""
 
 
-Command: TypeAlias = Investigate | MakePlan | Read | Attempt | Probe | Record | Wait | Ended
+Command: TypeAlias = (
+    Investigate | MakePlan | Read | Confirm | Attempt | Probe | Record | Wait | Ended
+)
+
+
+def end(
+    state: RunState,
+    outcome: events.RunOutcome,
+    reason: str,
+    *,
+    by_guard: str = "",
+    keeps_locks: bool = False,
+) -> Record:
+    """The last entry of the run."""
+    return Record(
+        events.RunEnded(
+            run_id=state.run_id,
+            outcome=outcome,
+            reason=reason,
+            changed=state.began,
+            by_guard=by_guard,
+            keeps_locks=keeps_locks,
+        )
+    )

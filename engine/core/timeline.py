@@ -6,6 +6,7 @@ from datetime import datetime
 
 from engine.core import events
 from engine.core.journal import Entry
+from engine.core.still_firing import Confirmation
 from engine.core.stops import what_is_stopped
 
 
@@ -94,7 +95,23 @@ def sentence(event: events.Event, actor: str) -> tuple[str, str]:  # noqa: C901 
         case events.TicketOpened():
             return f"ticket {event.key} opened in {event.tracker}", ""
         case _:
-            return _outside_incidents(event, actor), ""
+            return _before_changes(event) or _outside_incidents(event, actor), ""
+
+
+def _before_changes(event: events.Event) -> str:
+    """What a run waits for, or meets, before it may act; "" for anything else."""
+    match event:
+        case events.StillFiringAsked():
+            return told_of_firing(Confirmation(event.answer, event.basis, event.detail))
+        case events.RunHeldBack():
+            return f"waits: {event.reason}"
+        case events.RunParked():
+            return (
+                f"a person should look: advancing the run failed {event.failures} times, and is "
+                f"tried on: {event.error}"
+            )
+        case _:
+            return ""
 
 
 def _outside_incidents(event: events.Event, actor: str) -> str:
@@ -107,11 +124,27 @@ def _outside_incidents(event: events.Event, actor: str) -> str:
         case events.StopOrdered():
             what = what_is_stopped(event.scope, event.name)
             return f"{what} stopped by {actor}: {event.reason}"
+        case events.LockReleased():
+            return f"{', '.join(event.targets)} let go by {actor}: {event.reason}".rstrip(": ")
         case events.StopLifted():
             what = what_is_stopped(event.scope, event.name)
             return f"{what} may act again, by {actor}: {event.reason}"
         case _:
             return event.KIND
+
+
+def told_of_firing(confirmation: Confirmation) -> str:
+    """Whether it still fires, and who told."""
+    told = f" ({confirmation.detail})" if confirmation.detail else ""
+    match confirmation.answer:
+        case "firing" if confirmation.basis == "source":
+            return f"the source says that it still fires{told}"
+        case "firing":
+            return f"it still fires by its last notice{told}"
+        case "resolved":
+            return f"the source says that it no longer fires{told}"
+        case "cannot_tell":
+            return f"nobody can tell whether it still fires{told}"
 
 
 def _observed(event: events.StepObserved) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from engine.core.classify import Match
 from engine.core.expressions import ExpressionFailedError
 from engine.core.findings import nearest
 from engine.core.ids import derived_id
-from engine.core.incident import Incident, correlation_key, incident_id
+from engine.core.incident import BY_HAND, Incident, correlation_key, incident_id
 from engine.core.json_value import Json
 from engine.core.parameters import Arguments, check_parameters
 from engine.core.plan import run_id
@@ -17,8 +17,6 @@ from engine.core.planning import trigger_limits
 from engine.core.scopes import POLICY_FIELDS, alert_bindings
 from engine.core.severity import Mode, ModeLimit, effective_mode
 from engine.errors import NotFoundError, PermanentError
-
-BY_HAND = "by-hand"
 
 
 def trigger_key(incident: str, rule: str, attempt: int) -> str:
@@ -58,6 +56,7 @@ def first_run(
         run_id=created.run_id,
         outcome="skipped" if observing else "failed",
         reason=f"observe: {reason}" if observing else reason,
+        changed=False,
     )
     return (created, ended)
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from engine.core.guards import Lock
 from engine.core.incident import Incident
 from engine.core.journal import Entry
 from engine.core.stops import Stop
@@ -16,6 +17,8 @@ from engine.ports.api import (
     DecisionAnswer,
     IncidentAnswer,
     IncidentStory,
+    LockAnswer,
+    LocksAnswer,
     ReplayAnswer,
     StopAnswer,
     StopsAnswer,
@@ -82,6 +85,24 @@ def approval_answer(approval: ApprovalRow) -> ApprovalAnswer:
 def decision_answer(decided: Decided) -> DecisionAnswer:
     """The decision that stands."""
     return DecisionAnswer(approval=approval_answer(decided.approval), sentence=decided.sentence)
+
+
+def locks_answer(locks: Sequence[Lock]) -> LocksAnswer:
+    """Locks, in their order."""
+    return LocksAnswer(
+        locks=tuple(
+            LockAnswer(
+                target=lock.held.target,
+                incident=lock.held.incident,
+                incident_id=lock.held.incident_id,
+                run_id=lock.held.run_id,
+                playbook_id=lock.held.playbook_id,
+                since=lock.held.taken_at,
+                kept=lock.kept,
+            )
+            for lock in locks
+        )
+    )
 
 
 def stops_answer(stops: Sequence[Stop]) -> StopsAnswer:

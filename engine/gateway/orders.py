@@ -7,7 +7,13 @@ from fastapi import APIRouter, Body, Depends, Request
 
 from engine.core.events import Decision
 from engine.errors import ConflictError
-from engine.gateway.answers import decision_answer, incident_answer, replay_answer, stops_answer
+from engine.gateway.answers import (
+    decision_answer,
+    incident_answer,
+    locks_answer,
+    replay_answer,
+    stops_answer,
+)
 from engine.gateway.parts import GatewayParts
 from engine.ports.api import (
     AcknowledgeOrder,
@@ -15,6 +21,8 @@ from engine.ports.api import (
     DecisionAnswer,
     DecisionOrder,
     IncidentAnswer,
+    LocksAnswer,
+    ReleaseOrder,
     ReplayAnswer,
     ResumeOrder,
     RunOrder,
@@ -106,6 +114,17 @@ async def stop(order: StopOrder, commands: Ordered, by: Holder) -> StopsAnswer:
 async def resume(order: ResumeOrder, commands: Ordered, by: Holder) -> StopsAnswer:
     """Lift a stop; 409 while a file STOP in the data folder keeps everything stopped."""
     return stops_answer(await commands.resume(order.scope, order.name, by=by, reason=order.reason))
+
+
+@router.post("/locks/{target}/release")
+async def release_lock(
+    target: str,
+    commands: Ordered,
+    by: Holder,
+    order: Annotated[ReleaseOrder, Body()] = ReleaseOrder(),  # noqa: B008 - it is frozen
+) -> LocksAnswer:
+    """Let go of what the ended run that keeps this target locked holds; 409 while it goes on."""
+    return locks_answer(await commands.release_lock(target, by=by, reason=order.reason))
 
 
 @router.post("/dead-letters/{letter}/replay")

@@ -13,6 +13,7 @@ from engine.gateway.answers import (
     dead_letter_page,
     incident_answer,
     incident_story,
+    locks_answer,
     stops_answer,
 )
 from engine.gateway.parts import GatewayParts
@@ -24,6 +25,7 @@ from engine.ports.api import (
     DeadLetterPage,
     IncidentPage,
     IncidentStory,
+    LocksAnswer,
     StopsAnswer,
 )
 from engine.ports.commands import Queries
@@ -83,6 +85,12 @@ async def show_approval(approval: str, queries: Asked) -> ApprovalAnswer:
 async def stops(queries: Asked) -> StopsAnswer:
     """What may change nothing now, and on whose order."""
     return stops_answer(await queries.stops())
+
+
+@router.get("/locks")
+async def locks(queries: Asked) -> LocksAnswer:
+    """Every target that a run keeps others from changing."""
+    return locks_answer(await queries.locks())
 
 
 @router.get("/balance")

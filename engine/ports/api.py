@@ -154,6 +154,30 @@ class DecisionAnswer(Answer):
     sentence: str
 
 
+class ReleaseOrder(Order):
+    """Let go of a target that an ended run keeps locked."""
+
+    reason: str = Field(default="", max_length=2000)
+
+
+class LockAnswer(Answer):
+    """One target that a run keeps others from changing; `kept`: that run has ended."""
+
+    target: str
+    incident: str
+    incident_id: str
+    run_id: str
+    playbook_id: str
+    since: datetime
+    kept: bool
+
+
+class LocksAnswer(Answer):
+    """Locks, oldest first."""
+
+    locks: tuple[LockAnswer, ...]
+
+
 class StopAnswer(Answer):
     """One stop in force: who ordered it, and why; `name` is "" for all."""
 

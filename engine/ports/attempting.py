@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from engine.core import events
 from engine.core.actions import Call, Result
@@ -16,8 +16,15 @@ from engine.ports.store import Store, Tx
 
 # How often an attempt under way looks whether it must end: within a second it is signalled.
 WATCH_S = 0.5
+# How long after its intent an attempt may begin.
+BEGIN_WITHIN = timedelta(seconds=5)
 # What the effect may take beside its own bound: to end a process, to hear that a peer is gone.
 CLEAN_UP = timedelta(seconds=10)
+
+
+def not_after(intended_at: datetime, timeout_s: float) -> datetime:
+    """When the effect of an attempt can no longer be under way."""
+    return intended_at + BEGIN_WITHIN + timedelta(seconds=timeout_s) + CLEAN_UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,9 @@ class Attempting:
     store: Store
     clock: Clock
 
-    async def make(self, action: Action, call: Call, intent: events.AttemptIntended) -> Ending:
+    async def make(
+        self, action: Action, call: Call, intent: events.AttemptIntended, begin_by: float
+    ) -> Ending:
         """Act, and tell what is known of it.
 
         A stop that covers the run, or its cancellation, cancels the action: an end that the
@@ -35,11 +44,11 @@ class Attempting:
         CancelledError, and nothing is known.
 
         A worker that was held up after the intent (a paused machine) begins nothing that could
-        be under way after `not_after`: from then on others look, and may repeat.
+        be under way after the intent's `not_after`, when others look, and may repeat: `begin_by`
+        is the last moment for it, on the monotonic clock.
         """
-        began_at = self.clock.now()
-        bound = timedelta(seconds=call.timeout_s) + CLEAN_UP
-        if began_at + bound > events.moment(intent.not_after):
+        began_at = self.clock.monotonic()
+        if began_at > begin_by:
             error = "the worker was held up for too long after its intent: nothing was begun"
             return Ending(Result(succeeded=False, error=error), "failed", begun=False)
         try:
@@ -54,7 +63,7 @@ class Attempting:
             return acting.result()
         why = "the action gave up" if watching.cancelled() else watching.result()
         error = f"{why}; signalled, it may be under way on the target until {intent.not_after}"
-        duration_s = (self.clock.now() - began_at).total_seconds()
+        duration_s = self.clock.monotonic() - began_at
         return Ending(Result(succeeded=False, error=error), "unknown", duration_s=duration_s)
 
     async def _signal(self, acting: asyncio.Task[Ending], run_id: str) -> str:
@@ -69,7 +78,7 @@ class Attempting:
                     return why
 
     async def _act(self, action: Action, call: Call) -> Ending:
-        began_at = self.clock.now()
+        began_at = self.clock.monotonic()
         outcome: events.AttemptOutcome
         begun = True
         try:
@@ -79,7 +88,7 @@ class Attempting:
             result, outcome, begun = Result(succeeded=False, error=str(error)), "failed", False
         except OutcomeUnknownError as error:
             result, outcome = Result(succeeded=False, error=str(error)), "unknown"
-        return Ending(result, outcome, begun, (self.clock.now() - began_at).total_seconds())
+        return Ending(result, outcome, begun, self.clock.monotonic() - began_at)
 
 
 def _revoked(tx: Tx, run_id: str) -> str:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from engine.core.alert import Alert
 from engine.core.events import Decision
+from engine.core.guards import Lock
 from engine.core.incident import Incident
 from engine.core.journal import Entry
 from engine.core.json_value import Json
@@ -105,6 +106,13 @@ class Commands(Protocol):
         """Lift a stop; all that is stopped still. Runs that it ended stay ended."""
         ...
 
+    async def release_lock(self, target: str, *, by: "By", reason: str = "") -> Sequence[Lock]:
+        """Let go of what the ended run that keeps this target locked holds; what that was.
+
+        Raises NotFoundError when it isn't locked, ConflictError while its run is under way.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class By:
@@ -159,6 +167,10 @@ class Queries(Protocol):
 
     async def stops(self) -> Sequence[Stop]:
         """All that are in force, oldest first."""
+        ...
+
+    async def locks(self) -> Sequence[Lock]:
+        """Every target that a run keeps others from changing, oldest first."""
         ...
 
     async def balance(self) -> Balance:

@@ -88,6 +88,10 @@ def _project(tx: Tx, incident: Incident, event: events.Event, author: Author) ->
             if run is not None:
                 ended = replace(run, phase="ended", outcome=event.outcome, ended_at=tx.now)
                 tx.put_run(ended)
+            if not event.changed:
+                tx.forget_reservations(event.run_id)
+            elif not event.keeps_locks:
+                tx.release(event.run_id)
         case events.ApprovalRequested():
             tx.create_approval(
                 ApprovalRow(
@@ -109,7 +113,7 @@ def _project(tx: Tx, incident: Incident, event: events.Event, author: Author) ->
 
 def _follow_up(tx: Tx, incident: Incident, event: events.Event) -> None:
     """The tasks that an entry brings with it, in its own transaction."""
-    told = isinstance(event, events.MessageSent | events.StepObserved)
+    told = isinstance(event, events.MessageSent | events.StepObserved | events.StillFiringAsked)
     if incident.notify and incident.mode is not Mode.OBSERVE and not told:
         message = task_for(incident, "message", incident.id, tx)
         tx.put_task(replace(message, not_before=tx.now + MESSAGE_DELAY))

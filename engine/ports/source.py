@@ -1,12 +1,13 @@
-"""Alert sources: who may send, what a body says."""
+"""Alert sources: who may send, what a body says, whether it still fires."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from engine.core.alert import Alert
+from engine.core.alert import Alert, Occurrence
 from engine.core.json_value import Json
+from engine.core.still_firing import Confirmation
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +58,13 @@ class Source(Protocol):
         """The alerts of a decoded JSON body; `form` names the wire format where a source has two.
 
         Raises PayloadError when the whole body can't be understood.
+        """
+        ...
+
+    async def still_firing(self, occurrence: Occurrence, now: datetime) -> Confirmation:
+        """Whether one of its occurrences still fires, asked at the configured address.
+
+        Where none is configured, the last notice counts (engine.core.still_firing). Raises
+        TransientError or PermanentError where the answer can't be had.
         """
         ...

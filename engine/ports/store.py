@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
 from engine.core.alert import Occurrence
+from engine.core.guards import Guard, Reservation
 from engine.core.incident import Incident
 from engine.core.journal import Entry, NewEntry
 from engine.core.stops import Stop, StopScope
@@ -93,8 +94,8 @@ class Tx(Protocol):
         """Insert or replace by fingerprint: only the latest of a fingerprint is kept."""
         ...
 
-    def open_occurrences(self, incident: str) -> Sequence[Occurrence]:
-        """The occurrences of an incident that still fire, oldest first."""
+    def open_occurrences(self, incident: str, limit: int) -> Sequence[Occurrence]:
+        """So many of an incident's occurrences that still fire, oldest first."""
         ...
 
     # Incidents.
@@ -181,6 +182,38 @@ class Tx(Protocol):
         """End it; False when it isn't in force."""
         ...
 
+    # Reservations.
+    def hold_guards(self, keys: Sequence[str]) -> None:
+        """Lock what these guards' runs have in common; until the commit nobody else counts.
+
+        It comes after the stops' lock and before chain heads.
+        """
+        ...
+
+    def counted(self, guard: Guard) -> Sequence[Reservation]:
+        """The reservations among which a guard counts: those held, taken or released lately."""
+        ...
+
+    def held(self) -> Sequence[Reservation]:
+        """All that are held now, oldest first."""
+        ...
+
+    def reserve(self, taken: Sequence[Reservation]) -> None:
+        """Insert; what a run has reserved already stays as it is."""
+        ...
+
+    def release(self, run: str) -> None:
+        """Let go of all that a run holds."""
+        ...
+
+    def forget_reservations(self, run: str) -> None:
+        """As if the run had never reserved anything."""
+        ...
+
+    def forget_reservations_before(self, before: datetime) -> int:
+        """Remove those that were let go of before; how many went."""
+        ...
+
     # Tasks.
     def put_task(self, task: Task) -> None:
         """Insert, or move an existing one (payload and `not_before` replaced, lease kept)."""
@@ -210,8 +243,11 @@ class Tx(Protocol):
         """Remove it if it is there."""
         ...
 
-    def next_due(self) -> datetime | None:
-        """When the next task is due or its lease runs out."""
+    def next_due(self, kinds: Sequence[TaskKind]) -> datetime | None:
+        """When the next task of these kinds is due, or its lease runs out.
+
+        Others may be there: a newer version's, which this one can't do.
+        """
         ...
 
     def waiting_tasks(self) -> Mapping[str, int]:

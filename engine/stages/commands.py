@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from engine.core import events
 from engine.core.access import Verdict, may_decide, may_order
 from engine.core.findings import nearest
+from engine.core.guards import Lock
 from engine.core.ids import derived_id
-from engine.core.incident import Incident, correlation_key, incident_id
+from engine.core.incident import BY_HAND, Incident, correlation_key, incident_id
 from engine.core.journal import NewEntry
 from engine.core.json_value import Json
 from engine.core.stops import Stop, StopScope, what_is_stopped
-from engine.core.trigger import BY_HAND, run_by_hand
+from engine.core.trigger import run_by_hand
 from engine.errors import ConflictError, DeniedError, NotFoundError
 from engine.ports.catalogs import ActiveCatalog
 from engine.ports.clock import Clock
 from engine.ports.commands import By, Decided
+from engine.ports.locking import all_locks
 from engine.ports.recording import Author, open_incident, record
 from engine.ports.rows import ApprovalRow, RunRow
 from engine.ports.store import Store, Tx
@@ -173,6 +175,35 @@ class CommandStage:
                 )
             self._journal_access(tx, event, by)
             return tx.stops()
+
+        return await self.store.write(work)
+
+    async def release_lock(self, target: str, *, by: By, reason: str = "") -> Sequence[Lock]:
+        """Let go of what the ended run that keeps this target locked holds; what that was."""
+        _demand(may_order(by.actor, by.roles))
+
+        def work(tx: Tx) -> Sequence[Lock]:
+            locks = all_locks(tx)
+            found = next((lock for lock in locks if lock.held.target == target), None)
+            if found is None:
+                locked = ", ".join(lock.held.target for lock in locks) or "nothing"
+                raise NotFoundError(f"{target!r} isn't locked; what is: {locked}")
+            if not found.kept:
+                raise ConflictError(
+                    f"the run of {found.held.incident} is at work on {target!r}; "
+                    f"`quell cancel {found.held.incident}` ends it"
+                )
+            freed = [lock for lock in locks if lock.held.run_id == found.held.run_id]
+            tx.release(found.held.run_id)
+            event = events.LockReleased(
+                targets=tuple(lock.held.target for lock in freed),
+                run_id=found.held.run_id,
+                incident_id=found.held.incident_id,
+                reason=reason,
+                via=by.via,
+            )
+            self._journal_access(tx, event, by)
+            return freed
 
         return await self.store.write(work)
 

@@ -1,7 +1,7 @@
 """Telling people: one message an incident, brought up to date from the journal."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -56,6 +56,13 @@ class MessageStage:
         await self.store.write(done)
         if away is not None:
             raise away
+
+    def tell_again(self, tx: Tx, task: Task) -> None:
+        """Have it shown once more, where the worker of this task had lost its lease.
+
+        Held up, it may have shown what was old, over what another one had shown meanwhile.
+        """
+        tx.put_task(replace(task, not_before=tx.now))
 
 
 def _last_sent(entries: list[Entry], notifier: str) -> events.MessageSent | None:

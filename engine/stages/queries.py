@@ -8,11 +8,13 @@ from typing import TypeVar
 from engine.core.audit_check import AuditCheck
 from engine.core.audit_export import end_line, entry_line, format_line, head_line, told
 from engine.core.checkpoint import CHAIN, Head, SignatureCheck
+from engine.core.guards import Lock
 from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry
 from engine.core.stops import Stop
 from engine.errors import NotFoundError
 from engine.ports.commands import AuditReport, Balance
+from engine.ports.locking import all_locks
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
 from engine.ports.store import Store, Tx
 from engine.ports.stream import Stream
@@ -66,6 +68,10 @@ class QueryStage:
     async def stops(self) -> Sequence[Stop]:
         """All that are in force, oldest first."""
         return await self.store.read(lambda tx: tx.stops())
+
+    async def locks(self) -> Sequence[Lock]:
+        """Every target that a run keeps others from changing, oldest first."""
+        return await self.store.read(all_locks)
 
     async def balance(self) -> Balance:
         """Every record accounted for; `waiting` are spooled ones and those behind the position."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
@@ -12,7 +12,7 @@ from engine.errors import FencedError, OutcomeUnknownError, TransientError
 from engine.ports.clock import Clock
 from engine.ports.metrics import Metrics
 from engine.ports.rows import Task, TaskKind
-from engine.ports.store import Store
+from engine.ports.store import Store, Tx
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +25,14 @@ CONCURRENT_TASKS = 32
 # Polling is only the safety net: workers are woken by commits.
 SAFETY_NET_S = 5.0
 MAX_BACK_OFF_S = 300.0
+GOLDEN_RATIO = 0.6180339887498949
+# So often in a row is no bad moment any more: people are told, while it is tried on.
+PARKED_AFTER = 5
+
+# Tells people about a task that fails again and again: (transaction, task, error).
+Park = Callable[[Tx, Task, str], None]
+# What is left to do for a task whose lease was lost: (transaction, task).
+Fenced = Callable[[Tx, Task], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,8 @@ class TaskLoop:
     worker: str
     handlers: Mapping[TaskKind, Handler]
     metrics: Metrics
+    parks: Mapping[TaskKind, Park] = field(default_factory=dict)
+    fenced: Mapping[TaskKind, Fenced] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Work until cancelled; cancellation leaves open attempts to their bound and recovery."""
@@ -65,7 +75,8 @@ class TaskLoop:
 
     async def _wait(self) -> None:
         try:
-            due, now = await self.store.read(lambda tx: (tx.next_due(), tx.now))
+            kinds = tuple(self.handlers)
+            due, now = await self.store.read(lambda tx: (tx.next_due(kinds), tx.now))
         except TransientError as error:
             log.warning("wait_failed", error=str(error))
             await self.clock.sleep(1.0)
@@ -85,10 +96,11 @@ class TaskLoop:
                 await self._hold_and_handle(task)
             except FencedError as error:
                 log.warning("lease_lost", error=str(error))
+                await self._make_good(task)
             except Exception as error:
                 log.exception("task_failed", error=str(error))
                 self.metrics.task_failures.labels(kind=task.kind).inc()
-                await self._put_off(task)
+                await self._put_off(task, str(error))
             finally:
                 free.release()
 
@@ -109,9 +121,25 @@ class TaskLoop:
             with suppress(TransientError, OutcomeUnknownError):
                 await self.store.write(lambda tx: tx.hold_task(task, LEASE_S))
 
-    async def _put_off(self, task: Task) -> None:
-        delay = min(2.0**task.failures, MAX_BACK_OFF_S)
+    async def _make_good(self, task: Task) -> None:
+        if (work := self.fenced.get(task.kind)) is not None:
+            with suppress(TransientError, OutcomeUnknownError):
+                await self.store.write(lambda tx: work(tx, task))
+
+    async def _put_off(self, task: Task, error: str) -> None:
+        def put_off(tx: Tx) -> None:
+            if task.failures + 1 == PARKED_AFTER and task.kind in self.parks:
+                self.parks[task.kind](tx, task, error)
+            tx.release_task(task, tx.now + back_off(task), failed=True)
+
         with suppress(TransientError, OutcomeUnknownError, FencedError):
-            await self.store.write(
-                lambda tx: tx.release_task(task, tx.now + timedelta(seconds=delay), failed=True)
-            )
+            await self.store.write(put_off)
+
+
+def back_off(task: Task) -> timedelta:
+    """How long a task that failed is put off: twice as long each time, and jittered.
+
+    By the lease's token, which no other lease has: what failed together doesn't come back together.
+    """
+    jitter = 0.5 + (task.token * GOLDEN_RATIO) % 1.0
+    return timedelta(seconds=min(2.0**task.failures, MAX_BACK_OFF_S) * jitter)

@@ -23,6 +23,7 @@ _OPEN = (
     select(occurrences.c.document)
     .join(open_occurrences, open_occurrences.c.fingerprint == occurrences.c.fingerprint)
     .where(open_occurrences.c.incident_id == bindparam("incident"))
+    .limit(bindparam("at_most"))
 )
 
 
@@ -59,8 +60,9 @@ def put_occurrences(connection: Connection, changed: Sequence[Occurrence]) -> No
         connection.execute(_LINK, links)
 
 
-def firing_occurrences(connection: Connection, incident: str) -> Sequence[Occurrence]:
-    """Those of the incident that are open, oldest first."""
-    documents = connection.execute(_OPEN, {"incident": incident}).scalars()
+def firing_occurrences(connection: Connection, incident: str, limit: int) -> Sequence[Occurrence]:
+    """So many of the incident's that are open, oldest first; which of them is left to the index."""
+    asked = {"incident": incident, "at_most": limit}
+    documents = connection.execute(_OPEN, asked).scalars()
     found = [OCCURRENCES.decode(document) for document in documents]
     return sorted(found, key=lambda each: (each.started_at, each.id))

@@ -172,6 +172,33 @@ kill_switch = Table(
     Column("id", BigInteger, primary_key=True, autoincrement=False),
 )
 
+# One row for each target of a run that changed something, or was about to.
+reservations = Table(
+    "reservations",
+    METADATA,
+    Column("run_id", _Id, primary_key=True),
+    Column("target", _Id, primary_key=True),
+    Column("playbook_id", _Id, nullable=False),
+    Column("rule_id", _Id, nullable=False),
+    Column("service", FreeText, nullable=False),
+    Column("incident_id", _Id, nullable=False),
+    Column("incident", Text, nullable=False),
+    Column("taken_at_us", BigInteger, nullable=False),
+    Column("released_at_us", BigInteger),
+    Index("reservations_of_target", "target", "taken_at_us"),
+    Index("reservations_of_playbook", "playbook_id", "taken_at_us"),
+)
+IS_HELD = reservations.c.released_at_us.is_(None)
+Index(
+    "held_reservations",
+    reservations.c.taken_at_us,
+    sqlite_where=IS_HELD,
+    postgresql_where=IS_HELD,
+)
+
+# Only ever locked, by who counts reservations before adding to them.
+guards = Table("guards", METADATA, Column("key", _Id, primary_key=True))
+
 approvals = Table(
     "approvals",
     METADATA,

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     Connection,
     Executable,
@@ -116,7 +117,8 @@ _RELEASE = (
         failures=bindparam("failed_times", BigInteger),
     )
 )
-_NEXT_DUE = select(func.min(tasks.c.due_at_us))
+_KINDS: BindParameter[Any] = bindparam("kinds", expanding=True)
+_NEXT_DUE = select(func.min(tasks.c.due_at_us)).where(tasks.c.kind.in_(_KINDS))
 
 
 @cache
@@ -246,10 +248,10 @@ class TaskRows:
         )
         self.woke = True  # another worker may be waiting for a later time than `not_before`
 
-    def next_due(self) -> datetime | None:
+    def next_due(self, kinds: Sequence[TaskKind]) -> datetime | None:
         """The earliest end of a wait or a lease."""
         self.flush()
-        due_us = self._connection.execute(_NEXT_DUE).scalar()
+        due_us = self._connection.execute(_NEXT_DUE, {"kinds": list(kinds)}).scalar()
         return None if due_us is None else from_us(due_us)
 
     def waiting_tasks(self) -> dict[str, int]:

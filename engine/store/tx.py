@@ -8,12 +8,19 @@ from sqlalchemy import Connection
 from typing_extensions import override
 
 from engine.core.alert import Occurrence
+from engine.core.guards import Guard, Reservation
 from engine.core.incident import Incident
 from engine.core.journal import Entry, NewEntry
 from engine.core.stops import Stop, StopScope
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter, RunRow, Task, TaskKind
 from engine.ports.store import Tx
-from engine.store import dead_letter_rows, occurrence_rows, run_rows, stop_rows
+from engine.store import (
+    dead_letter_rows,
+    occurrence_rows,
+    reservation_rows,
+    run_rows,
+    stop_rows,
+)
 from engine.store.incident_rows import IncidentRows
 from engine.store.journal_rows import JournalRows
 from engine.store.position_rows import PositionRows
@@ -125,8 +132,8 @@ class SqlTx(Tx):
         occurrence_rows.put_occurrences(self._connection, occurrences)
 
     @override
-    def open_occurrences(self, incident: str) -> Sequence[Occurrence]:
-        return occurrence_rows.firing_occurrences(self._connection, incident)
+    def open_occurrences(self, incident: str, limit: int) -> Sequence[Occurrence]:
+        return occurrence_rows.firing_occurrences(self._connection, incident, limit)
 
     # Incidents.
     @override
@@ -209,6 +216,35 @@ class SqlTx(Tx):
     def lift_stop(self, scope: StopScope, name: str) -> bool:
         return stop_rows.lift_stop(self._connection, scope, name)
 
+    # Reservations.
+    @override
+    def hold_guards(self, keys: Sequence[str]) -> None:
+        reservation_rows.hold_guards(self._connection, keys)
+
+    @override
+    def counted(self, guard: Guard) -> Sequence[Reservation]:
+        return reservation_rows.counted(self._connection, guard, self.now)
+
+    @override
+    def held(self) -> Sequence[Reservation]:
+        return reservation_rows.held(self._connection)
+
+    @override
+    def reserve(self, taken: Sequence[Reservation]) -> None:
+        reservation_rows.reserve(self._connection, taken)
+
+    @override
+    def release(self, run: str) -> None:
+        reservation_rows.release(self._connection, run, self.now)
+
+    @override
+    def forget_reservations(self, run: str) -> None:
+        reservation_rows.forget(self._connection, run)
+
+    @override
+    def forget_reservations_before(self, before: datetime) -> int:
+        return reservation_rows.forget_before(self._connection, before)
+
     # Tasks.
     @override
     def put_task(self, task: Task) -> None:
@@ -239,8 +275,8 @@ class SqlTx(Tx):
         self._tasks.cancel(f"{kind}/{key}")
 
     @override
-    def next_due(self) -> datetime | None:
-        return self._tasks.next_due()
+    def next_due(self, kinds: Sequence[TaskKind]) -> datetime | None:
+        return self._tasks.next_due(kinds)
 
     @override
     def waiting_tasks(self) -> Mapping[str, int]:

@@ -110,7 +110,12 @@ def test_no_shipped_playbook_runs_without_approval_under_the_shipped_policy(
     for playbook in catalog.playbooks.values():
         limits = [
             *playbook.mode_limits(),
-            *policy_limits(catalog.policy, [{"environment": "staging"}], playbook.effects),
+            *policy_limits(
+                catalog.policy,
+                [{"environment": "staging"}],
+                playbook.effects,
+                playbook.declares,
+            ),
         ]
         assert effective_mode(limits).mode is Mode.APPROVE, playbook.id
         assert Effect.DESTROY not in playbook.effects

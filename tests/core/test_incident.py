@@ -121,10 +121,18 @@ def test_what_cleared_by_itself_needs_nobody_any_more() -> None:
     assert story(ended("failed"), events.IncidentResolved()).phase == "idle"
 
 
+def test_what_fires_again_after_its_run_needs_a_person() -> None:
+    for outcome in ("succeeded", "skipped"):
+        over = story(ended(outcome), events.IncidentResolved())
+        assert over.phase == "idle"
+        assert apply(over, events.IncidentReopened(), LATER).phase == "needs_person"
+
+
 def test_resolved_reopened_closed() -> None:
     resolved = story(events.IncidentResolved())
     assert (resolved.status, resolved.resolved_at) == ("resolved", LATER)
-    assert apply(resolved, events.IncidentReopened(), LATER).status == "open"
+    again = apply(resolved, events.IncidentReopened(), LATER)
+    assert (again.status, again.phase) == ("open", "idle")
     assert apply(resolved, events.IncidentClosed(), LATER).status == "closed"
 
 

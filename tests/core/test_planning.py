@@ -88,7 +88,7 @@ def test_the_shipped_policy_and_the_guards_keep_the_shipped_playbook_from_auto(
     assert min(limit.mode.rank for limit in limits) == Mode.APPROVE.rank
     said = " ".join(limit.decided_by for limit in limits)
     assert "policy" in said
-    assert "guard cooldown is not enforced" in said
+    assert "guard blast_radius is not enforced" in said
 
 
 def test_policy_asks_about_the_targets_own_environment_not_only_the_alerts(

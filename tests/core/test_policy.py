@@ -9,6 +9,7 @@ from engine.core.severity import Mode, effective_mode
 PRODUCTION = {"service": "llm-70b", "environment": "production"}
 STAGING = {"service": "llm-dev", "environment": "staging"}
 CHANGE = frozenset({Effect.READ, Effect.CHANGE})
+NONE: frozenset[str] = frozenset()
 
 
 def policy(**words: object) -> Policy:
@@ -20,27 +21,27 @@ def policy(**words: object) -> Policy:
 
 def test_a_ceiling_applies_where_its_expression_holds() -> None:
     ceilings = policy(ceilings=[{"when": 'environment == "production"', "mode": "approve"}])
-    (limit,) = policy_limits(ceilings, [PRODUCTION], CHANGE)
+    (limit,) = policy_limits(ceilings, [PRODUCTION], CHANGE, NONE)
     assert limit.mode is Mode.APPROVE
     assert limit.decided_by == 'policy: where environment == "production"'
-    assert policy_limits(ceilings, [STAGING], CHANGE) == []
+    assert policy_limits(ceilings, [STAGING], CHANGE, NONE) == []
 
 
 def test_a_target_in_production_counts_whatever_the_alert_said() -> None:
     ceilings = policy(ceilings=[{"when": 'environment == "production"', "mode": "approve"}])
-    assert policy_limits(ceilings, [STAGING, PRODUCTION], CHANGE)
+    assert policy_limits(ceilings, [STAGING, PRODUCTION], CHANGE, NONE)
 
 
 def test_a_ceiling_on_an_effect_applies_to_that_effect_alone() -> None:
     ceilings = policy(ceilings=[{"effect": "destroy", "mode": "approve"}])
-    assert policy_limits(ceilings, [STAGING], CHANGE) == []
-    (limit,) = policy_limits(ceilings, [STAGING], CHANGE | {Effect.DESTROY})
+    assert policy_limits(ceilings, [STAGING], CHANGE, NONE) == []
+    (limit,) = policy_limits(ceilings, [STAGING], CHANGE | {Effect.DESTROY}, NONE)
     assert limit.decided_by == "policy: effect destroy"
 
 
 def test_a_plan_that_needs_two_approvals_does_not_run_with_one() -> None:
     ceilings = policy(ceilings=[{"effect": "destroy", "mode": "approve", "quorum": 2}])
-    decided = effective_mode(policy_limits(ceilings, [STAGING], frozenset({Effect.DESTROY})))
+    decided = effective_mode(policy_limits(ceilings, [STAGING], frozenset({Effect.DESTROY}), NONE))
     assert decided.mode is Mode.SUGGEST
     assert decided.decided_by == (
         "policy: effect destroy needs 2 approvals, and this version asks one person"
@@ -48,19 +49,37 @@ def test_a_plan_that_needs_two_approvals_does_not_run_with_one() -> None:
 
 
 def test_auto_needs_all_that_policy_requires() -> None:
-    assert policy_limits(policy(require_for_auto=["verify", "precheck"]), [STAGING], CHANGE) == []
-    required = policy(require_for_auto=["verify", "lock"], limits={"fleet_unavailable": "10%"})
-    limits = policy_limits(required, [STAGING], CHANGE)
+    provided = policy(require_for_auto=["verify", "precheck", "lock"])
+    assert policy_limits(provided, [STAGING], CHANGE, NONE) == []
+    required = policy(
+        require_for_auto=["verify", "blast_radius"], limits={"fleet_unavailable": "10%"}
+    )
+    limits = policy_limits(required, [STAGING], CHANGE, NONE)
     assert {limit.mode for limit in limits} == {Mode.APPROVE}
     assert [limit.decided_by for limit in limits] == [
-        "policy: auto needs lock, which this version does not provide",
+        "policy: auto needs blast_radius, which this version does not provide",
         "policy: auto needs limits.fleet_unavailable, which this version does not provide",
     ]
 
 
+def test_a_budget_that_policy_requires_is_the_playbooks_to_declare() -> None:
+    required = policy(require_for_auto=["budget"])
+    (limit,) = policy_limits(required, [STAGING], CHANGE, frozenset({"cooldown"}))
+    assert limit.mode is Mode.APPROVE
+    assert limit.decided_by == "policy: auto needs budget, which the playbook does not declare"
+    assert policy_limits(required, [STAGING], CHANGE, frozenset({"budget"})) == []
+
+
+def test_whether_the_source_confirms_is_told_when_the_run_is_about_to_act() -> None:
+    required = policy(require_for_auto=["source_confirms"])
+    assert required.source_confirms
+    assert policy_limits(required, [STAGING], CHANGE, NONE) == []
+    assert not policy().source_confirms
+
+
 def test_a_ceiling_whose_expression_fails_applies() -> None:
     ceilings = policy(ceilings=[{"when": "int(region) > 3", "mode": "suggest"}])
-    (limit,) = policy_limits(ceilings, [{**STAGING, "region": "eu"}], CHANGE)
+    (limit,) = policy_limits(ceilings, [{**STAGING, "region": "eu"}], CHANGE, NONE)
     assert limit.mode is Mode.SUGGEST
     assert "failed" in limit.decided_by
 

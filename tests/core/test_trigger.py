@@ -10,9 +10,10 @@ from engine.catalog import CatalogSources, load_catalog, shipped_folder
 from engine.core import events
 from engine.core.catalog import Catalog
 from engine.core.classify import classify
+from engine.core.incident import BY_HAND
 from engine.core.inventory import enrich
 from engine.core.severity import Mode, ModeLimit
-from engine.core.trigger import BY_HAND, first_run, run_by_hand, trigger_key
+from engine.core.trigger import first_run, run_by_hand, trigger_key
 from engine.errors import NotFoundError, PermanentError
 from tests.core.test_planning import INVENTORY
 from tests.doubles.declarations import firing

@@ -15,6 +15,7 @@ from typing_extensions import override
 from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource
 from engine.core.alert import Alert
 from engine.core.events import Decision, IncidentAcknowledged
+from engine.core.guards import Lock, Reservation
 from engine.core.incident import Incident
 from engine.core.journal import GENESIS, Entry, NewEntry, seal
 from engine.core.json_value import Json
@@ -49,6 +50,10 @@ class FixedClock(Clock):
     @override
     def now(self) -> datetime:
         return NOW
+
+    @override
+    def monotonic(self) -> float:
+        raise NotImplementedError
 
     @override
     async def sleep(self, seconds: float) -> None:
@@ -115,6 +120,10 @@ APPROVAL = ApprovalRow(
 )
 
 STOP = Stop("rule", "slow", "local:me", "a drill", NOW)
+LOCK = Lock(
+    Reservation("run1", "gpu-07", "restart", "down", "llm-70b", "incident1", "INC-1", NOW),
+    kept=True,
+)
 
 LETTERS = (
     DeadLetter("letter1", "alertmanager", "no string", "alerts[0].labels", b"{}", NOW, NOW),
@@ -179,6 +188,11 @@ class MemoryCommands(Commands):
         self._note("resume", scope, name, by, reason)
         return [STOP]
 
+    @override
+    async def release_lock(self, target: str, *, by: By, reason: str = "") -> Sequence[Lock]:
+        self._note("release", target, by, reason)
+        return [LOCK]
+
 
 @dataclass
 class MemoryQueries(Queries):
@@ -217,6 +231,10 @@ class MemoryQueries(Queries):
     @override
     async def stops(self) -> Sequence[Stop]:
         return [STOP]
+
+    @override
+    async def locks(self) -> Sequence[Lock]:
+        return [LOCK]
 
     @override
     async def balance(self) -> Balance:

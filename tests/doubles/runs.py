@@ -8,6 +8,7 @@ from engine.core import events
 from engine.core.actions import Effect
 from engine.core.documents import Guards
 from engine.core.expressions import Expression, Scope, ValueType, compile_expression
+from engine.core.guards import Refusal
 from engine.core.incident import Incident
 from engine.core.inventory import Inventory
 from engine.core.plan import Plan, PlannedStep, PlanPhase, attempt_id, plan_hash
@@ -16,6 +17,7 @@ from engine.core.run import RunState, fold
 from engine.core.run_commands import (
     Attempt,
     Command,
+    Confirm,
     Ended,
     Investigate,
     MakePlan,
@@ -24,8 +26,10 @@ from engine.core.run_commands import (
     Record,
     Wait,
 )
-from engine.core.run_machine import World, next_command
+from engine.core.run_machine import next_command
+from engine.core.run_world import World
 from engine.core.severity import Mode, Severity
+from engine.core.still_firing import Confirmation
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = "run"
@@ -113,6 +117,7 @@ def a_plan(playbook: Playbook, *, repeat: Repeat = "never", always: bool = False
         approval_quorum=1,
         approval_expires_s=600,
         always_ask=always,
+        source_confirms=False,
         on_expiry="escalate",
         steps=(
             *(planned(step, repeat=repeat) for step in (*playbook.steps, *playbook.verify)),
@@ -153,6 +158,8 @@ class Drive:
     incident: Incident = field(default_factory=an_incident)
     now: datetime = START
     stopped: str = ""
+    refusal: Refusal | None = None
+    fires: Confirmation = field(default_factory=lambda: Confirmation("firing", "source"))
     story: list[tuple[events.Event, datetime, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -180,7 +187,9 @@ class Drive:
         self.story.append((event, self.now, actor))
 
     def next(self) -> Command:
-        world = World(self.now, self.incident, self.playbook, Inventory(), self.stopped)
+        world = World(
+            self.now, self.incident, self.playbook, Inventory(), self.stopped, self.refusal
+        )
         return next_command(self.state, world)
 
     def look(self, command: Read, *, holds: bool) -> None:
@@ -191,6 +200,16 @@ class Drive:
                 step_id=command.step.id,
                 outcome="succeeded",
                 holds=holds if command.step.until else None,
+            )
+        )
+
+    def confirm(self) -> None:
+        self.write(
+            events.StillFiringAsked(
+                run_id=RUN,
+                answer=self.fires.answer,
+                basis=self.fires.basis,
+                detail=self.fires.detail,
             )
         )
 
@@ -273,30 +292,38 @@ class Drive:
         """
         for _ in range(500):
             command = self.next()
-            match command:
-                case MakePlan():
-                    self.plan()
-                case Investigate():
-                    self.write(
-                        events.StepObserved(
-                            run_id=RUN,
-                            phase="investigate",
-                            step_id=command.step.id,
-                            outcome="succeeded",
-                        )
-                    )
-                case Read():
-                    self.look(command, holds=holds and command.phase == "verify")
-                case Record():
-                    self.write(command.event)
-                    if isinstance(command.event, events.ApprovalRequested):
-                        return command
-                case Wait():
-                    assert command.until > self.now
-                    self.now = command.until
-                case Attempt() | Probe() | Ended():
-                    return command
+            if isinstance(command, Attempt | Probe | Ended):
+                return command
+            self.obey_quietly(command, holds=holds)
+            if isinstance(command, Record) and isinstance(command.event, events.ApprovalRequested):
+                return command
         raise AssertionError("the machine does not come to an end")
+
+    def obey_quietly(self, command: Command, *, holds: bool = False) -> None:
+        """Do what a worker does for a command that changes nothing outside."""
+        match command:
+            case MakePlan():
+                self.plan()
+            case Investigate():
+                self.write(
+                    events.StepObserved(
+                        run_id=RUN,
+                        phase="investigate",
+                        step_id=command.step.id,
+                        outcome="succeeded",
+                    )
+                )
+            case Read():
+                self.look(command, holds=holds and command.phase == "verify")
+            case Confirm():
+                self.confirm()
+            case Record():
+                self.write(command.event)
+            case Wait():
+                assert command.until > self.now
+                self.now = command.until
+            case Attempt() | Probe() | Ended():
+                raise AssertionError(f"{command} is for the test to obey")
 
     def to_first_attempt(self) -> Attempt:
         command = self.until_interesting()

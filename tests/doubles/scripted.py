@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeAlias
 
 from engine.core.actions import (
@@ -16,9 +17,12 @@ from engine.core.actions import (
     Repeat,
     Result,
 )
+from engine.core.alert import Occurrence
 from engine.core.expressions import ValueType
 from engine.core.incident_view import IncidentView
 from engine.core.json_value import Json, JsonObject
+from engine.core.still_firing import Confirmation
+from engine.ports.source import Parsed
 from engine.ports.tracker import Ticket, TicketDraft
 
 # What a call comes to.
@@ -112,6 +116,32 @@ class ScriptedAction:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+@dataclass
+class ScriptedSource:
+    """Says what a test says; sends nothing itself."""
+
+    name: str = "alertmanager"
+    answers: list[Confirmation | Exception] = field(
+        default_factory=lambda: [Confirmation("firing", "source", "asked")]
+    )
+    asked: list[Occurrence] = field(default_factory=list)
+    max_body_bytes: int = 0
+    has_credentials: bool = False
+
+    def authenticated(self, headers: Mapping[str, str]) -> bool:
+        raise NotImplementedError
+
+    def parse(self, body: Json, received_at: datetime, *, form: str = "") -> Parsed:
+        raise NotImplementedError
+
+    async def still_firing(self, occurrence: Occurrence, now: datetime) -> Confirmation:
+        self.asked.append(occurrence)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 @dataclass

@@ -24,14 +24,22 @@ async def until(holds: Callable[[], bool]) -> None:
 
 @dataclass
 class VirtualClock(Clock):
-    """Stands still until `advance`; a sleeper returns when its time has come."""
+    """Stands still until `advance`; a sleeper returns when its time has come.
+
+    `wrong_by` is what the machine's clock is off; how long things take is right all the same.
+    """
 
     at: datetime = START
+    wrong_by: timedelta = timedelta(0)
     _sleepers: dict[asyncio.Event, datetime] = field(default_factory=dict)
 
     @override
     def now(self) -> datetime:
-        return self.at
+        return self.at + self.wrong_by
+
+    @override
+    def monotonic(self) -> float:
+        return (self.at - START).total_seconds()
 
     @override
     async def sleep(self, seconds: float) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from engine.core.journal import from_us
 from engine.core.postmortem import Sla
 from engine.core.severity import Severity
 from engine.ports.commands import By
+from engine.ports.confirming import Confirming
 from engine.ports.metrics import Metrics
 from engine.ports.recording import Author
 from engine.ports.rows import ApprovalRow, IncidentFilter, Task, TaskKind
@@ -33,7 +35,7 @@ from engine.stages.messages import MessageStage
 from engine.stages.queries import QueryStage
 from engine.stages.records import RecordsStage
 from engine.stages.runs import RunStage
-from engine.stages.tasks import Handler, TaskLoop
+from engine.stages.tasks import Handler, Park, TaskLoop
 from engine.stages.ticks import TickStage
 from engine.store.embedded_stream import EmbeddedStream
 from engine.store.sqlite_store import SqliteStore
@@ -45,6 +47,7 @@ from tests.doubles.scripted import (
     RecordingNotifier,
     RecordingTracker,
     ScriptedAction,
+    ScriptedSource,
 )
 from tests.doubles.virtual_time import VirtualClock
 from tests.doubles.written import RESTART, RULES, WrittenCatalog, a_catalog, keep_texts
@@ -70,6 +73,7 @@ class World:
     mend: ScriptedAction = field(default_factory=lambda: ScriptedAction(MEND))
     notifier: RecordingNotifier = field(default_factory=RecordingNotifier)
     tracker: RecordingTracker = field(default_factory=RecordingTracker)
+    source: ScriptedSource = field(default_factory=ScriptedSource)
     metrics: Metrics = field(default_factory=Metrics)
     kept: dict[str, str] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
@@ -89,7 +93,8 @@ class World:
     @property
     def runs(self) -> RunStage:
         actions = {each.declaration.name: each for each in (self.look, self.mend)}
-        return RunStage(self.store, self.clock, self.catalogs, actions, self.metrics)
+        confirming = Confirming({self.source.name: self.source}, self.clock)
+        return RunStage(self.store, self.clock, self.catalogs, actions, confirming, self.metrics)
 
     @property
     def messages(self) -> MessageStage:
@@ -100,7 +105,7 @@ class World:
         sla = Sla({Severity.P1: timedelta(minutes=15)})
         return RecordsStage(self.store, self.keep, self.tracker, sla, self.author)
 
-    @property
+    @cached_property
     def ticks(self) -> TickStage:
         return TickStage(self.store, self.stream, self.clock)
 
@@ -117,7 +122,8 @@ class World:
     def loop(self, **handlers: Handler) -> TaskLoop:
         """Workers over these handlers, keyed by kind; over all without any."""
         chosen = {kind: handlers[kind] for kind in self.handlers if kind in handlers}
-        return TaskLoop(self.store, self.clock, "w", chosen or self.handlers, self.metrics)
+        parks: dict[TaskKind, Park] = {"run": self.runs.park}
+        return TaskLoop(self.store, self.clock, "w", chosen or self.handlers, self.metrics, parks)
 
     def author(self) -> Author:
         return Author(catalog=self.catalogs.active.version)
@@ -215,7 +221,7 @@ class World:
         end = self.clock.at + timedelta(seconds=seconds)
         while True:
             await self.settle()
-            due = await self.store.read(lambda tx: tx.next_due())
+            due = await self.store.read(lambda tx: tx.next_due(tuple(self.handlers)))
             if due is None or due > end:
                 break
             self.clock.advance(max((due - self.clock.at).total_seconds(), 0))

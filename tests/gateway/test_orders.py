@@ -108,3 +108,14 @@ async def test_a_replay_needs_a_token() -> None:
     transport = httpx.ASGITransport(build_gateway(gateway_parts()))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         assert (await http.post("/v1/dead-letters/letter1/replay")).status_code == 401
+
+
+async def test_a_lock_is_let_go_with_a_reason_or_without() -> None:
+    parts = gateway_parts()
+    response = await post(parts, "/v1/locks/gpu-07/release", {"reason": "looked at it"})
+    assert (response.status_code, response.json()["locks"][0]["target"]) == (200, "gpu-07")
+    await post(parts, "/v1/locks/gpu-07/release")
+    assert orders(parts) == [
+        ("release", "gpu-07", HOLDER, "looked at it"),
+        ("release", "gpu-07", HOLDER, ""),
+    ]

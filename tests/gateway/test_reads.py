@@ -105,3 +105,19 @@ async def test_a_dead_letter_shows_what_it_holds_as_text(
 ) -> None:
     shown = await get(f"/v1/dead-letters/{letter}")
     assert (shown["body"], shown["left_out_bytes"]) == (body, left_out)
+
+
+async def test_locks_say_who_holds_what_since_when() -> None:
+    assert await get("/v1/locks") == {
+        "locks": [
+            {
+                "target": "gpu-07",
+                "incident": "INC-1",
+                "incident_id": "incident1",
+                "run_id": "run1",
+                "playbook_id": "restart",
+                "since": "2026-03-01T12:00:00Z",
+                "kept": True,
+            }
+        ]
+    }

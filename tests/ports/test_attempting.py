@@ -6,7 +6,7 @@ import pytest
 
 from engine.core import events
 from engine.core.actions import Call, Estate
-from engine.ports.attempting import CLEAN_UP, Attempting
+from engine.ports.attempting import Attempting, not_after
 from tests.doubles.world import World
 
 TIMEOUT_S = 60.0
@@ -24,7 +24,6 @@ async def test_a_worker_that_was_held_up_begins_nothing(
 ) -> None:
     inputs = {"what": "restart", "host": "gpu-07"}
     prepared = world.mend.prepare(inputs, Estate({}, {}, {}), None)
-    bound = timedelta(seconds=TIMEOUT_S) + CLEAN_UP
     intent = events.AttemptIntended(
         run_id="run1",
         attempt_id="attempt1",
@@ -34,10 +33,13 @@ async def test_a_worker_that_was_held_up_begins_nothing(
         description="restart",
         effect="change",
         targets=("gpu-07",),
-        not_after=(world.clock.at + bound).isoformat(),
+        not_after=not_after(world.clock.at, TIMEOUT_S).isoformat(),
     )
+    begin_by = world.clock.monotonic()
     world.clock.advance(late_s)
+    world.clock.wrong_by = timedelta(hours=-1)  # what this machine takes the time for is no matter
     attempting = Attempting(world.store, world.clock)
-    ending = await attempting.make(world.mend, Call(prepared, "attempt1", TIMEOUT_S), intent)
+    call = Call(prepared, "attempt1", TIMEOUT_S)
+    ending = await attempting.make(world.mend, call, intent, begin_by)
     assert ending.begun is begun
     assert world.mend.done("restart") == int(begun)

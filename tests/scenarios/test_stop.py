@@ -66,10 +66,14 @@ def test_a_command_under_way_is_cut_short_and_the_host_sees_nothing_more(
     assert "may be under way on the target until" in attempt["error"]
     (ended,) = bodies(story, "run.ended")
     assert ended["reason"].startswith(f"stopped by {actor}")
-    assert ended["reason"].endswith(": wrong region")
+    assert ": wrong region; it was under way, so gpu-07 stays locked" in ended["reason"]
     site.told("Outcome: cancelled", "wrong region")
 
     assert site.quell.verb("resume", "--all")["stops"] == []
+    (lock,) = site.quell.verb("locks", "list")["locks"]
+    assert (lock["target"], lock["incident"], lock["kept"]) == ("gpu-07", incident["name"], True)
+    site.quell.verb("locks", "release", "gpu-07", "--reason", "drained by hand")
+    assert site.quell.verb("locks", "list")["locks"] == []
     (drained,) = endpoint.commands()
     assert drained.endswith(f" balancer drain {endpoint.unit.name}")
     assert endpoint.starts() == 1

@@ -30,6 +30,10 @@ class SetClock(Clock):
         return self.at
 
     @override
+    def monotonic(self) -> float:
+        return self.at.timestamp()
+
+    @override
     async def sleep(self, seconds: float) -> None:
         self.at += timedelta(seconds=seconds)
 

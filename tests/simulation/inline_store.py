@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from engine.core.journal import Entry, NewEntry
 from engine.errors import FencedError, OutcomeUnknownError, TransientError
+from engine.ports.rows import TaskKind
 from engine.ports.store import Store, Tx
 from engine.store.faults import classified
 from engine.store.migration import migrate
@@ -21,6 +22,15 @@ from engine.store.tx import SqlTx
 from tests.simulation.scheduler import Process, Scheduler
 
 T = TypeVar("T")
+
+SIMULATED_KINDS: tuple[TaskKind, ...] = (
+    "run",
+    "message",
+    "postmortem",
+    "ticket",
+    "tick",
+    "checkpoint",
+)
 
 CRASH_BEFORE = "crash before commit"
 CRASH_AFTER = "crash after commit"
@@ -134,7 +144,7 @@ class InlineStore(Store):
     @override
     async def wait_for_work(self, timeout_s: float) -> None:
         """Until a commit rings or something is due: the safety net of polling isn't needed."""
-        due = self.database.execute(lambda tx: tx.next_due())[0]
+        due = self.database.execute(lambda tx: tx.next_due(SIMULATED_KINDS))[0]
         at_least = self.database.scheduler.at + timedelta(milliseconds=10)
         await self.database.scheduler.sleep_until(
             self.process, due and max(due, at_least), self.database.bells

@@ -9,15 +9,21 @@ from engine.core import events
 from engine.core.actions import Repeat
 from engine.core.alert import Alert
 from engine.core.audit_check import AuditCheck
+from engine.core.checkpoint import CHAIN
 from engine.core.journal import GENESIS, Entry, problem_of
 from engine.core.plan import Plan
 from engine.core.records import decode_record
 from engine.ports.commands import By
+from engine.ports.rows import IncidentFilter
 from engine.ports.store import Tx
 from engine.store.tx import SqlTx
+from tests.simulation.clearance_invariants import ClearanceInvariants
+from tests.simulation.guard_invariants import GuardInvariants
 from tests.simulation.inline_store import Database
 from tests.simulation.outside import PARTITIONS, REPEATS, Landed, Log, Target
+from tests.simulation.people import Office
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.source import Truth
 
 _POSITIONS = "SELECT partition, next_offset FROM positions"
 _COUNTERS = "SELECT name, sum(value) FROM counters GROUP BY name"
@@ -51,6 +57,8 @@ class Invariants:
     database: Database
     log: Log
     target: Target
+    truth: Truth
+    office: Office
     deciders: frozenset[str]
     kinds: Counter[str] = field(default_factory=Counter)
     runs: dict[str, _Run] = field(default_factory=dict)
@@ -62,7 +70,13 @@ class Invariants:
     stopped: set[str] = field(default_factory=set)
     heads: dict[str, tuple[int, str]] = field(default_factory=dict)
     effects: dict[tuple[str, str, str], list[Landed]] = field(default_factory=dict)
+    guards: GuardInvariants = field(init=False)
+    clearance: ClearanceInvariants = field(init=False)
     positions: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(PARTITIONS), 0))
+
+    def __post_init__(self) -> None:
+        self.guards = GuardInvariants(self._broken)
+        self.clearance = ClearanceInvariants(self.truth, self._broken)
 
     def after_commit(self, appended: Sequence[Entry]) -> None:
         """Check what this transaction left behind."""
@@ -76,6 +90,8 @@ class Invariants:
             event = entry.event()
             if event is not None:
                 self._read(event, entry)
+                self.guards.read(event, entry.at)
+                self.clearance.read(event, entry.chain, entry.at)
 
     def _account(self) -> None:
         self.positions.update(self.database.rows(_POSITIONS))
@@ -202,27 +218,51 @@ class Invariants:
             if not run.outcome:
                 self._broken(13, f"run {run_id} never ends")
         self._dispositions()
+        self._told(tx)
         check = AuditCheck()
-        for chain, head in tx.heads().items():
+        # As an export is ordered: checkpoints come before what they name.
+        for chain, head in sorted(tx.heads().items(), key=lambda each: (each[0] != CHAIN, each)):
             check.begin(chain, *head)
             for entry in tx.entries(chain):
                 check.entry(entry)
         for fault in check.end().faults:
             self._broken(8, f"{fault.chain}#{fault.seq}: {fault.problem}")
 
+    def _told(self, tx: Tx) -> None:
+        """People read in the end what became of each run, and of one ticket an incident."""
+        for incident in tx.incidents(IncidentFilter(limit=1000)):
+            ref = f"chat/{incident.id}"
+            shown = self.office.messages.get(ref)
+            if ref in self.office.shown_by and self.office.shown_by[ref].dead:
+                continue  # held up, it showed what was old, and died before it could mend that
+            if incident.notify and (shown is None or shown.outcome != incident.outcome):
+                told = "nothing" if shown is None else shown.outcome or "no end"
+                self._broken(13, f"{incident.name}: {incident.outcome!r} ended, {told} was told")
+        for key, tickets in self.office.tickets.items():
+            if len(tickets) > 1:
+                self._broken(10, f"{key} has the tickets {tickets}")
+
     def _dispositions(self) -> None:
         """Judge each record once more, by the little that these senders do."""
         expected: Counter[str] = Counter()
         firing: set[str] = set()
+        newest: dict[str, datetime] = {}
+        ended: dict[str, datetime] = {}
         for alert in self._alerts():
-            known = alert.fingerprint in firing
+            of, at = alert.fingerprint, alert.received_at
+            known = of in firing
+            if at < newest.get(of, at) or (not known and alert.starts_at < ended.get(of, at)):
+                expected["stale"] += 1  # overtaken by a newer notice, of another sender
+                continue
+            newest[of] = at
             if alert.status == "firing":
-                first = "new" if alert.name == "Down" else "unmatched"
+                first = "unmatched" if alert.name == "Odd" else "new"
                 expected["repeat" if known else first] += 1
-                firing.add(alert.fingerprint)
+                firing.add(of)
             else:
                 expected["resolved" if known else "stale"] += 1
-                firing.discard(alert.fingerprint)
+                firing.discard(of)
+                ended[of] = at
         counted = {name: n for name, n in self.database.rows(_COUNTERS) if n}
         for name, number in expected.items():
             found = counted.get(f"disposition/{name}", 0)

@@ -27,7 +27,10 @@ from tests.simulation.outside import (
     REDELIVERED,
     STREAM_AWAY,
 )
+from tests.simulation.people import CHAT_AWAY, LOST_TICKET, TRACKER_AWAY
 from tests.simulation.scenario import Played, play
+from tests.simulation.scheduler import CLOCK_JUMPS
+from tests.simulation.source import FORGED, SILENT
 
 # Over this many each kind of fault must have happened.
 ENOUGH_SEEDS = 500
@@ -52,8 +55,16 @@ FAULTS = (
     "person: reject",
     "person: cancel",
     "person: stop",
+    "person: run",
+    "person: release",
+    SILENT,
+    CHAT_AWAY,
+    TRACKER_AWAY,
+    LOST_TICKET,
+    FORGED,
+    CLOCK_JUMPS,
 )
-# What replicas write; each was cut off right before and right after its commit.
+# What a history holds; each was cut off right before and right after its commit.
 CRASHED = tuple(
     event.KIND
     for event in (
@@ -61,17 +72,30 @@ CRASHED = tuple(
         events.OccurrenceJoined,
         events.OccurrenceEnded,
         events.IncidentResolved,
+        events.IncidentReopened,
+        events.IncidentClosed,
         events.RunCreated,
         events.StepObserved,
         events.RunPlanned,
+        events.StillFiringAsked,
+        events.RunHeldBack,
         events.ApprovalRequested,
+        events.ApprovalDecided,
         events.AttemptIntended,
         events.AttemptEnded,
         events.AttemptProbed,
+        events.StepSkipped,
         events.VerificationStarted,
         events.VerificationEnded,
         events.RunCancelled,
         events.RunEnded,
+        events.MessageSent,
+        events.PostmortemWritten,
+        events.TicketOpened,
+        events.StopOrdered,
+        events.StopLifted,
+        events.LockReleased,
+        events.CheckpointSigned,
     )
 )
 

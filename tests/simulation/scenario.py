@@ -1,94 +1,51 @@
 """One simulated history from one seed: replicas, senders, people and an outside that misbehaves."""
 
 import asyncio
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from random import Random
 
 from structlog.testing import capture_logs
 
+from engine.core.postmortem import Sla
 from engine.pipeline import Pipeline
+from engine.ports.confirming import Confirming
 from engine.ports.metrics import Metrics
+from engine.ports.recording import Author
+from engine.ports.rows import TaskKind
+from engine.stages.checkpoints import CheckpointStage, schedule_checkpoints
+from engine.stages.messages import MessageStage
+from engine.stages.records import RecordsStage
 from engine.stages.runs import RunStage
-from engine.stages.tasks import TaskLoop
+from engine.stages.tasks import Handler, TaskLoop
 from engine.stages.ticks import TickStage
 from tests.doubles.scripted import LOOK, MEND
-from tests.doubles.written import WrittenCatalog, a_catalog, keep_texts
+from tests.doubles.written import WrittenCatalog, keep_texts
 from tests.simulation.inline_store import Database, InlineStore, a_database
 from tests.simulation.invariants import ONCALL, Invariants
 from tests.simulation.outside import Lab, Log, MemoryStream, Target
 from tests.simulation.outsiders import Outsiders
+from tests.simulation.people import Chat, Office, Tracking
 from tests.simulation.scheduler import Process, ProcessClock, Scheduler, SimulationLoop
+from tests.simulation.source import SimulatedSource, Truth
+from tests.simulation.written import simulated_catalog
 
 # Until then (virtual) things go wrong; afterwards everything must come to its end.
 STORM_S = 240.0
-MAX_STEPS = 6000
-RULES = """language: 1
-defaults: {postmortem: []}
-rules:
-  - id: down
-    description: A model server is down
-    matchers: ['alertname="Down"']
-    severity: P1
-    group_by: [target]
-    mode: %s
-    playbook: mend
-    with: {host: '${{ alert.target }}'}
-  - id: unmatched
-    description: What no other rule takes
-    severity: P3
-    group_by: [service]
-    mode: suggest
-"""
-MEND_IT = """language: 1
-id: mend
-description: Restart the model server
-max_mode: auto
-parameters:
-  host: {type: target, kind: host}
-approval: {from: [role:oncall], expires: 90s}
-steps:
-  - id: restart
-    uses: lab.mend
-    with: {what: restart, host: '${{ params.host }}'}
-    timeout: 10s
-    retry: {attempts: 2, wait: 2s}
-    rollback:
-      - {id: undo, uses: lab.mend, with: {what: undo, host: '${{ params.host }}'}, timeout: 10s}
-  - id: warm
-    uses: lab.mend
-    with: {what: warm, host: '${{ params.host }}'}
-    timeout: 10s
-    retry: {attempts: 2, wait: 2s}
-    rollback: none
-  - id: tidy
-    uses: lab.mend
-    with: {what: tidy, host: '${{ params.host }}'}
-    timeout: 10s
-    rollback: none
-verify:
-  - id: serves
-    uses: lab.look
-    with: {what: serves, host: '${{ params.host }}'}
-    until: result.ok
-    within: 10s
-    every: 5s
-    stable_for: 5s
-"""
-
-
-@cache
-def _catalog(mode: str) -> WrittenCatalog:
-    with tempfile.TemporaryDirectory() as folder:
-        return a_catalog(Path(folder), RULES.replace("%s", mode), MEND_IT)
+# One seed in so many goes on until incidents close, half an hour after they were resolved.
+LONG_EVERY = 25
+LONG_STORM_S = 2400.0
+MAX_STEPS = 12_000
 
 
 @cache
 def _metrics() -> Metrics:
     return Metrics()
+
+
+def _postmortem_path(name: str, _: str) -> str:
+    return f"postmortems/{name}.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +68,8 @@ class Simulation:
     database: Database
     log: Log
     target: Target
+    truth: Truth
+    office: Office
     catalogs: WrittenCatalog
     invariants: Invariants
     replicas: int = 0
@@ -127,11 +86,31 @@ class Simulation:
     async def _serve(self, process: Process) -> None:
         scheduler = self.scheduler
         store, clock = InlineStore(self.database, process), ProcessClock(scheduler, process)
-        stream = MemoryStream(self.log, process)
+        stream, source = MemoryStream(self.log, process), SimulatedSource(self.truth, process)
         actions = {each.name: Lab(each, self.target, process) for each in (LOOK, MEND)}
-        runs = RunStage(store, clock, self.catalogs, actions, _metrics())
-        handlers = {"run": runs.advance, "tick": TickStage(store, stream, clock).fire}
-        loop = TaskLoop(store, clock, process.name, handlers, _metrics())  # type: ignore[arg-type]
+        confirming = Confirming({source.name: source}, clock)
+        runs = RunStage(store, clock, self.catalogs, actions, confirming, _metrics())
+        records = RecordsStage(
+            store, _postmortem_path, Tracking(self.office, process), Sla({}), Author
+        )
+        messages = MessageStage(store, {"chat": Chat(self.office, process)}, Author)
+        handlers: dict[TaskKind, Handler] = {
+            "run": runs.advance,
+            "message": messages.tell,
+            "postmortem": records.write_postmortem,
+            "ticket": records.open_ticket,
+            "tick": TickStage(store, stream, clock).fire,
+            "checkpoint": CheckpointStage(store, None, (), _metrics()).sign,
+        }
+        loop = TaskLoop(
+            store,
+            clock,
+            process.name,
+            handlers,
+            _metrics(),
+            parks={"run": runs.park},
+            fenced={"message": messages.tell_again},
+        )
         pipeline = Pipeline(store, stream, clock, self.catalogs, _metrics())
         async with asyncio.TaskGroup() as group:
             group.create_task(loop.run())
@@ -150,17 +129,22 @@ class Simulation:
 async def _play(seed: int) -> Played:
     scheduler = Scheduler(Random(seed))
     database, log, target = a_database(scheduler), Log(scheduler), Target(scheduler)
-    catalogs = _catalog(scheduler.random.choice(("approve", "approve", "auto")))
-    invariants = Invariants(scheduler, database, log, target, frozenset({ONCALL.actor}))
-    simulation = Simulation(scheduler, database, log, target, catalogs, invariants)
+    truth, office = Truth(scheduler), Office(scheduler)
+    catalogs = simulated_catalog(scheduler.random.choice(("approve", "approve", "auto")))
+    invariants = Invariants(
+        scheduler, database, log, target, truth, office, frozenset({ONCALL.actor})
+    )
+    simulation = Simulation(scheduler, database, log, target, truth, office, catalogs, invariants)
     database.execute(lambda tx: keep_texts(tx, catalogs.active))
+    database.execute(schedule_checkpoints)
     database.committed = invariants.after_commit
     target.on_effect, target.on_probe = invariants.after_effect, invariants.before_probe
     simulation.start_replica()
     simulation.start_replica()
-    outsiders = Outsiders(scheduler, database, log, catalogs, invariants)
+    outsiders = Outsiders(scheduler, database, log, truth, catalogs, invariants)
     begun = outsiders.start()
-    await _until_rest(simulation, outsiders)
+    storm_s = LONG_STORM_S if seed % LONG_EVERY == LONG_EVERY - 1 else STORM_S
+    await _until_rest(simulation, outsiders, storm_s)
     if not scheduler.violations:
         invariants.at_rest()
     scheduler.chaos = False
@@ -181,7 +165,7 @@ async def _play(seed: int) -> Played:
     )
 
 
-async def _until_rest(simulation: Simulation, outsiders: Outsiders) -> None:
+async def _until_rest(simulation: Simulation, outsiders: Outsiders, storm_s: float) -> None:
     """Storm, then calm with one fresh replica, until every run has ended."""
     scheduler = simulation.scheduler
     began_at = scheduler.at
@@ -189,11 +173,12 @@ async def _until_rest(simulation: Simulation, outsiders: Outsiders) -> None:
         if not await scheduler.step() or scheduler.violations:
             return
         elapsed_s = (scheduler.at - began_at).total_seconds()
-        if scheduler.chaos and elapsed_s >= STORM_S:
+        if scheduler.chaos and elapsed_s >= storm_s:
             scheduler.chaos = False
             scheduler.tell("it calms down")
             for waiting in [*scheduler.gates, *scheduler.sleepers]:
                 waiting.process.frozen_until = scheduler.at
+                waiting.process.wrong_by_s = 0.0
             if not simulation.living:
                 simulation.start_replica()
         if not scheduler.chaos and not outsiders.busy and _is_done(simulation):
@@ -205,7 +190,8 @@ def _is_done(simulation: Simulation) -> bool:
     positions = simulation.invariants.positions
     decided = all(len(r) == positions[p] for p, r in enumerate(simulation.log.records))
     ended = all(run.outcome for run in simulation.invariants.runs.values())
-    return ended and decided and not simulation.target.under_way
+    (to_tell,) = simulation.database.rows("SELECT count(*) FROM tasks WHERE kind = 'message'")[0]
+    return ended and decided and not simulation.target.under_way and not to_tell
 
 
 def play(seed: int) -> Played:

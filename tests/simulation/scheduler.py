@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 
 from typing_extensions import override
 
@@ -22,6 +23,9 @@ DELAY_RATE = 0.02
 # Every gate can freeze its process, and one that sleeps meets little else.
 FREEZE_RATE = 0.4
 JUMP_RATE = 0.02
+# Where a jump leaves a machine's clock; most are set right again by the next one.
+WRONG_BY_S = (-3600.0, -20.0, -3.0, 0.0, 0.0, 0.0, 0.0, 3.0, 20.0, 3600.0)
+CLOCK_JUMPS = "clock jumps"
 NEVER = START + timedelta(days=1000)
 
 
@@ -36,13 +40,17 @@ class SimulationLoop(asyncio.SelectorEventLoop):
 
 @dataclass(eq=False, slots=True)
 class Process:
-    """What crashes or freezes as one. Nothing that a dead one does reaches anything."""
+    """What crashes or freezes as one. Nothing that a dead one does reaches anything.
+
+    `wrong_by_s` is what its clock is off.
+    """
 
     name: str
     mortal: bool = True
     dead: bool = False
     frozen_until: datetime = START
-    task: asyncio.Task[None] | None = None
+    wrong_by_s: float = 0.0
+    task: asyncio.Task[Any] | None = None
 
     def crash(self) -> None:
         """End it as kill -9 does: its coroutines unwind, but all their gates are shut."""
@@ -139,7 +147,7 @@ class Scheduler:
     def _misfortune(self, chosen: _Waiting) -> str:
         if not self.chance(FAULT_RATE):
             return ""
-        kinds = [*chosen.faults, *(("freeze",) if chosen.process.mortal else ())]
+        kinds = [*chosen.faults, *(("freeze", CLOCK_JUMPS) if chosen.process.mortal else ())]
         if not kinds:
             return ""
         kind: str = self.random.choice(kinds)
@@ -147,6 +155,9 @@ class Scheduler:
             self._freeze(chosen)
             return ""
         self.fault(kind, f"{chosen.process.name} at {chosen.what}")
+        if kind == CLOCK_JUMPS:
+            chosen.process.wrong_by_s = self.random.choice(WRONG_BY_S)
+            return ""
         return kind
 
     def _freeze(self, chosen: _Waiting) -> None:
@@ -192,7 +203,11 @@ class ProcessClock(Clock):
 
     @override
     def now(self) -> datetime:
-        return self.scheduler.at
+        return self.scheduler.at + timedelta(seconds=self.process.wrong_by_s)
+
+    @override
+    def monotonic(self) -> float:
+        return (self.scheduler.at - START).total_seconds()
 
     @override
     async def sleep(self, seconds: float) -> None:

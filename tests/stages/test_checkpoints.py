@@ -84,7 +84,7 @@ class Minutes:
         return found
 
     async def is_due(self) -> bool:
-        due = await self.world.store.read(lambda tx: tx.next_due())
+        due = await self.world.store.read(lambda tx: tx.next_due(["checkpoint"]))
         return due is not None and due <= self.world.clock.now()
 
     async def pass_by(self, count: int = 1) -> None:

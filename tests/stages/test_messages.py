@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from engine.core import events
+from engine.core.incident_view import IncidentView
 from engine.errors import FencedError, PermanentError, TransientError
 from engine.stages.messages import MessageStage
 from tests.doubles.scripted import RecordingNotifier
-from tests.doubles.world import World, approve
+from tests.doubles.world import LEASE_S, World, approve
 
 
 async def test_it_is_posted_once_and_then_updated_in_place(world: World) -> None:
@@ -74,3 +75,31 @@ async def test_who_lost_the_lease_journals_nothing(world: World) -> None:
     with pytest.raises(FencedError):
         await world.messages.tell(replace(task, token=task.token + 1))
     assert await world.told(events.MessageSent) == []
+
+
+async def test_who_was_held_up_and_showed_what_is_old_has_it_shown_once_more(
+    world: World,
+) -> None:
+    """Another worker took over meanwhile, and showed the end: it must not stay overwritten."""
+    await world.fire()
+    world.clock.advance(1)
+    task = await world.claimed("message")
+    slow = RecordingNotifier()
+
+    async def held_up(view: IncidentView, ref: str) -> str:
+        world.clock.advance(LEASE_S + 1)
+        await world.settle("message")
+        await approve(world)
+        await world.elapse(15)
+        return await RecordingNotifier.show(slow, view, ref)
+
+    slow.show = held_up  # type: ignore[method-assign]
+    stage = MessageStage(world.store, {"chat": slow}, world.author)
+    with pytest.raises(FencedError):
+        await stage.tell(task)
+    assert slow.shown[-1][0].outcome == ""
+    await world.store.write(lambda tx: stage.tell_again(tx, task))
+    before = len(world.notifier.shown)
+    await world.settle()
+    assert len(world.notifier.shown) == before + 1
+    assert world.notifier.shown[-1][0].outcome == "succeeded"

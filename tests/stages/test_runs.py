@@ -14,7 +14,8 @@ from engine.core.plan import plan_hash
 from engine.core.reporting import EVIDENCE_LIMIT, OUTPUT_LIMIT
 from engine.core.severity import Mode
 from engine.errors import OutcomeUnknownError, PermanentError, TransientError
-from engine.stages.runs import EFFECT_SLACK, LOOK_WITHIN_S
+from engine.ports.attempting import not_after
+from engine.stages.runs import LOOK_WITHIN_S
 from tests.doubles.scripted import BAD, FAILED, OK
 from tests.doubles.world import LEASE_S, ONCALL, World, a_world, approve, ended, mending
 from tests.doubles.written import MORE_STEPS, RESTART, RULES, a_catalog, keep_texts
@@ -44,6 +45,7 @@ async def test_a_run_with_approval_from_the_first_look_to_the_verified_end(world
     assert await kinds(world) == [
         "run.created@1",
         "run.planned@1",
+        "still_firing.asked@1",
         "approval.requested@1",
         "approval.decided@1",
         "attempt.intended@1",
@@ -71,8 +73,7 @@ async def test_the_intent_is_readable_before_the_change_begins(world: World) -> 
     await world.fire()
     await approve(world)
     (intent,) = seen
-    bound = world.clock.at + timedelta(seconds=60) + EFFECT_SLACK
-    assert events.moment(intent.not_after) == bound
+    assert events.moment(intent.not_after) == not_after(world.clock.at, 60)
     assert (intent.number, intent.effect, intent.targets) == (1, "change", ("gpu-07",))
     assert (intent.description, intent.before) == ("gpu-07$ restart", {"started": "1"})
     (end,) = await world.told(events.AttemptEnded)

@@ -9,7 +9,7 @@ import pytest
 from engine.core import events
 from engine.core.actions import Call, ProbeAnswer, Repeat, Result
 from engine.errors import FencedError, OutcomeUnknownError, TransientError
-from engine.stages.runs import EFFECT_SLACK
+from engine.ports.attempting import BEGIN_WITHIN, CLEAN_UP
 from tests.doubles.scripted import OK, never
 from tests.doubles.virtual_time import until
 from tests.doubles.world import LEASE_S, ONCALL, World, a_world, approve, ended, mending
@@ -33,7 +33,7 @@ async def test_an_unknown_outcome_is_probed_once_nothing_can_be_under_way(
     await world.fire()
     await approve(world)
     assert world.mend.probed == []
-    await world.elapse(RESTART_S + EFFECT_SLACK.total_seconds() + 4)
+    await world.elapse(RESTART_S + (BEGIN_WITHIN + CLEAN_UP).total_seconds() + 4)
     assert world.mend.probed == []
     if answer is ProbeAnswer.DONE:
         world.look.will("serves", OK)

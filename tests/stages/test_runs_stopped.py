@@ -20,6 +20,7 @@ from tests.doubles.world import ONCALL, World, approve, ended, mending
 
 T = TypeVar("T")
 
+LOCKED = "; it was under way, so gpu-07 stays locked (`quell locks`)"
 STOPPED = "stopped by slack:T1/U1: wrong region"
 
 
@@ -105,7 +106,7 @@ async def test_what_must_not_be_looked_at_again_ends_at_once_after_the_signal(
         await stop(world)
         world.clock.advance(1)
         await until(change.signalled.is_set)
-    assert await ended(world) == ("cancelled", STOPPED)
+    assert await ended(world) == ("cancelled", STOPPED + LOCKED)
     await world.settle()
     assert await world.tasks("run") == {}
 
@@ -118,7 +119,7 @@ async def test_an_end_that_the_action_tells_in_spite_of_the_signal_is_kept(world
         await until(change.signalled.is_set)
     (attempt,) = await world.told(events.AttemptEnded)
     assert (attempt.outcome, attempt.error) == ("failed", "exit code 1")
-    assert await ended(world) == ("cancelled", STOPPED)
+    assert await ended(world) == ("cancelled", STOPPED + LOCKED)
 
 
 async def test_a_stop_of_something_else_signals_nothing(world: World) -> None:
@@ -187,7 +188,7 @@ async def test_what_was_done_is_neither_verified_nor_rolled_back(world: World) -
     assert (await world.incident()).phase == "verifying"
     await stop(world)
     await world.settle()
-    assert await ended(world) == ("cancelled", STOPPED)
+    assert await ended(world) == ("cancelled", STOPPED + LOCKED)
     assert [what for what, _ in world.mend.calls] == ["restart"]
 
 

@@ -3,14 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
 from engine.errors import TransientError
 from engine.ports.rows import Task, TaskKind
 from engine.ports.store import Tx
-from engine.stages.tasks import CONCURRENT_TASKS, HEARTBEAT_S, LEASE_S, MAX_BACK_OFF_S, Handler
+from engine.stages.tasks import (
+    CONCURRENT_TASKS,
+    HEARTBEAT_S,
+    LEASE_S,
+    MAX_BACK_OFF_S,
+    PARKED_AFTER,
+    Handler,
+    back_off,
+)
 from tests.doubles.virtual_time import START, VirtualClock, until
 from tests.doubles.world import World
 
@@ -101,13 +109,13 @@ async def test_a_failed_task_is_put_off_and_its_siblings_go_on(world: World) -> 
     async with working(world, work.handle):
         await until(lambda: work.done == ["good"] and work.begun[0] == "bad")
         await until_failures(world, 1)
-        assert (await the_task(world, "bad")).not_before == in_s(world, 1)
-        world.clock.advance(1)
+        assert in_s(world, 0.5) <= (await the_task(world, "bad")).not_before < in_s(world, 1.5)
+        world.clock.at = (await the_task(world, "bad")).not_before
         await world.ring()
         await until_failures(world, 2)
-        assert (await the_task(world, "bad")).not_before == in_s(world, 2)
+        assert in_s(world, 1) <= (await the_task(world, "bad")).not_before < in_s(world, 3)
         del work.faults["bad"]
-        world.clock.advance(2)
+        world.clock.at = (await the_task(world, "bad")).not_before
         await world.ring()
         await until(lambda: work.done == ["good", "bad"])
     text = world.metrics.text().decode()
@@ -133,7 +141,37 @@ async def test_the_delay_of_a_task_that_keeps_failing_is_bounded(world: World) -
             world.clock.at = (await the_task(world, "bad")).not_before
             await world.ring()
         await until_failures(world, 12)
-        assert (await the_task(world, "bad")).not_before == in_s(world, MAX_BACK_OFF_S)
+        longest = in_s(world, 1.5 * MAX_BACK_OFF_S)
+        assert in_s(world, 0.5 * MAX_BACK_OFF_S) <= (await the_task(world, "bad")).not_before
+        assert (await the_task(world, "bad")).not_before < longest
+
+
+def test_what_fails_together_does_not_come_back_together() -> None:
+    tasks = [
+        Task("run", str(token), START, 1, {}, token=token, failures=6) for token in range(1, 101)
+    ]
+    delays = sorted(back_off(task).total_seconds() for task in tasks)
+    assert 32 <= delays[0] < delays[-1] < 96
+    # A hundred over a minute: any second of it gets a few.
+    assert max(sum(s <= each < s + 1 for each in delays) for s in range(32, 96)) <= 4
+
+
+async def test_people_are_told_once_of_a_task_that_fails_again_and_again(world: World) -> None:
+    work = Work(world, faults={"bad": ValueError("a gap")})
+    told: list[tuple[str, int, str]] = []
+    await put(world, "bad")
+    loop = replace(
+        world.loop(run=work.handle),
+        parks={"run": lambda _, task, error: told.append((task.key, task.failures, error))},
+    )
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(loop.run())
+        for failures in range(1, PARKED_AFTER + 3):
+            await until_failures(world, failures)
+            world.clock.at = (await the_task(world, "bad")).not_before
+            await world.ring()
+        running.cancel()
+    assert told == [("bad", PARKED_AFTER - 1, "a gap")]
 
 
 async def test_the_lease_of_long_work_is_extended(world: World) -> None:
@@ -159,15 +197,23 @@ def overtake(clock: VirtualClock, tx: Tx) -> Task | None:
 async def test_work_whose_lease_was_lost_is_stopped_and_left_alone(world: World) -> None:
     work = Work(world, held={"long": asyncio.Event()})
     await put(world, "long")
-    async with working(world, work.handle):
+    left_behind: list[int] = []
+    loop = replace(
+        world.loop(run=work.handle),
+        fenced={"run": lambda _, task: left_behind.append(task.token)},
+    )
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(loop.run())
         await until(lambda: work.begun == ["long"] and world.clock.sleeping == 1)
         taken = await world.store.write(partial(overtake, world.clock))
         assert taken is not None
         world.clock.advance(0)
-        await until(lambda: work.cancelled == ["long"])
+        await until(lambda: work.cancelled == ["long"] and len(left_behind) == 1)
         await until_idle(world)
         await world.store.write(lambda tx: tx.hold_task(taken))
+        running.cancel()
     assert work.done == []
+    assert left_behind[0] < taken.token
     assert "quell_task_failures_total{" not in world.metrics.text().decode()
 
 

@@ -1,9 +1,12 @@
 """A due timer becomes a record in its incident's partition."""
 
+from datetime import timedelta
+
 from engine.core.alert import Alert
 from engine.core.incident import REOPEN_WITHIN
 from engine.core.records import Tick, decode_record
 from engine.ports.stream import Message, Record
+from engine.stages.ticks import HEARD_AGAIN_WITHIN_S
 from engine.store.embedded_stream import partition_of
 from tests.doubles.world import World
 
@@ -54,3 +57,20 @@ async def test_a_tick_that_is_appended_again_after_a_crash_changes_nothing(world
     closed = [each.status for each in await world.incidents()]
     assert closed.count("closed") == 1
     assert await world.consume() == {}
+
+
+async def test_what_may_still_fire_is_not_closed_right_after_a_start(world: World) -> None:
+    """Its expiry passed while quell was away, and its sender had nobody to tell."""
+    ticks = world.ticks
+    expires_at = world.clock.at + timedelta(seconds=8)
+    await world.send(world.alert(expires_at=expires_at))
+    world.clock.advance(60)
+    await ticks.fire(await world.claimed("tick"))
+    (task,) = (await world.tasks("tick")).values()
+    assert task.not_before == world.clock.at + timedelta(seconds=HEARD_AGAIN_WITHIN_S - 60)
+    assert await world.consume() == {}
+
+    world.clock.advance(HEARD_AGAIN_WITHIN_S - 60)
+    await ticks.fire(await world.claimed("tick"))
+    assert dict(await world.consume()) == {"tick": 1}
+    assert (await world.incident()).status == "resolved"

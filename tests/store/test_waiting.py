@@ -32,7 +32,7 @@ async def test_a_wait_ends_when_a_task_changes(
 
     async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
         waiter = group.create_task(wait_for_news())
-        await store.read(lambda tx: tx.next_due())  # the waiter waits, or will hear of it
+        await store.read(lambda tx: tx.next_due(["run"]))  # the waiter waits, or will hear of it
         assert not waiter.done()
         await store.write(work)
 

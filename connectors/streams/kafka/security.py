@@ -5,25 +5,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     HttpUrl,
     SecretStr,
-    ValidationInfo,
     model_validator,
 )
 
 from engine.errors import TransientError
-
-
-def _beside(path: Path, info: ValidationInfo) -> Path:
-    return path if info.context is None else info.context["folder"] / path
-
-
-BesideFile = Annotated[Path, AfterValidator(_beside)]
-"""A relative path counts from the folder of the file that names it, where there is one."""
+from engine.ports.file_paths import BesideFile
 
 
 class Section(BaseModel):

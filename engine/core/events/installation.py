@@ -29,6 +29,17 @@ class StopLifted(Event):
     via: str
 
 
+class LockReleased(Event):
+    """A person let go of the targets that an ended run had kept locked (chain `access`)."""
+
+    KIND = "lock.released@1"
+    targets: tuple[str, ...]
+    run_id: str
+    incident_id: str
+    reason: str
+    via: str
+
+
 class CatalogActivated(Event):
     """From here decisions are made with this catalog version (chain `system`)."""
 

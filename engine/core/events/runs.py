@@ -20,6 +20,8 @@ RunOutcome = Literal[
 AttemptOutcome = Literal["succeeded", "failed", "unknown", "cancelled"]
 StepPhase = Literal["investigate", "precheck", "steps", "verify", "rollback"]
 Decision = Literal["approved", "rejected", "expired"]
+StillFiring = Literal["firing", "resolved", "cannot_tell"]
+ConfirmationBasis = Literal["source", "last notice"]
 
 
 class RunCreated(Event):
@@ -163,6 +165,38 @@ class VerificationEnded(Event):
     reason: str = ""
 
 
+class StillFiringAsked(Event):
+    """Whether what the run is to mend still fires; `basis` says who told.
+
+    `source`: it was asked at its configured address. `last notice`: it can't be asked, so its
+    last notice counts for some time.
+    """
+
+    KIND = "still_firing.asked@1"
+    run_id: str
+    answer: StillFiring
+    basis: ConfirmationBasis
+    detail: str = ""
+
+
+class RunHeldBack(Event):
+    """A guard stands before the first change for now; the run goes on when it gives way."""
+
+    KIND = "run.held_back@1"
+    run_id: str
+    guard: str
+    reason: str
+
+
+class RunParked(Event):
+    """Advancing the run failed again and again; it is still tried, and a person should look."""
+
+    KIND = "run.parked@1"
+    run_id: str
+    failures: int
+    error: str
+
+
 class RunCancelled(Event):
     """A person ended the run, or a stop did; what is under way is not undone."""
 
@@ -172,9 +206,16 @@ class RunCancelled(Event):
 
 
 class RunEnded(Event):
-    """Every run ends once, with an outcome and its reason."""
+    """Every run ends once, with an outcome and its reason.
+
+    `changed` is False when nothing of it can have had an effect. `by_guard` names the guard that
+    stopped it, "" for none. With `keeps_locks` its targets stay locked until a person lets go.
+    """
 
     KIND = "run.ended@1"
     run_id: str
     outcome: RunOutcome
     reason: str
+    changed: bool = True
+    by_guard: str = ""
+    keeps_locks: bool = False

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from connectors.sources.alertmanager import AlertmanagerConfig, LabelNames
+from connectors.sources.alertmanager import AlertmanagerConfig, FiringApiConfig, LabelNames
 from tests.services.process import program, run
 
-PAGE = Path(__file__).parents[3] / "docs" / "sources" / "alertmanager.md"
+PAGE = Path(__file__).parents[4] / "docs" / "sources" / "alertmanager.md"
 CHECKERS = {
     "alertmanager.yml": ("amtool", "check-config"),
     "prometheus.yml": ("promtool", "check", "config"),
@@ -40,5 +40,7 @@ def test_every_setting_and_label_is_on_the_page() -> None:
     text = PAGE.read_text()
     for setting in AlertmanagerConfig.model_fields:
         assert f"| `{setting}` |" in text
+    for setting in FiringApiConfig.model_fields:
+        assert f"`api.{setting}`" in text
     for _, labels in LabelNames():
         assert ", ".join(f"`{label}`" for label in labels) in text

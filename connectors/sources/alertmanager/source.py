@@ -14,20 +14,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field
 
-from engine.core.alert import Alert, AlertStatus, SeverityHint, fingerprint_of
+from connectors.sources.alertmanager.credentials import BasicCredentials, Secret, Section
+from connectors.sources.alertmanager.firing import FiringApiConfig, ask
+from engine.core.alert import Alert, AlertStatus, Occurrence, SeverityHint, fingerprint_of
 from engine.core.json_value import Json
+from engine.core.still_firing import Confirmation, by_last_notice
 from engine.errors import PayloadError
 from engine.ports.source import Parsed, Rejected
 
 KIND = "alertmanager"
 API_FORM = "api"
-
-# An empty one, say from a variable that isn't set, would let everybody in.
-Secret = Annotated[SecretStr, Field(min_length=1)]
 
 # RFC 3339; Go prints up to nine digits of a fraction and other senders more.
 _TIMESTAMP = re.compile(
@@ -42,18 +41,7 @@ _HINTS: Mapping[str, SeverityHint] = {
 }
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class BasicCredentials(_Config):
-    """One user of Alertmanager's or Prometheus's `basic_auth`."""
-
-    user: str = Field(pattern=r"^[^:]+$")
-    password: Secret
-
-
-class LabelNames(_Config):
+class LabelNames(Section):
     """Which labels fill an alert's fields: the first of a list that an alert has."""
 
     service: tuple[str, ...] = ("service", "job")
@@ -66,11 +54,13 @@ class LabelNames(_Config):
     severity: tuple[str, ...] = ("severity",)
 
 
-class AlertmanagerConfig(_Config):
+class AlertmanagerConfig(Section):
     """One Alertmanager or Prometheus, or a pair of them, as a source.
 
     Any of the credentials lets a sender in, so that one can be replaced while both are in use.
-    Without credentials only loopback senders get in.
+    Without credentials only loopback senders get in. `api` is where it can be asked what fires;
+    without, an alert's last notice counts for `last_notice_counts_s`: set it above the route's
+    `repeat_interval`.
     """
 
     name: str = Field(default=KIND, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
@@ -78,6 +68,8 @@ class AlertmanagerConfig(_Config):
     basic: tuple[BasicCredentials, ...] = ()
     max_body_mib: int = Field(default=32, ge=1, le=256)
     resolve_timeout_s: float = Field(default=300.0, gt=0)
+    api: FiringApiConfig | None = None
+    last_notice_counts_s: float = Field(default=5 * 3600.0, gt=0)
     labels: LabelNames = LabelNames()
 
 
@@ -121,6 +113,13 @@ class AlertmanagerSource:
         for accepted in self._accepted:
             found |= hmac.compare_digest(accepted, offered)
         return found
+
+    async def still_firing(self, occurrence: Occurrence, now: datetime) -> Confirmation:
+        """See Source."""
+        if self._config.api is not None:
+            return await ask(self._config.api, occurrence)
+        ttl = timedelta(seconds=self._config.last_notice_counts_s)
+        return by_last_notice(occurrence, now, ttl)
 
     def parse(self, body: Json, received_at: datetime, *, form: str = "") -> Parsed:
         """The alerts of a webhook's object or of the API's list; `form` "api" allows only the list.

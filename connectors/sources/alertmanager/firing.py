@@ -1,0 +1,149 @@
+"""Asks Alertmanagers or Prometheis, at addresses that the operator configured, what fires.
+
+Alertmanager: GET /api/v2/alerts, api/v2/openapi.yaml (`getAlerts`); it leaves out what ended.
+Prometheus: GET /api/v1/alerts, https://prometheus.io/docs/prometheus/latest/querying/api/#alerts
+"""
+
+import asyncio
+import json
+import re
+import ssl
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlencode
+
+from pydantic import Field, field_validator
+
+from connectors.sources.alertmanager.credentials import BasicCredentials, Secret, Section
+from engine.core.alert import Occurrence
+from engine.core.still_firing import Confirmation, combined
+from engine.errors import TransientError
+from engine.ports.file_paths import BesideFile
+
+if TYPE_CHECKING:
+    import httpx
+
+# Of thousands of alerts; more can't be looked through while somebody waits.
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+# In the address of a question, which servers take up to 8 KiB of.
+MAX_FILTERS = 10
+MAX_FILTER_CHARACTERS = 200
+
+Labels = Mapping[str, str]
+_PLAIN_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+class FiringApiConfig(Section):
+    """Where a source can be asked. A pair of replicas is one source with two `urls`."""
+
+    urls: Annotated[tuple[str, ...], Field(min_length=1)]
+    speaks: Literal["alertmanager", "prometheus"] = "alertmanager"
+    bearer: Secret | None = None
+    basic: BasicCredentials | None = None
+    ca: BesideFile | None = None
+    timeout_s: float = Field(default=3.0, gt=0, le=30)
+
+    @field_validator("urls")
+    @classmethod
+    def _http(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            if not url.startswith(("http://", "https://")):
+                raise ValueError(f"{url!r} is no address; write http://HOST:PORT or https://…")
+        return tuple(url.rstrip("/") for url in urls)
+
+
+async def ask(config: FiringApiConfig, occurrence: Occurrence) -> Confirmation:
+    """It fires where one of the replicas says so, and is resolved where all of them do."""
+    labels = occurrence.alert.labels
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(_ask(config, url, labels)) for url in config.urls]
+    return combined(each.result() for each in asked)
+
+
+async def _ask(config: FiringApiConfig, url: str, labels: Labels) -> Confirmation:
+    try:
+        alerts = await _alerts(config, url, labels)
+    except TransientError as error:
+        return Confirmation("cannot_tell", "source", f"{url}: {error}")
+    if config.speaks == "alertmanager":
+        # It sends the labels that it has, so the same alert has the same ones.
+        fires = any(each == labels for each in alerts)
+        return Confirmation("firing" if fires else "resolved", "source", f"asked {url}")
+    named = [each for each in alerts if each.get("alertname") == labels.get("alertname")]
+    if any(each.items() <= labels.items() for each in named):
+        return Confirmation("firing", "source", f"asked {url}")
+    if named:
+        # Relabelling between Prometheus and its receivers may have renamed this very one.
+        told = f"{url} has {len(named)} of this name, and none with these labels"
+        return Confirmation("cannot_tell", "source", told)
+    return Confirmation("resolved", "source", f"asked {url}")
+
+
+async def _alerts(config: FiringApiConfig, url: str, labels: Labels) -> list[Labels]:
+    """The labels of what fires. Raises TransientError for all that can go wrong."""
+    path = f"/api/v2/alerts?{_filters(labels)}"
+    if config.speaks == "prometheus":
+        path = "/api/v1/alerts"
+    body = await _get(config, f"{url}{path}")
+    try:
+        value = json.loads(body)
+        found = value if config.speaks == "alertmanager" else value["data"]["alerts"]
+        return [
+            {str(name): str(label) for name, label in each["labels"].items()}
+            for each in found
+            if config.speaks == "alertmanager" or each["state"] == "firing"
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise TransientError(f"the answer isn't {config.speaks}'s ({error!r})") from error
+
+
+async def _get(config: FiringApiConfig, url: str) -> bytes:
+    import httpx
+
+    headers, auth = {}, None
+    if config.bearer is not None:
+        headers["authorization"] = f"Bearer {config.bearer.get_secret_value()}"
+    if config.basic is not None:
+        auth = httpx.BasicAuth(config.basic.user, config.basic.password.get_secret_value())
+    try:
+        verify = await asyncio.to_thread(_tls, config, url)
+        async with (
+            httpx.AsyncClient(timeout=config.timeout_s, verify=verify, trust_env=False) as client,
+            client.stream("GET", url, headers=headers, auth=auth) as response,
+        ):
+            if response.status_code != httpx.codes.OK:
+                raise TransientError(f"answered with status {response.status_code}")
+            return await _bounded(response)
+    except (httpx.HTTPError, OSError) as error:
+        raise TransientError(str(error) or type(error).__name__) from error
+
+
+def _tls(config: FiringApiConfig, url: str) -> ssl.SSLContext | bool:
+    # Reading the system's authorities takes a while, and plain HTTP needs none.
+    return ssl.create_default_context(cafile=config.ca) if url.startswith("https") else False
+
+
+async def _bounded(response: "httpx.Response") -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise TransientError(f"the answer has more than {MAX_ANSWER_BYTES} bytes")
+    return bytes(body)
+
+
+def _filters(labels: Labels) -> str:
+    """Matchers that leave few alerts over; which of them it is, their labels tell."""
+    usable = [
+        (name, value)
+        for name, value in sorted(labels.items(), key=lambda each: each[0] != "alertname")
+        if _PLAIN_NAME.fullmatch(name)
+        and value.isprintable()
+        and len(value) <= MAX_FILTER_CHARACTERS
+    ]
+    return urlencode(
+        [
+            ("filter", f"{name}={json.dumps(value, ensure_ascii=False)}")
+            for name, value in usable[:MAX_FILTERS]
+        ]
+    )

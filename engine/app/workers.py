@@ -1,0 +1,101 @@
+"""What workers do, kind by kind: the handlers of durable tasks, from the parts that they need."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from engine.app.activation import Catalogs
+from engine.app.configured import Connectors
+from engine.app.process import worker_name
+from engine.ports.clock import Clock
+from engine.ports.confirming import Confirming
+from engine.ports.metrics import Metrics
+from engine.ports.recording import Author
+from engine.ports.rows import TaskKind
+from engine.ports.store import Store
+from engine.ports.stream import Stream
+from engine.ports.tracker import Tracker
+from engine.settings import Settings
+from engine.signing import Ed25519Signer
+from engine.stages.checkpoints import CheckpointStage
+from engine.stages.messages import MessageStage
+from engine.stages.records import RecordsStage
+from engine.stages.runs import RunStage
+from engine.stages.tasks import Handler, TaskLoop
+from engine.stages.ticks import TickStage
+from engine.store.checkpoint_file import CheckpointFile
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every part of one engine stands on, opened."""
+
+    settings: Settings
+    connectors: Connectors
+    store: Store
+    stream: Stream
+    clock: Clock
+    metrics: Metrics
+    catalogs: Catalogs
+
+    def author(self) -> Author:
+        """Who writes what the engine decides by itself now."""
+        return Author(catalog=self.catalogs.active.version)
+
+
+def task_loop(ground: Ground, signer: Ed25519Signer | None) -> TaskLoop:
+    """A worker for every kind of task; `signer` signs checkpoints, None leaves them unsigned."""
+    parts, store, clock = ground.connectors, ground.store, ground.clock
+    sources = {each.name: each for found in parts.sources.values() for each in found}
+    runs = RunStage(
+        store,
+        clock,
+        ground.catalogs,
+        parts.actions,
+        Confirming(sources, clock),
+        ground.metrics,
+    )
+    messages = MessageStage(store, parts.notifiers, ground.author)
+    records = _records(ground.settings, store, parts.tracker, ground.author)
+    handlers: dict[TaskKind, Handler] = {
+        "run": runs.advance,
+        "message": messages.tell,
+        "postmortem": records.write_postmortem,
+        "ticket": records.open_ticket,
+        "tick": TickStage(store, ground.stream, clock).fire,
+        "checkpoint": _checkpoints(ground.settings, store, signer, ground.metrics).sign,
+    }
+    return TaskLoop(
+        store,
+        clock,
+        worker_name(),
+        handlers,
+        ground.metrics,
+        parks={"run": runs.park},
+        fenced={"message": messages.tell_again},
+    )
+
+
+def _checkpoints(
+    settings: Settings, store: Store, signer: Ed25519Signer | None, metrics: Metrics
+) -> CheckpointStage:
+    copies = [CheckpointFile(path) for path in settings.audit.copies]
+    return CheckpointStage(store, signer, copies, metrics)
+
+
+def _records(
+    settings: Settings, store: Store, tracker: Tracker | None, author: Callable[[], Author]
+) -> RecordsStage:
+    folder = settings.records.postmortems or settings.data / "postmortems"
+    keep = partial(_keep_postmortem, folder)
+    return RecordsStage(store, keep, tracker, settings.promises(), author)
+
+
+def _keep_postmortem(folder: Path, name: str, text: str) -> str:
+    """Write a postmortem whole or not at all, and return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path, draft = folder / f"{name}.md", folder / f".{name}.new"
+    draft.write_text(text)
+    draft.replace(path)
+    return str(path)

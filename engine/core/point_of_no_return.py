@@ -1,0 +1,83 @@
+"""The last judgement before a change, over what its intent's own transaction sees."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from engine.core.plan import Plan, plan_hash
+from engine.core.run import RunState
+from engine.core.run_clearance import needs_approval, stale_confirmation, stale_precheck
+from engine.core.run_commands import Attempt
+from engine.core.run_world import World
+
+# What was found fresh before may become this much older on the way to the intent.
+SLACK = timedelta(seconds=5)
+# Clocks further apart than this: nobody can say how old an answer is, or when an effect is over.
+MAX_SKEW = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`passes`; `waits`: the run decides afresh; `broken`: what is stored contradicts itself."""
+
+    outcome: Literal["passes", "waits", "broken"]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where an attempt stands: the run as its transaction sees it.
+
+    `looked` is the time that the look at the target's state before took: a slow host doesn't make
+    everything else stale for ever. `approved_hash` is the hash of the plan that a person approved
+    by the store's row, "" without one.
+    """
+
+    state: RunState
+    world: World
+    looked: timedelta
+    approved_hash: str
+
+
+def judge(command: Attempt, moment: Moment) -> Judgement:
+    """Whether this attempt may be intended now."""
+    state, plan, world = moment.state, moment.state.plan, moment.world
+    if plan is None or state.outcome is not None or state.cancelled_by:
+        return Judgement("waits", "the run has ended, or is about to")
+    if world.stopped:
+        return Judgement("waits", world.stopped)
+    if command.first:
+        waiting = _first(state, plan, world, world.now - moment.looked - SLACK)
+        if waiting:
+            return Judgement("waits", waiting)
+    return _approved(state, plan, moment.approved_hash)
+
+
+def _first(state: RunState, plan: Plan, world: World, seen_at: datetime) -> str:
+    """Why nothing may begin yet, "" when it may."""
+    if not world.incident_open:
+        return "the incident cleared"
+    if stale_precheck(state, plan, seen_at) is not None:
+        return "the precheck is too old"
+    if world.refusal is not None:
+        return world.refusal.reason
+    if world.incident.by_hand:
+        return ""
+    if stale_confirmation(state, seen_at):
+        return "nobody said lately that it still fires"
+    if state.confirmed is not None and state.confirmed.resolved_since is not None:
+        return "the source says that it no longer fires"
+    return ""
+
+
+def _approved(state: RunState, plan: Plan, approved_hash: str) -> Judgement:
+    if not needs_approval(state, plan):
+        return Judgement("passes")
+    if state.approval is None or state.approval.decision != "approved":
+        return Judgement("waits", "a person has to approve")
+    if plan_hash(plan.to_bytes()) == approved_hash == state.plan_hash:
+        return Judgement("passes")
+    return Judgement(
+        "broken",
+        f"run {state.run_id!r} has no approval of its plan in the store; `quell audit verify`",
+    )

@@ -1,0 +1,108 @@
+"""The steps of a plan one after the other: attempts, their repeats, and unknown outcomes."""
+
+from datetime import timedelta
+
+from engine.core import events
+from engine.core.evaluating import holds_if, known_to
+from engine.core.plan import Plan, PlannedStep
+from engine.core.run import RunState, StepState
+from engine.core.run_clearance import not_fresh
+from engine.core.run_commands import Attempt, Command, Probe, Read, Record, Wait
+from engine.core.run_world import World
+
+UNKNOWN_GRACE = timedelta(seconds=5)
+PROBE_AGAIN = timedelta(seconds=10)
+MAX_PROBES = 6
+# How many interrupted attempts of a step may be made up for, beside its retries.
+MAX_EXCUSED = 2
+
+
+def advance(
+    state: RunState, plan: Plan, step: PlannedStep, world: World
+) -> tuple[Command | None, PlannedStep | None]:
+    """(what to do for this step, None) or (None, the step if it failed for good)."""
+    known = state.step(step.phase, step.id)
+    match known.outcome:
+        case "succeeded" | "skipped":
+            return None, None
+        case "failed" | "unknown":
+            if _may_repeat(step, known):
+                return _attempt_again(state, plan, step, world), None
+            return None, step if step.required else None
+        case "pending" | "open":
+            pass
+    condition = world.playbook.step(step.id).condition
+    if condition is not None:
+        known_now = known_to(state, world.incident, world.inventory)
+        answer = holds_if(condition, known_now)
+        if not answer.holds:
+            skipped = events.StepSkipped(
+                run_id=state.run_id, phase=step.phase, step_id=step.id, reason=answer.reason
+            )
+            return Record(skipped), None
+    if not step.changes:
+        return Read(step, step.phase), None
+    return _next_attempt(state, plan, step, world), None
+
+
+def _may_repeat(step: PlannedStep, known: StepState) -> bool:
+    counted = known.attempts - min(known.excused, MAX_EXCUSED)
+    safe = known.repeatable or (known.outcome == "unknown" and step.repeat in ("harmless", "keyed"))
+    return step.changes and safe and counted < max(step.retry_attempts, 1)
+
+
+def _attempt_again(state: RunState, plan: Plan, step: PlannedStep, world: World) -> Command:
+    known = state.step(step.phase, step.id)
+    due = (known.changed_at or world.now) + timedelta(seconds=step.retry_wait_s)
+    if known.outcome == "unknown" and known.attempt is not None:
+        due = max(due, events.moment(known.attempt.not_after) + UNKNOWN_GRACE)
+    if world.now < due:
+        return Wait(due, f"{step.id} is tried again")
+    return _next_attempt(state, plan, step, world)
+
+
+def _next_attempt(state: RunState, plan: Plan, step: PlannedStep, world: World) -> Command:
+    """The attempt; while nothing can have happened, after a fresh look whether it is needed."""
+    if not state.began:
+        stale = not_fresh(state, plan, world)
+        if stale is not None:
+            return stale
+    number = state.step(step.phase, step.id).attempts + 1
+    return Attempt(step, number, first=not state.began)
+
+
+def settle_unknown(state: RunState, world: World) -> Command | None:
+    """An attempt without a known end comes before everything else, cancellation too."""
+    if state.plan is None:
+        return None
+    for (phase, step_id), known in state.steps.items():
+        attempt = known.attempt
+        if attempt is None or known.outcome not in ("open", "unknown"):
+            continue
+        step = state.plan.step(phase, step_id)
+        if known.outcome == "unknown" and (
+            step.repeat != "probe"
+            or known.probe_answer == "cannot_tell"
+            or known.probes >= MAX_PROBES
+        ):
+            continue
+        safe_at = events.moment(attempt.not_after) + UNKNOWN_GRACE
+        if known.probe_answer == "in_progress" and known.changed_at is not None:
+            safe_at = max(safe_at, known.changed_at + PROBE_AGAIN)
+        if world.now < safe_at:
+            return Wait(
+                safe_at, f"the outcome of {step_id} is unknown; nobody looks before it is over"
+            )
+        if step.repeat == "probe":
+            return Probe(step, attempt)
+        return Record(
+            events.AttemptEnded(
+                run_id=state.run_id,
+                attempt_id=attempt.attempt_id,
+                phase=phase,
+                step_id=step_id,
+                outcome="unknown",
+                error="the worker stopped before the outcome was known",
+            )
+        )
+    return None

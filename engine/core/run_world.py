@@ -1,0 +1,31 @@
+"""What a run's decisions are made of besides its own entries."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from engine.core.guards import Refusal
+from engine.core.incident import Incident
+from engine.core.inventory import Inventory
+from engine.core.playbook import Playbook
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Read together with the run's entries, in one transaction; `now` is the store's time.
+
+    `playbook` has exactly the text that the run started with. `stopped` says why nothing may be
+    changed any more, "" while it may. `refusal` is what a guard said, as long as nothing was
+    changed yet; None once something was, or while all let it pass.
+    """
+
+    now: datetime
+    incident: Incident
+    playbook: Playbook
+    inventory: Inventory
+    stopped: str = ""
+    refusal: Refusal | None = None
+
+    @property
+    def incident_open(self) -> bool:
+        """Whether there is still something to mend."""
+        return self.incident.status == "open"

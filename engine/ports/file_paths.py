@@ -1,0 +1,14 @@
+"""Paths in the settings of connectors."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, ValidationInfo
+
+
+def _beside(path: Path, info: ValidationInfo) -> Path:
+    return path if info.context is None else info.context["folder"] / path
+
+
+BesideFile = Annotated[Path, AfterValidator(_beside)]
+"""A relative path counts from the folder of the file that names it, where there is one."""

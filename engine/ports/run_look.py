@@ -1,0 +1,79 @@
+"""The one way to read a run: its chain folded, and what stands against it, in one transaction."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from engine.core import events
+from engine.core.guards import Refusal, first_refusal, guards_of
+from engine.core.incident import Incident, chain_of
+from engine.core.journal import Entry
+from engine.core.run import RunState, fold
+from engine.core.stops import stopped_by
+from engine.errors import NotFoundError, PermanentError
+from engine.ports.rows import Task
+from engine.ports.store import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A run as of one transaction, at `now` by the store's clock.
+
+    `seq` is the last entry that is in it; `stopped` and `refusal` are as in World.
+    """
+
+    incident: Incident
+    state: RunState
+    seq: int
+    now: datetime
+    stopped: str
+    refusal: Refusal | None
+
+
+def look(tx: Tx, task: Task, before: Seen | None, *, intending: bool = False) -> Seen:
+    """The run of this task under its lease; `before` is what the same worker saw last.
+
+    With `intending`, no stop is ordered and nobody else reserves before the commit. Raises
+    FencedError, NotFoundError, and PermanentError where a newer version wrote what this one
+    doesn't know.
+    """
+    stops = tx.hold_stops() if intending else tx.stops()
+    tx.hold_task(task)
+    incident_id = before.incident.id if before else str(task.payload["incident_id"])
+    incident = tx.incident(incident_id)
+    seq = before.seq if before else 0
+    entries = tx.entries(chain_of(incident_id), after_seq=seq)
+    state = fold(task.key, _known(entries), before.state if before else None)
+    if incident is None or state is None:
+        raise NotFoundError(f"run {task.key!r} has a task but no journal entries")
+    return Seen(
+        incident=incident,
+        state=state,
+        seq=entries[-1].seq if entries else seq,
+        now=tx.now,
+        stopped=stopped_by(stops, incident.rule_id, state.playbook_id),
+        refusal=_refusal(tx, incident, state, intending=intending),
+    )
+
+
+def _known(entries: Iterable[Entry]) -> Iterator[tuple[events.Event, datetime, str]]:
+    for entry in entries:
+        event = entry.event()
+        if event is not None:
+            yield event, entry.at, entry.actor
+        elif entry.body is not None:
+            # Going on without it could repeat what it tells of.
+            raise PermanentError(
+                f"entry {entry.seq} of {entry.chain} is of the kind {entry.kind!r}, which this "
+                "version does not know: a newer quell wrote it, and has to go on with this run"
+            )
+
+
+def _refusal(tx: Tx, incident: Incident, state: RunState, *, intending: bool) -> Refusal | None:
+    """What the guards of a plan say before its first change."""
+    if state.plan is None or state.outcome is not None or state.began:
+        return None
+    guards = guards_of(state.plan, incident.rule_id)
+    if intending:
+        tx.hold_guards([guard.key for guard in guards])
+    return first_refusal(guards, tx.counted, state.run_id, tx.now)

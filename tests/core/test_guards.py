@@ -1,0 +1,238 @@
+"""Which other runs stand in the way, for how long, and the sentence that says so."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.core.guards import (
+    Guard,
+    Refusal,
+    Reservation,
+    first_refusal,
+    guards_of,
+    reservations_of,
+)
+from engine.core.plan import Plan
+from tests.doubles.runs import RUN, START, a_plan, a_playbook
+
+NOW = START + timedelta(hours=2)
+TAKEN = Reservation(
+    run_id="other",
+    target="host",
+    playbook_id="restart",
+    rule_id="rule",
+    service="llm",
+    incident_id="i2",
+    incident="INC-2",
+    taken_at=NOW - timedelta(minutes=10),
+)
+
+
+def released(minutes_ago: float, **changes: Any) -> Reservation:
+    return replace(TAKEN, released_at=NOW - timedelta(minutes=minutes_ago), **changes)
+
+
+def plan(**guards: Mapping[str, Any]) -> Plan:
+    return a_plan(a_playbook()).model_copy(update={"guards": guards})
+
+
+def refusal(of: Plan, *reserved: Reservation) -> Refusal | None:
+    """As a store answers: each guard gets the rows that are equal in its columns."""
+
+    def among(guard: Guard) -> Sequence[Reservation]:
+        return [r for r in reserved if all(getattr(r, column) == v for column, v in guard.among)]
+
+    return first_refusal(guards_of(of, "rule"), among, RUN, NOW)
+
+
+COOLDOWN = {"cooldown": {"for": "15m", "per": "target"}}
+BUDGET = {"budget": {"runs": 2, "within": "1h", "per": "playbook"}}
+
+
+@pytest.mark.parametrize(
+    ("guards", "reserved", "guard"),
+    [
+        pytest.param({}, [TAKEN], "lock", id="a target that another run holds"),
+        pytest.param({}, [replace(TAKEN, target="b")], None, id="another target is free"),
+        pytest.param({}, [released(0)], None, id="a lock that was let go"),
+        pytest.param({}, [replace(TAKEN, run_id=RUN)], None, id="a run is not in its own way"),
+        pytest.param(
+            {}, [replace(TAKEN, playbook_id="drain")], "lock", id="whatever the other run does"
+        ),
+        pytest.param(COOLDOWN, [released(14.9)], "cooldown", id="it has not cooled down"),
+        pytest.param(COOLDOWN, [released(15)], None, id="it has cooled down to the second"),
+        pytest.param(
+            COOLDOWN,
+            [replace(released(14), taken_at=NOW - timedelta(hours=1))],
+            "cooldown",
+            id="a cooldown counts from the end",
+        ),
+        pytest.param(
+            COOLDOWN, [released(1, playbook_id="drain")], None, id="another playbook's run"
+        ),
+        pytest.param(COOLDOWN, [released(1, target="b")], None, id="another target's cooldown"),
+        pytest.param(
+            {"cooldown": {"for": "15m", "per": "playbook"}},
+            [released(1, target="b")],
+            "cooldown",
+            id="a cooldown of the whole playbook",
+        ),
+        pytest.param(
+            {"cooldown": {"for": "15m", "per": "rule"}},
+            [released(1, rule_id="slow")],
+            None,
+            id="a cooldown per rule: another rule's",
+        ),
+        pytest.param(
+            {"cooldown": {"for": "15m", "per": "playbook"}},
+            [replace(TAKEN, target="b")],
+            "cooldown",
+            id="what is under way has not cooled down",
+        ),
+        pytest.param(BUDGET, [released(1, target="b")], None, id="one of two was used"),
+        pytest.param(
+            BUDGET,
+            [released(1, target="b"), released(2, target="b", run_id="third")],
+            "budget",
+            id="both were used",
+        ),
+        pytest.param(
+            BUDGET,
+            [released(1, target="b"), released(1, target="c")],
+            None,
+            id="one run with two targets is one",
+        ),
+        pytest.param(
+            BUDGET,
+            [
+                released(1, target="b"),
+                released(2, target="b", run_id="third", taken_at=NOW - timedelta(hours=1)),
+            ],
+            None,
+            id="a budget counts from the beginning, to the second",
+        ),
+        pytest.param(
+            {"budget": {"runs": 1, "within": "1h", "per": "overall"}},
+            [released(1, playbook_id="drain", target="b", rule_id="slow")],
+            "budget",
+            id="a budget over all playbooks",
+        ),
+        pytest.param(
+            {"budget": {"runs": 1, "within": "1h", "per": "target"}},
+            [released(1, target="b")],
+            None,
+            id="a budget of each target",
+        ),
+    ],
+)
+def test_what_stands_in_the_way(
+    guards: Mapping[str, Any], reserved: Sequence[Reservation], guard: str | None
+) -> None:
+    found = refusal(plan(**guards), *reserved)
+    assert (found.guard if found else None) == guard
+
+
+@pytest.mark.parametrize(
+    ("guards", "reserved", "reason", "waits"),
+    [
+        ({}, [TAKEN], "host is locked by the run of INC-2", True),
+        (
+            COOLDOWN,
+            [released(5)],
+            "restart on host ended at 01:55:00 UTC (INC-2), and cools down for 15m",
+            False,
+        ),
+        (
+            {"cooldown": {"for": "90s", "per": "playbook"}},
+            [replace(TAKEN, target="b")],
+            "restart is under way (INC-2), and cools down for 1m30s",
+            False,
+        ),
+        (
+            {"budget": {"runs": 1, "within": "1d", "per": "target"}},
+            [released(5)],
+            "restart on host may run 1 times within 1d, and did",
+            False,
+        ),
+        (
+            {"budget": {"runs": 1, "within": "1d", "per": "overall"}},
+            [released(5)],
+            "all playbooks together may run 1 times within 1d, and did",
+            False,
+        ),
+    ],
+)
+def test_people_read_why(
+    guards: Mapping[str, Any], reserved: Sequence[Reservation], reason: str, waits: bool
+) -> None:
+    found = refusal(plan(**guards), *reserved)
+    assert found is not None
+    assert (found.reason, found.waits) == (reason, waits)
+
+
+def test_only_a_lock_gives_way_by_itself_so_it_is_told_first() -> None:
+    assert [guard.name for guard in guards_of(plan(**COOLDOWN, **BUDGET), "rule")] == [
+        "lock",
+        "cooldown",
+        "budget",
+    ]
+
+
+def test_runs_that_a_guard_sets_apart_have_its_key_in_common() -> None:
+    one, other = plan(**COOLDOWN, **BUDGET), plan(**BUDGET).model_copy(update={"run_id": "r2"})
+    keys = {guard.name: guard.key for guard in guards_of(one, "rule")}
+    assert keys == {
+        "lock": "target=host",
+        "cooldown": "playbook_id=restart,target=host",
+        "budget": "playbook_id=restart",
+    }
+    assert {guard.key for guard in guards_of(other, "slow")} <= set(keys.values())
+
+
+def test_every_target_of_a_plan_is_reserved_and_one_without_any_all_the_same() -> None:
+    def reserved(of: Plan) -> list[tuple[str, datetime]]:
+        taken = reservations_of(
+            of, rule_id="rule", service="llm", incident_id="i", incident="INC-1", at=NOW
+        )
+        return [(each.target, each.taken_at) for each in taken]
+
+    found = plan()
+    changing, *looks = found.steps
+    two = found.model_copy(
+        update={"steps": (changing.model_copy(update={"targets": ("b", "a")}), *looks)}
+    )
+    assert reserved(two) == [("a", NOW), ("b", NOW)]
+    none = found.model_copy(update={"steps": (changing.model_copy(update={"targets": ()}), *looks)})
+    assert reserved(none) == [("", NOW)]
+    assert guards_of(none, "rule") == ()
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 120), st.integers(0, 60), st.sampled_from(["a", "b", "c", RUN])),
+        max_size=12,
+    ),
+    st.integers(1, 4),
+    st.integers(1, 120),
+)
+def test_a_budget_lets_through_exactly_what_a_plain_count_does(
+    others: list[tuple[int, int, str]], runs: int, within_m: int
+) -> None:
+    reserved = [
+        replace(
+            TAKEN,
+            run_id=run_id,
+            target=f"t{index}",
+            taken_at=NOW - timedelta(minutes=begun),
+            released_at=NOW - timedelta(minutes=min(begun, ended)),
+        )
+        for index, (begun, ended, run_id) in enumerate(others)
+    ]
+    budget = {"budget": {"runs": runs, "within": f"{within_m}m", "per": "playbook"}}
+    counted = {run for begun, _, run in others if run != RUN and begun < within_m}
+    assert (refusal(plan(**budget), *reserved) is not None) == (len(counted) >= runs)

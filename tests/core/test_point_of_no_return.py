@@ -1,0 +1,180 @@
+"""The last judgement before a change: each thing that can have changed meanwhile, alone."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from engine.core import events
+from engine.core.guards import Refusal
+from engine.core.inventory import Inventory
+from engine.core.point_of_no_return import Judgement, Moment, judge
+from engine.core.run import ApprovalState
+from engine.core.run_commands import Attempt
+from engine.core.run_world import World
+from engine.core.severity import Mode
+from engine.core.still_firing import Confirmation
+from tests.doubles.runs import Drive, a_playbook, an_incident
+
+NOTHING = timedelta(0)
+
+
+def approved(mode: Mode = Mode.APPROVE) -> tuple[Attempt, Moment]:
+    """A first attempt with everything in order."""
+    drive = Drive(a_playbook(), mode=mode)
+    command = drive.to_first_attempt()
+    state = drive.state
+    world = World(drive.now, drive.incident, drive.playbook, Inventory())
+    needed = mode is Mode.APPROVE
+    return command, Moment(state, world, NOTHING, state.plan_hash if needed else "")
+
+
+def judged(change: Callable[[Moment], Moment], mode: Mode = Mode.APPROVE) -> Judgement:
+    command, moment = approved(mode)
+    return judge(command, change(moment))
+
+
+def in_world(**changes: object) -> Callable[[Moment], Moment]:
+    return lambda m: replace(m, world=replace(m.world, **changes))  # type: ignore[arg-type]
+
+
+def in_state(**changes: object) -> Callable[[Moment], Moment]:
+    return lambda m: replace(m, state=replace(m.state, **changes))  # type: ignore[arg-type]
+
+
+def later(seconds: float, looked_s: float = 0) -> Callable[[Moment], Moment]:
+    return lambda m: replace(
+        m,
+        world=replace(m.world, now=m.world.now + timedelta(seconds=seconds)),
+        looked=timedelta(seconds=looked_s),
+    )
+
+
+def confirmed(answer: events.StillFiring, basis: events.ConfirmationBasis) -> Callable[..., Moment]:
+    def change(moment: Moment) -> Moment:
+        known = moment.state.confirmed
+        assert known is not None
+        since = moment.world.now if answer == "resolved" else None
+        told = replace(known, confirmation=Confirmation(answer, basis), resolved_since=since)
+        return replace(moment, state=replace(moment.state, confirmed=told))
+
+    return change
+
+
+@pytest.mark.parametrize("mode", [Mode.APPROVE, Mode.AUTO])
+def test_with_everything_in_order_it_passes(mode: Mode) -> None:
+    assert judged(lambda moment: moment, mode).outcome == "passes"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        pytest.param(in_state(cancelled_by="local:me"), "about to", id="cancelled"),
+        pytest.param(in_state(outcome="failed"), "has ended", id="ended"),
+        pytest.param(in_state(plan=None), "has ended", id="no plan"),
+        pytest.param(in_world(stopped="stopped by x"), "stopped by x", id="stopped"),
+        pytest.param(in_world(incident=an_incident("resolved")), "cleared", id="cleared"),
+        pytest.param(in_world(refusal=Refusal("lock", "held", True)), "held", id="a guard"),
+        pytest.param(later(15.1), "precheck is too old", id="an old look"),
+        pytest.param(in_state(precheck={}), "precheck is too old", id="no look"),
+        pytest.param(in_state(confirmed=None), "nobody said lately", id="nobody was asked"),
+        pytest.param(confirmed("resolved", "source"), "no longer fires", id="no longer firing"),
+        pytest.param(in_state(approval=None), "has to approve", id="nobody was asked to approve"),
+    ],
+)
+def test_what_changed_meanwhile_makes_the_run_decide_afresh(
+    change: Callable[[Moment], Moment], reason: str
+) -> None:
+    found = judged(change)
+    assert found.outcome == "waits"
+    assert reason in found.reason
+
+
+def test_a_slow_look_at_the_target_makes_nothing_else_stale() -> None:
+    assert judged(later(25, looked_s=20)).outcome == "passes"
+    assert judged(later(36, looked_s=20)).outcome == "waits"
+
+
+def test_an_answer_that_is_too_old_is_asked_again_though_the_look_is_fresh() -> None:
+    def old_answer(moment: Moment) -> Moment:
+        known = moment.state.confirmed
+        assert known is not None
+        at = moment.world.now - timedelta(seconds=15.1)
+        return replace(moment, state=replace(moment.state, confirmed=replace(known, at=at)))
+
+    assert judged(old_answer).reason == "nobody said lately that it still fires"
+
+
+@pytest.mark.parametrize(
+    ("answer", "basis", "source_confirms", "outcome"),
+    [
+        ("firing", "source", True, "passes"),
+        ("firing", "last notice", False, "passes"),
+        ("firing", "last notice", True, "waits"),
+        ("cannot_tell", "source", False, "waits"),
+        ("cannot_tell", "last notice", True, "waits"),
+    ],
+)
+def test_in_auto_an_alert_alone_changes_nothing_where_the_source_should_confirm(
+    answer: events.StillFiring,
+    basis: events.ConfirmationBasis,
+    source_confirms: bool,
+    outcome: str,
+) -> None:
+    def change(moment: Moment) -> Moment:
+        moment = confirmed(answer, basis)(moment)
+        assert moment.state.plan is not None
+        plan = moment.state.plan.model_copy(update={"source_confirms": source_confirms})
+        return replace(moment, state=replace(moment.state, plan=plan))
+
+    found = judged(change, Mode.AUTO)
+    assert found.outcome == outcome
+    assert outcome == "passes" or found.reason == "a person has to approve"
+
+
+def test_a_person_who_approves_stands_for_a_source_that_can_not_tell() -> None:
+    assert judged(confirmed("cannot_tell", "source")).outcome == "passes"
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_nothing_ever_fired_of_a_run_by_hand(by_hand: bool) -> None:
+    incident = replace(an_incident(), rule_id="by-hand" if by_hand else "rule")
+
+    def change(moment: Moment) -> Moment:
+        return in_world(incident=incident)(in_state(confirmed=None)(moment))
+
+    assert judged(change).outcome == ("passes" if by_hand else "waits")
+
+
+@pytest.mark.parametrize("stored", ["", "0" * 64], ids=["no approval", "another plan's"])
+def test_a_journal_that_says_approved_and_a_store_that_does_not_is_broken(stored: str) -> None:
+    found = judged(lambda moment: replace(moment, approved_hash=stored))
+    assert found.outcome == "broken"
+    assert "audit verify" in found.reason
+
+
+def test_an_altered_plan_is_broken() -> None:
+    def alter(moment: Moment) -> Moment:
+        assert moment.state.plan is not None
+        plan = moment.state.plan.model_copy(update={"playbook_id": "another"})
+        return replace(moment, state=replace(moment.state, plan=plan))
+
+    assert judged(alter).outcome == "broken"
+
+
+def test_a_rejection_that_came_meanwhile_is_no_approval() -> None:
+    def reject(moment: Moment) -> Moment:
+        known = moment.state.approval
+        assert isinstance(known, ApprovalState)
+        return in_state(approval=replace(known, decision="rejected"))(moment)
+
+    assert judged(reject).reason == "a person has to approve"
+
+
+def test_a_later_attempt_needs_no_fresh_look_but_still_the_lease_of_life() -> None:
+    command, moment = approved()
+    later_one = Attempt(command.step, 2, first=False)
+    old = in_world(now=moment.world.now + timedelta(hours=1))(moment)
+    assert judge(later_one, old).outcome == "passes"
+    assert judge(later_one, in_world(stopped="stopped by x")(old)).outcome == "waits"

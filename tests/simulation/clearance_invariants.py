@@ -1,0 +1,111 @@
+"""Invariant 7, read from the journal and the source alone: what a first change rests on."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from engine.core import events
+from engine.core.alert import fingerprint_of
+from engine.core.incident import BY_HAND
+from engine.core.plan import Plan
+from tests.simulation.source import Truth
+
+# Ten seconds and the slack of five, the longest look at a target's state between, and a little.
+FRESH_S = 10.0 + 5.0 + 30.0 + 1.0
+# A precheck may be followed by another read of its plan, of so long at most.
+READ_S = 30.0
+# Which alert each playbook mends.
+MENDED = {"mend": "Down", "rewarm": "Slow"}
+
+
+@dataclass
+class _Run:
+    playbook: str
+    mode: str
+    incident: str
+    by_hand: bool
+    plan: Plan | None = None
+    looks: dict[str, tuple[datetime, bool]] = field(default_factory=dict)
+    answered: tuple[datetime, events.StillFiring] | None = None
+    approved: bool = False
+    may_have_begun: set[str] = field(default_factory=set)
+
+
+@dataclass
+class ClearanceInvariants:
+    """`broken` is told what doesn't hold."""
+
+    truth: Truth
+    broken: Callable[[int, str], None]
+    runs: dict[str, _Run] = field(default_factory=dict)
+    cleared: set[str] = field(default_factory=set)
+    by_hand: set[str] = field(default_factory=set)
+
+    def read(self, event: events.Event, chain: str, at: datetime) -> None:  # noqa: C901 - a table
+        """Take one entry in."""
+        match event:
+            case events.IncidentOpened() if event.rule_id == BY_HAND:
+                self.by_hand.add(chain)
+            case events.IncidentResolved() | events.IncidentClosed():
+                self.cleared.add(chain)
+            case events.IncidentReopened():
+                self.cleared.discard(chain)
+            case events.RunCreated():
+                by_hand = chain in self.by_hand
+                self.runs[event.run_id] = _Run(event.playbook_id, event.mode, chain, by_hand)
+            case events.RunPlanned():
+                run = self.runs[event.run_id]
+                run.plan, run.mode = Plan.model_validate_json(event.plan), event.mode
+            case events.StepObserved() if event.phase == "precheck":
+                self.runs[event.run_id].looks[event.step_id] = at, event.holds is True
+            case events.StillFiringAsked():
+                self.runs[event.run_id].answered = at, event.answer
+                if event.answer == "firing" and not self.truth.said_so(FRESH_S):
+                    self.broken(7, "the journal says that the source said what it did not say")
+            case events.ApprovalDecided():
+                self.runs[event.run_id].approved = event.decision == "approved"
+            case events.AttemptIntended():
+                self._intended(event, at)
+            case events.AttemptEnded() if not event.begun:
+                self.runs[event.run_id].may_have_begun.discard(event.attempt_id)
+            case _:
+                pass
+
+    def _intended(self, event: events.AttemptIntended, at: datetime) -> None:
+        run = self.runs[event.run_id]
+        if not run.may_have_begun:
+            for problem in self._problems(run, event, at):
+                self.broken(7, f"{event.step_id} of {event.run_id}: {problem}")
+        run.may_have_begun.add(event.attempt_id)
+
+    def _problems(self, run: _Run, event: events.AttemptIntended, at: datetime) -> Iterator[str]:
+        if run.incident in self.cleared:
+            yield "nothing of its incident fires any more"
+        if run.plan is None:
+            yield "there is no plan"
+            return
+        for step in run.plan.of("verify"):
+            looked_at, holds = run.looks.get(step.id, (None, False))
+            if looked_at is None or at - looked_at > timedelta(seconds=FRESH_S + READ_S):
+                yield f"{step.id} was not looked at lately"
+            elif holds:
+                yield f"{step.id} holds already"
+        if not run.by_hand:
+            yield from self._unconfirmed(run, event, at)
+
+    def _unconfirmed(self, run: _Run, event: events.AttemptIntended, at: datetime) -> Iterator[str]:
+        if run.answered is None or at - run.answered[0] > timedelta(seconds=FRESH_S):
+            yield "nobody asked lately whether it fires"
+        elif run.answered[1] == "resolved":
+            yield "the source said that it no longer fires"
+        elif run.answered[1] == "cannot_tell" and not run.approved:
+            yield "nobody could tell whether it fires, and nobody approved"
+        alerts = {
+            fingerprint_of(
+                "alertmanager",
+                {"alertname": MENDED[run.playbook], "instance": f"{target}:9100"},
+            )
+            for target in event.targets
+        }
+        if not run.approved and not self.truth.fired_within(alerts, FRESH_S):
+            yield "it does not fire, and nobody approved"

@@ -1,0 +1,127 @@
+"""Reservations on each database: two runs that one guard sets apart never both count too few."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+from engine.core.guards import Guard, Reservation, first_refusal
+from engine.ports.store import Store, Tx
+from tests.services.stores import START, Database
+
+DEADLINE_S = 30.0
+DAY = timedelta(days=1)
+TAKEN = Reservation(
+    run_id="r1",
+    target="gpu-07",
+    playbook_id="restart",
+    rule_id="down",
+    service="größe",
+    incident_id="i1",
+    incident="INC-1",
+    taken_at=START,
+)
+LOCK = Guard("lock", (("target", "gpu-07"),), "held")
+BUDGET = Guard("budget", (), "taken", 0, timedelta(hours=1))
+
+
+async def reserve(store: Store, *taken: Reservation) -> None:
+    await store.write(lambda tx: tx.reserve(taken))
+
+
+async def test_what_was_reserved_is_held_until_it_is_let_go(database: Database) -> None:
+    other = replace(TAKEN, target="gpu-08", taken_at=START - timedelta(seconds=1))
+    async with database.opened() as store:
+        await reserve(store, TAKEN, other)
+        await reserve(store, replace(TAKEN, taken_at=START + timedelta(hours=1)))
+        assert await store.read(lambda tx: tx.held()) == [other, TAKEN], "the oldest first"
+    async with database.opened() as store:
+        await store.write(lambda tx: tx.release("r1"))
+        assert await store.read(lambda tx: tx.held()) == []
+        (released,) = await store.read(lambda tx: tx.counted(replace(LOCK, within=DAY)))
+        assert released.released_at is not None
+        await store.write(lambda tx: tx.release("r1"))
+        (again,) = await store.read(lambda tx: tx.counted(replace(LOCK, within=DAY)))
+        assert again == released, "what was let go stays as it was"
+
+
+async def test_a_guard_counts_among_its_own(store: Store) -> None:
+    def work(tx: Tx) -> None:
+        now = tx.now
+        old = replace(TAKEN, run_id="old", taken_at=now - 3 * DAY)
+        tx.reserve([old])
+        tx.release("old")  # now: it is no longer held, and was let go within any time
+        tx.reserve([replace(TAKEN, run_id="recent", taken_at=now - timedelta(hours=1))])
+        tx.reserve([replace(TAKEN, run_id="drain", playbook_id="drain", taken_at=now - 2 * DAY)])
+        tx.reserve([replace(TAKEN, run_id="far", target="gpu-09", taken_at=now)])
+
+    await store.write(work)
+
+    async def counted(guard: Guard) -> set[str]:
+        return {each.run_id for each in await store.read(lambda tx: tx.counted(guard))}
+
+    restarts = Guard("budget", (("playbook_id", "restart"),), "taken", 0, DAY).among
+    assert await counted(LOCK) == {"recent", "drain"}
+    assert await counted(replace(LOCK, within=DAY)) == {"old", "recent", "drain"}
+    assert await counted(Guard("budget", restarts, "taken", 0, DAY)) == {"old", "recent", "far"}
+    cooldown = Guard("cooldown", (*restarts, *LOCK.among), "released", 0, DAY)
+    assert await counted(cooldown) == {"old", "recent"}
+    assert await counted(replace(BUDGET, within=DAY)) == {"old", "recent", "drain", "far"}
+    assert await counted(Guard("cooldown", (("rule_id", "slow"),), "released", 0, DAY)) == set()
+
+
+async def test_what_a_run_reserved_for_nothing_is_forgotten(store: Store) -> None:
+    await reserve(store, TAKEN, replace(TAKEN, run_id="r2"))
+    await store.write(lambda tx: tx.forget_reservations("r1"))
+    assert [each.run_id for each in await store.read(lambda tx: tx.held())] == ["r2"]
+
+
+async def test_old_reservations_go_and_held_ones_never(store: Store) -> None:
+    await reserve(store, TAKEN, replace(TAKEN, run_id="r2"))
+    await store.write(lambda tx: tx.release("r2"))
+    later = await store.read(lambda tx: tx.now + timedelta(seconds=1))
+    earlier = later - timedelta(minutes=1)
+    assert await store.write(lambda tx: tx.forget_reservations_before(earlier)) == 0
+    assert await store.write(lambda tx: tx.forget_reservations_before(later)) == 1
+    assert [each.run_id for each in await store.read(lambda tx: tx.held())] == ["r1"]
+
+
+async def test_of_many_that_are_about_to_begin_as_many_do_as_the_guard_allows(
+    store: Store, other_store: Store
+) -> None:
+    """Each counts and reserves in one transaction, as an intent does; replicas share PostgreSQL."""
+    guard = replace(BUDGET, at_most=2)
+
+    async def begin(on: Store, number: int) -> bool:
+        run = f"r{number}"
+
+        def work(tx: Tx) -> bool:
+            tx.hold_stops()
+            tx.hold_guards([guard.key, LOCK.key])
+            if first_refusal([guard], tx.counted, run, tx.now) is not None:
+                return False
+            tx.reserve([replace(TAKEN, run_id=run, target=run, taken_at=tx.now)])
+            return True
+
+        return await on.write(work)
+
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        begun = [
+            group.create_task(begin(on, number))
+            for number, on in enumerate((store, other_store) * 8)
+        ]
+    assert sum(each.result() for each in begun) == 3
+    assert len(await store.read(lambda tx: tx.held())) == 3
+
+
+async def test_guards_are_held_in_one_order_whatever_order_they_are_named_in(
+    store: Store, other_store: Store
+) -> None:
+    keys = [f"target=gpu-{n:02}" for n in range(12)]
+
+    async def hold(on: Store, names: list[str]) -> None:
+        for _ in range(5):
+            await on.write(lambda tx: tx.hold_guards(names))
+
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        group.create_task(hold(store, keys))
+        group.create_task(hold(other_store, keys[::-1]))
