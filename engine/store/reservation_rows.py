@@ -6,10 +6,12 @@ one reserved.
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, or_, select, update
 
-from engine.core.guards import Guard, Reservation
+from engine.core.guards import Column, Guard, Reservation
 from engine.core.journal import from_us, to_us
 from engine.store.statements import insert_new, upsert
 from engine.store.tables import IS_HELD, guards, reservations
@@ -18,17 +20,6 @@ _table = reservations.c
 # Creates the row or finds it, and locks it: the change that changes nothing.
 _LOCK = upsert(guards, lambda new: {"key": new.key})
 _RESERVE = insert_new(reservations)
-_COUNTED = (
-    select(reservations)
-    .where(
-        or_(
-            IS_HELD,
-            _table.released_at_us > bindparam("since_us"),
-            _table.taken_at_us > bindparam("since_us"),
-        )
-    )
-    .order_by(_table.taken_at_us, _table.run_id, _table.target)
-)
 _HELD = (
     select(reservations).where(IS_HELD).order_by(_table.taken_at_us, _table.run_id, _table.target)
 )
@@ -36,6 +27,23 @@ _OF_RUN = _table.run_id == bindparam("of")
 _RELEASE = update(reservations).where(_OF_RUN, IS_HELD).values(released_at_us=bindparam("at_us"))
 _FORGET = delete(reservations).where(_OF_RUN)
 _FORGET_OLD = delete(reservations).where(_table.released_at_us < bindparam("before_us"))
+
+
+@cache
+def _counted(columns: tuple[Column, ...]) -> Select[Any]:
+    """Built once for each set of columns that guards compare."""
+    return (
+        select(reservations)
+        .where(
+            *(_table[column] == bindparam(column) for column in columns),
+            or_(
+                IS_HELD,
+                _table.released_at_us > bindparam("since_us"),
+                _table.taken_at_us > bindparam("since_us"),
+            ),
+        )
+        .order_by(_table.taken_at_us, _table.run_id, _table.target)
+    )
 
 
 def hold_guards(connection: Connection, keys: Sequence[str]) -> None:
@@ -46,8 +54,10 @@ def hold_guards(connection: Connection, keys: Sequence[str]) -> None:
 
 def counted(connection: Connection, guard: Guard, now: datetime) -> Sequence[Reservation]:
     """The reservations among which a guard counts, and which it may still count."""
-    statement = _COUNTED.where(*(_table[column] == value for column, value in guard.among))
-    rows = connection.execute(statement, {"since_us": to_us(now - guard.within)})
+    statement = _counted(tuple(column for column, _ in guard.among))
+    values: dict[str, object] = {"since_us": to_us(now - guard.within)}
+    values.update(guard.among)
+    rows = connection.execute(statement, values)
     return [_reservation(row) for row in rows]
 
 
