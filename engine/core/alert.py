@@ -83,9 +83,12 @@ class Occurrence:
         return self.ended_at is None
 
 
-def occurrence_id(fingerprint: str, started_at: datetime) -> str:
-    """Derived: a fingerprint and the start of its interval."""
-    return derived_id("occurrence", fingerprint, started_at.isoformat())
+def occurrence_id(fingerprint: str, started_at: datetime, before: str = "") -> str:
+    """Derived: a fingerprint, the start of its interval, and the occurrence before it.
+
+    One body may say that an alert fires, has ended and fires again, all at the same moment.
+    """
+    return derived_id("occurrence", fingerprint, started_at.isoformat(), before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ def receive(alert: Alert, current: Occurrence | None) -> Notice:
     ):
         return Notice("stale", current)  # a late notice of the interval that already ended
     opened = Occurrence(
-        id=occurrence_id(alert.fingerprint, alert.received_at),
+        id=occurrence_id(alert.fingerprint, alert.received_at, current.id if current else ""),
         alert=alert,
         started_at=alert.starts_at,
         last_notice_at=at,

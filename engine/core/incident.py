@@ -23,7 +23,8 @@ BY_HAND = "by-hand"
 class Incident:
     """The state of one incident after its last entry; times are aware, None until they happen.
 
-    `open_occurrences` holds the ids that still fire. `run_id` is the latest run, "" when none.
+    `open_count` is how many of its `occurrences` still fire: their number alone, so that an
+    incident stays small in a storm. `run_id` is the latest run, "" when none.
     """
 
     id: str
@@ -42,7 +43,7 @@ class Incident:
     updated_at: datetime
     status: IncidentStatus = "open"
     phase: Phase = "idle"
-    open_occurrences: tuple[str, ...] = ()
+    open_count: int = 0
     occurrences: int = 0
     runs: int = 0
     run_id: str = ""
@@ -116,18 +117,14 @@ def apply(  # noqa: C901 - one case a kind of event is the simplest form
     after = replace(incident, updated_at=at)
     match event:
         case events.OccurrenceJoined():
-            still_open = tuple(dict.fromkeys((*after.open_occurrences, *event.occurrence_ids)))
+            joined = len(event.occurrence_ids)
             return replace(
                 after,
-                open_occurrences=still_open,
-                occurrences=after.occurrences + len(event.occurrence_ids),
+                open_count=after.open_count + joined,
+                occurrences=after.occurrences + joined,
             )
         case events.OccurrenceEnded():
-            gone = set(event.occurrence_ids)
-            return replace(
-                after,
-                open_occurrences=tuple(o for o in after.open_occurrences if o not in gone),
-            )
+            return replace(after, open_count=after.open_count - len(event.occurrence_ids))
         case events.IncidentResolved():
             calm: Phase = "idle" if after.phase == "needs_person" else after.phase
             return replace(after, status="resolved", resolved_at=at, phase=calm)

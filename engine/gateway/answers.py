@@ -48,7 +48,7 @@ def incident_answer(incident: Incident) -> IncidentAnswer:
         team=incident.team,
         group=incident.group,
         occurrences=incident.occurrences,
-        open_occurrences=len(incident.open_occurrences),
+        open_occurrences=incident.open_count,
         runs=incident.runs,
         run_id=incident.run_id,
         outcome=incident.outcome,

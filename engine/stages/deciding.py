@@ -140,10 +140,7 @@ def _open(work: _Work, occurrence: Occurrence) -> Disposition:
 def _join(work: _Work, match: Match, occurrence: Occurrence) -> str:
     """The incident that this occurrence belongs to by `match`: a live one, or a new one."""
     key = correlation_key(match.rule.id, match.group)
-    known = next(
-        (i for i in work.live.values() if i.correlation_key == key and i.status != "closed"), None
-    )
-    incident = known or work.tx.live_incident(key)
+    incident = work.tx.live_incident(key)
     if incident is None:
         incident = _start(work, match, occurrence, key)
     elif incident.status == "resolved":
@@ -247,7 +244,6 @@ def _keep_poison(work: _Work, stream: str, each: Record, error: PayloadError) ->
 
 def _write(work: _Work) -> None:
     """The batch's news, one entry per incident and kind, and the rows."""
-    work.tx.put_occurrences(list(work.touched.values()))
     for incident_key in sorted({*work.joined, *work.ended}):
         incident = work.live.get(incident_key) or work.tx.incident(incident_key)
         if incident is None or incident.status == "closed":
@@ -264,11 +260,13 @@ def _write(work: _Work) -> None:
                 )
             )
         incident = record(work.tx, incident, story, work.author)
-        if incident.status == "open" and not incident.open_occurrences:
+        if incident.status == "open" and not incident.open_count:
             incident = record(work.tx, incident, [events.IncidentResolved()], work.author)
             if incident.run_id and incident.phase != "idle":
                 work.tx.wake_task("run", incident.run_id)
         work.live[incident.id] = incident
+    # Last, because these rows are the count of an incident that another release wrote.
+    work.tx.put_occurrences(list(work.touched.values()))
 
 
 def _joined(occurrences: Sequence[Occurrence]) -> events.OccurrenceJoined:

@@ -28,14 +28,22 @@ class Codec(Generic[T]):
 
     def __init__(self, model: type[T]) -> None:
         self._decode: Callable[[Any], T] = _dataclass_decoder(model)
+        self._names = tuple(typing.get_type_hints(model))
 
-    def encode(self, value: T) -> str:
-        """The canonical document: equal values have equal documents."""
-        return orjson.dumps(value, default=_plain, option=_OPTIONS).decode()
+    def encode(self, value: T, **more: Any) -> str:
+        """The canonical document: equal values have equal documents.
 
-    def decode(self, document: str) -> T:
-        """The value; fields that the model doesn't know are left out."""
-        return self._decode(orjson.loads(document))
+        `more` are members that another release reads.
+        """
+        whole = {**{name: getattr(value, name) for name in self._names}, **more} if more else value
+        return orjson.dumps(whole, default=_plain, option=_OPTIONS).decode()
+
+    def decode(self, document: str, **absent: Any) -> T:
+        """The value; fields that the model doesn't know are left out.
+
+        `absent` are values of fields that the document of another release may lack.
+        """
+        return self._decode({**absent, **orjson.loads(document)})
 
 
 def _plain(value: object) -> object:

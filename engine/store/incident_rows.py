@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 
 from engine.core.incident import Incident
@@ -11,7 +12,7 @@ from engine.errors import ConflictError
 from engine.ports.rows import IncidentFilter
 from engine.store.codec import Codec
 from engine.store.statements import upsert
-from engine.store.tables import IS_LIVE, incidents
+from engine.store.tables import IS_LIVE, incidents, open_occurrences
 
 INCIDENTS = Codec(Incident)
 # Ids are of [a-z2-7]: this sorts behind all of them.
@@ -30,6 +31,16 @@ _BY_PREFIX = (
 _LIVE = _DOCUMENT.where(incidents.c.correlation_key == bindparam("key"), IS_LIVE)
 _LIVE_LOCKED = _LIVE.with_for_update()
 _PUT = upsert(incidents)
+_OPEN_COUNT = (
+    select(func.count())
+    .select_from(open_occurrences)
+    .where(open_occurrences.c.incident_id == bindparam("incident"))
+)
+# Releases whose last revision is 1.4 keep the ids of what fires in the document, don't know the
+# count, and resolve an incident of which no id is left. So that one of their replicas doesn't
+# do that during an upgrade, they find an id that never ends.
+_UNCOUNTED = -1
+_ID_THAT_STAYS = "counted"
 _NAME = re.compile(r"(?:INC-)?([0-9]{1,19})", re.IGNORECASE | re.ASCII)
 
 
@@ -47,7 +58,7 @@ class IncidentRows:
         if key in self._live:
             return self._live[key]
         document = self._connection.execute(self._select_live, {"key": key}).scalar()
-        found = None if document is None else INCIDENTS.decode(document)
+        found = None if document is None else self._decoded(document)
         if found is not None and found.id in self._unwritten:
             found = None  # it was closed in this transaction
         self._live[key] = found
@@ -58,7 +69,7 @@ class IncidentRows:
         if incident in self._unwritten:
             return self._unwritten[incident]
         document = self._connection.execute(_BY_ID, {"id": incident}).scalar()
-        return None if document is None else INCIDENTS.decode(document)
+        return None if document is None else self._decoded(document)
 
     def put(self, incident: Incident) -> None:
         """Insert or replace by id."""
@@ -84,7 +95,7 @@ class IncidentRows:
         if which.before_number is not None:
             statement = statement.where(incidents.c.number < which.before_number)
         statement = statement.order_by(incidents.c.number.desc()).limit(which.limit)
-        return [INCIDENTS.decode(each) for each in self._connection.execute(statement).scalars()]
+        return self._documents(statement, {})
 
     def find(self, prefix: str) -> Sequence[Incident]:
         """The one of that name; else those whose id begins so, at most two."""
@@ -117,8 +128,15 @@ class IncidentRows:
             ) from None
 
     def _documents(self, statement: Select[str], values: dict[str, object]) -> Sequence[Incident]:
-        rows = self._connection.execute(statement, values).scalars()
-        return [INCIDENTS.decode(document) for document in rows]
+        rows = self._connection.execute(statement, values).scalars().all()
+        return [self._decoded(document) for document in rows]
+
+    def _decoded(self, document: str) -> Incident:
+        incident = INCIDENTS.decode(document, open_count=_UNCOUNTED)
+        if incident.open_count != _UNCOUNTED:
+            return incident
+        fires = self._connection.execute(_OPEN_COUNT, {"incident": incident.id}).scalar_one()
+        return replace(incident, open_count=fires)
 
 
 def _row(incident: Incident) -> dict[str, object]:
@@ -129,5 +147,7 @@ def _row(incident: Incident) -> dict[str, object]:
         "status": incident.status,
         "severity": incident.severity.name,
         "service": incident.service,
-        "document": INCIDENTS.encode(incident),
+        "document": INCIDENTS.encode(
+            incident, open_occurrences=[_ID_THAT_STAYS] if incident.open_count else []
+        ),
     }

@@ -63,10 +63,10 @@ def test_the_first_entry_makes_it() -> None:
     assert incident.wants_postmortem
 
 
-def test_occurrences_join_once_and_leave() -> None:
+def test_occurrences_join_and_leave_and_leave_only_their_number() -> None:
     joined = events.OccurrenceJoined(occurrence_ids=("a", "b"), digest="d")
     incident = story(joined, events.OccurrenceEnded(occurrence_ids=("a",), by="source"))
-    assert (incident.open_occurrences, incident.occurrences) == (("b",), 2)
+    assert (incident.open_count, incident.occurrences) == (1, 2)
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def incident(number: int) -> Incident:
         group={"service": "llm-70b"},
         opened_at=NOW,
         updated_at=NOW,
-        open_occurrences=("occurrence1",),
+        open_count=1,
     )
 
 

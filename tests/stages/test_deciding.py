@@ -82,7 +82,7 @@ async def test_alerts_of_one_group_join_one_incident(world: World) -> None:
         a_batch(world.alert("Down", {"gpu": "0"}), world.alert("Down", {"gpu": "1"})), 0
     )
     incident = await world.incident()
-    assert len(incident.open_occurrences) == 2
+    assert incident.open_count == 2
     (joined,) = await world.told(events.OccurrenceJoined)
     assert [each["name"] for each in joined.alerts] == ["Down", "Down"]
     assert len(await world.told(events.RunCreated)) == 1
@@ -163,7 +163,7 @@ async def test_closing_and_firing_in_one_batch_opens_a_new_incident(world: World
     await world.consume()
     down = [each for each in await world.incidents() if each.rule_id == "down"]
     assert [each.status for each in down] == ["closed", "open"]
-    assert [len(each.open_occurrences) for each in down] == [0, 1]
+    assert [each.open_count for each in down] == [0, 1]
 
 
 async def test_a_late_tick_does_not_close_what_resolved_again_since(world: World) -> None:

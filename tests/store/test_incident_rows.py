@@ -1,17 +1,25 @@
 """Incidents on each database."""
 
 import asyncio
+import json
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection, create_engine, select, update
 
 from engine.core.incident import Incident
 from engine.core.severity import Severity
 from engine.errors import ConflictError
 from engine.ports.rows import IncidentFilter
 from engine.ports.store import Store, Tx
+from engine.store.incident_rows import IncidentRows
+from engine.store.migration import migrate
+from engine.store.occurrence_rows import put_occurrences
+from engine.store.tables import incidents
 from tests.services.stores import START
-from tests.store.values import an_incident
+from tests.store.values import an_incident, an_occurrence
 
 DEADLINE_S = 30.0
 
@@ -20,10 +28,54 @@ async def test_an_incident_comes_back_as_it_was_put(store: Store) -> None:
     first = an_incident(group={"service": "a", "größe\0": "x"}, acknowledged_at=START)
     await store.write(lambda tx: tx.put_incident(first))
     assert await store.read(lambda tx: tx.incident(first.id)) == first
-    changed = replace(first, severity=Severity.P1, open_occurrences=("o1", "o2"), ticket="T-1")
+    changed = replace(first, severity=Severity.P1, open_count=2, ticket="T-1")
     await store.write(lambda tx: tx.put_incident(changed))
     assert await store.read(lambda tx: tx.incident(first.id)) == changed
     assert await store.read(lambda tx: tx.incident("absent")) is None
+
+
+@pytest.fixture
+def connection() -> Iterator[Connection]:
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        migrate(connection)
+        yield connection
+    engine.dispose()
+
+
+def document(connection: Connection) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        connection.execute(select(incidents.c.document)).scalar_one()
+    )
+    return found
+
+
+def test_the_count_of_what_a_release_wrote_that_kept_ids_is_that_of_the_rows(
+    connection: Connection,
+) -> None:
+    rows = IncidentRows(connection, lock=False)
+    rows.put(an_incident("a", open_count=7))
+    rows.flush()
+    put_occurrences(connection, [an_occurrence(f"f{n}", incident_ids=("a",)) for n in range(3)])
+    known = document(connection)
+    del known["open_count"]
+    connection.execute(update(incidents).values(document=json.dumps(known)))
+    again = IncidentRows(connection, lock=False)
+    (listed,) = again.matching(IncidentFilter())
+    live = again.live(listed.correlation_key)
+    assert live is not None
+    assert (listed.open_count, live.open_count) == (3, 3)
+    assert again.by_id("a") == listed
+
+
+@pytest.mark.parametrize(("count", "has_one"), [(3, True), (0, False)])
+def test_a_release_that_keeps_ids_finds_one_while_something_fires(
+    connection: Connection, count: int, has_one: bool
+) -> None:
+    rows = IncidentRows(connection, lock=False)
+    rows.put(an_incident("a", open_count=count))
+    rows.flush()
+    assert bool(document(connection)["open_occurrences"]) is has_one
 
 
 async def test_one_incident_of_a_key_is_live(store: Store) -> None:

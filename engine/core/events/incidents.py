@@ -31,7 +31,10 @@ class IncidentOpened(Event):
 
 
 class OccurrenceJoined(Event):
-    """Occurrences that now belong to the incident; `alerts` summarises the first few of them."""
+    """Occurrences that now belong to the incident, each once in its chain.
+
+    `alerts` summarises the first few of them.
+    """
 
     KIND = "occurrence.joined@1"
     occurrence_ids: tuple[str, ...]
@@ -40,7 +43,7 @@ class OccurrenceJoined(Event):
 
 
 class OccurrenceEnded(Event):
-    """Occurrences of the incident that no longer fire, and why."""
+    """Occurrences that joined the incident and no longer fire, each once in its chain, and why."""
 
     KIND = "occurrence.ended@1"
     occurrence_ids: tuple[str, ...]
