@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from engine.core.alert import Occurrence
 from engine.core.guards import Guard, Reservation
-from engine.core.incident import Incident
+from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry, NewEntry
 from engine.core.stops import Stop, StopScope
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter, RunRow, Task, TaskKind
@@ -36,6 +36,7 @@ class SqlTx(Tx):
     ) -> None:
         """`clock` is asked at most once; `reading` takes no locks."""
         self._connection = connection
+        self._reading = reading
         self._clock = clock
         self._now: datetime | None = None
         self._journal = JournalRows(connection)
@@ -146,6 +147,10 @@ class SqlTx(Tx):
 
     @override
     def incident(self, incident: str) -> Incident | None:
+        if not self._reading:
+            # First, so that an entry which another writer appends meanwhile is a conflict: what
+            # is recorded over this incident would undo what that entry made of it.
+            self._journal.head(chain_of(incident))
         return self._incidents.by_id(incident)
 
     @override

@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
+from engine.core.incident import chain_of
 from engine.errors import ConfigError, OutcomeUnknownError, TransientError
 from engine.ports.store import Tx
 from engine.store.postgres_store import MAX_TRIES, PostgresStore
@@ -18,7 +22,7 @@ from tests.services.postgres import PostgresServer
 from tests.services.process import free_port
 from tests.services.secured_postgres import CERTIFIED_USER, USER, SecuredPostgres
 from tests.services.stores import PostgresDatabase
-from tests.store.values import LEASE_S, a_task, appended, claim, claimed, put
+from tests.store.values import LEASE_S, a_task, an_incident, appended, claim, claimed, note, put
 
 DEADLINE_S = 60.0
 
@@ -88,6 +92,32 @@ async def test_a_server_that_comes_back_is_used_again(
     finally:
         postgres.start()
     assert [entry.seq for entry in await store.write(appended("system", "after"))] == [2]
+
+
+async def test_an_incident_is_not_put_over_what_another_writer_made_of_it(
+    store: PostgresStore, postgres_url: str
+) -> None:
+    await store.write(lambda tx: tx.put_incident(an_incident("a")))
+
+    async def count_two() -> None:
+        other = PostgresStore(postgres_url)
+        await other.open()
+        await other.write(partial(counting, 2, lambda: None))
+        await other.close()
+
+    def counting(more: int, between: Callable[[], object], tx: Tx) -> None:
+        incident = tx.incident("a")
+        assert incident is not None
+        between()
+        tx.append(chain_of("a"), [note("counted")])
+        tx.put_incident(replace(incident, open_count=incident.open_count + more))
+
+    with ThreadPoolExecutor(1) as thread:
+        once = iter([lambda: thread.submit(asyncio.run, count_two()).result(DEADLINE_S)])
+        await store.write(lambda tx: counting(1, next(once, lambda: None), tx))
+    found = await store.read(lambda tx: tx.incident("a"))
+    assert found is not None
+    assert found.open_count == 3
 
 
 async def test_a_listener_that_was_lost_comes_back(store: PostgresStore, postgres_url: str) -> None:
