@@ -30,6 +30,10 @@ class Quell:
         config.write_text(yaml.safe_dump({"listen": address, "data": "data", **sections}))
         self._process = Process([PROGRAM, *verb, "--config", config], log=folder / "quell.log")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def start(self, up: Callable[[], bool] | None = None) -> None:
         """Start it, or start it again with the data that it had, and wait until it is ready.
 
