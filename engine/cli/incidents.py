@@ -19,7 +19,7 @@ from engine.cli.output import (
 )
 from engine.cli.site import reach
 from engine.cli.stop import tell_stops
-from engine.cli.story import tell_entries
+from engine.cli.story import tell_entries, whole
 from engine.ports.api import IncidentAnswer, IncidentStory
 
 verbs = typer.Typer(help="List what there is, show one whole.", invoke_without_command=True)
@@ -112,7 +112,7 @@ def show(
 ) -> int:
     """Show one incident with its timeline and plan."""
     with reach(data) as site:
-        story = site.incident(id_)
+        story = whole(site.incident, id_)
     if json:
         print_json(story)
         return 0

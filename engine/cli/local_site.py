@@ -63,12 +63,13 @@ class LocalSite:
 
         return self._ask(ask)
 
-    def incident(self, prefix: str) -> IncidentStory:
-        """One incident with its timeline."""
+    def incident(self, prefix: str, *, cursor: str = "") -> IncidentStory:
+        """One incident with a page of its timeline."""
 
         async def ask(queries: QueryStage) -> IncidentStory:
             incident = await queries.incident(prefix)
-            return incident_story(incident, await queries.timeline(incident.id))
+            page = await queries.timeline(incident.id, after_seq=int(cursor or 0))
+            return incident_story(incident, page)
 
         return self._ask(ask)
 

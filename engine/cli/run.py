@@ -10,7 +10,7 @@ import typer
 from engine.cli.options import DATA, Data, Json, Parameters, parse_parameters
 from engine.cli.output import print_json, say
 from engine.cli.site import reach
-from engine.cli.story import actor_width, event_of, tell_entry
+from engine.cli.story import actor_width, event_of, tell_entry, whole
 from engine.core.events import RunPlanned
 from engine.errors import ConflictError
 from engine.ports.api import IncidentStory
@@ -47,8 +47,8 @@ def run(
         if not json:
             say(f"{incident.name}  {incident.title}", style="bold")
 
-        def look() -> IncidentStory:
-            return site.incident(incident.id)
+        def look(seen: int) -> IncidentStory:
+            return site.incident(incident.id, cursor=str(seen))
 
         def decide(decision: Decision, plan_hash: str) -> None:
             site.decide(site.approval(incident.id).id, decision, plan_hash=plan_hash)
@@ -58,24 +58,27 @@ def run(
         except KeyboardInterrupt:
             say(f"the run goes on without you: quell incidents show {incident.name}")
             raise
-    if json:
-        print_json(story)
+        if json:
+            print_json(whole(site.incident, incident.id))
     return 0 if story.outcome in GOOD_OUTCOMES else 3
 
 
-def follow(look: Callable[[], IncidentStory], decide: Decide, *, quiet: bool) -> IncidentStory:
-    """Print news until the run ended; ask when it asks and somebody sits at the terminal."""
-    seen, shown_plan, asked = 0, "", False
+def follow(look: Callable[[int], IncidentStory], decide: Decide, *, quiet: bool) -> IncidentStory:
+    """Print news until the run ended; ask when it asks and somebody sits at the terminal.
+
+    `look` gives the incident with what came after an entry.
+    """
+    seen, width, shown_plan, asked = 0, 0, "", False
     while True:
-        story = look()
-        width = actor_width(story.timeline)
+        story = look(seen)
+        width = max(width, actor_width(story.timeline))
         for entry in story.timeline:
-            if entry.seq <= seen:
-                continue
             seen, event = entry.seq, event_of(entry)
             shown_plan = event.plan_hash if isinstance(event, RunPlanned) else shown_plan
             if not quiet:
                 tell_entry(entry, width)
+        if story.next_cursor:
+            continue
         if story.outcome:
             return story
         if story.phase == "awaiting_approval" and not asked and not quiet:

@@ -1,6 +1,6 @@
 """How an incident's journal looks on the terminal, whole or as it grows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
 
@@ -9,10 +9,20 @@ from engine.cli.plan import described, print_lines
 from engine.core import events
 from engine.core.plan import Plan
 from engine.core.timeline import sentence
-from engine.ports.api import TimelineEntry
+from engine.ports.api import IncidentStory, TimelineEntry
 
 DETAIL_LINES = 20
 DETAIL_INDENT = " " * 10
+
+
+def whole(incident: Callable[..., IncidentStory], prefix: str) -> IncidentStory:
+    """With all pages of its timeline, as the incident is on the last one."""
+    story = incident(prefix)
+    timeline = list(story.timeline)
+    while story.next_cursor:
+        story = incident(story.id, cursor=story.next_cursor)
+        timeline += story.timeline
+    return story.model_copy(update={"timeline": tuple(timeline)})
 
 
 def tell_entries(entries: Sequence[TimelineEntry], *, full: bool = False) -> None:

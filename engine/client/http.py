@@ -104,9 +104,13 @@ class QuellClient:
         query = {key: value for key, value in filters.items() if value} | {"limit": str(limit)}
         return self._read(IncidentPage, "/v1/incidents", query)
 
-    def incident(self, prefix: str) -> IncidentStory:
-        """One incident with its timeline; by id, a unique prefix of it, or INC-12."""
-        return self._read(IncidentStory, f"/v1/incidents/{_segment(prefix)}")
+    def incident(self, prefix: str, *, cursor: str = "") -> IncidentStory:
+        """One incident with a page of its timeline; by id, a unique prefix of it, or INC-12.
+
+        Pass `next_cursor` as `cursor` for the page behind it.
+        """
+        query = {"cursor": cursor} if cursor else {}
+        return self._read(IncidentStory, f"/v1/incidents/{_segment(prefix)}", query)
 
     def approval(self, prefix: str) -> ApprovalAnswer:
         """One request for approval; by its own id, its run's or its incident's."""

@@ -9,7 +9,7 @@ from engine.core.incident import Incident
 from engine.core.journal import Entry
 from engine.core.plan import Plan
 from engine.core.run import RunState, fold
-from engine.core.timeline import timeline, told_of_firing
+from engine.core.timeline import GAP, timeline, told_of_firing
 
 LATEST_LINES = 8
 _QUIET = (
@@ -18,6 +18,7 @@ _QUIET = (
     "message.sent@1",
     "approval.requested@1",
     "verification.started@1",
+    GAP,
 )
 
 
@@ -64,7 +65,7 @@ class IncidentView:
 
 
 def view(incident: Incident, entries: Sequence[Entry]) -> IncidentView:
-    """The incident after `entries` (its whole chain)."""
+    """The incident after `entries`: its chain, or of a long one the run's part and the end."""
     story = [(event, e.at, e.actor) for e in entries if (event := e.event()) is not None]
     run = fold(incident.run_id, story) if incident.run_id else None
     lines = [

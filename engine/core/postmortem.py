@@ -17,6 +17,9 @@ from engine.core.severity import Severity
 from engine.core.timeline import timeline
 
 DETAIL_LIMIT = 4_000
+# A storm has any number of alerts, and a run of many looks any number of them.
+ALERTS_SHOWN = 50
+EVIDENCE_SHOWN = 50
 
 Story = Sequence[tuple[events.Event, datetime, str]]
 
@@ -29,14 +32,17 @@ class Sla:
 
 
 def postmortem(incident: Incident, entries: Sequence[Entry], sla: Sla) -> str:
-    """The whole document. It holds no time of writing: the same chain gives the same text."""
+    """The whole document. It holds no time of writing: the same chain gives the same text.
+
+    Of a long chain `entries` are the parts that are told; the rest is counted.
+    """
     story: Story = [(event, e.at, e.actor) for e in entries if (event := e.event()) is not None]
     run = fold(incident.run_id, story) if incident.run_id else None
     sections = [
         f"# {incident.name} ({incident.severity.name}): {plain(incident.title)}",
         _summary(incident, run),
         _times(incident, sla),
-        _alerts(story),
+        _alerts(incident, story),
         _evidence(story),
         _remedy(run, story),
         _timeline(entries),
@@ -90,31 +96,41 @@ def _kept(took: timedelta | None, promised: timedelta | None) -> str:
     return f"{word} ({format_duration(promised)})"
 
 
-def _alerts(story: Story) -> str:
-    lines = ["## Alerts"]
-    for event, _, _ in story:
-        if not isinstance(event, events.OccurrenceJoined):
-            continue
-        lines.append("")
-        for alert in event.alerts:
-            labels = alert.get("labels")
-            shown = sorted(labels.items()) if isinstance(labels, dict) else []
-            spelled = ", ".join(f"{code(f'{name}={value}')}" for name, value in shown)
-            lines.append(
-                f"- {code(str(alert.get('name', '')))} since {alert['starts_at']}: {spelled}"
-            )
-        if len(event.occurrence_ids) > len(event.alerts):
-            lines.append(f"- and {len(event.occurrence_ids) - len(event.alerts)} more")
-    return "\n".join(lines) if len(lines) > 1 else ""
+def _alerts(incident: Incident, story: Story) -> str:
+    told = [
+        alert
+        for event, _, _ in story
+        if isinstance(event, events.OccurrenceJoined)
+        for alert in event.alerts
+    ][:ALERTS_SHOWN]
+    if not told:
+        return ""
+    lines = ["## Alerts", ""]
+    for alert in told:
+        labels = alert.get("labels")
+        shown = sorted(labels.items()) if isinstance(labels, dict) else []
+        spelled = ", ".join(f"{code(f'{name}={value}')}" for name, value in shown)
+        lines.append(f"- {code(str(alert.get('name', '')))} since {alert['starts_at']}: {spelled}")
+    if incident.occurrences > len(told):
+        lines.append(f"- and {incident.occurrences - len(told)} more")
+    return "\n".join(lines)
 
 
 def _evidence(story: Story) -> str:
+    seen = [
+        event
+        for event, _, _ in story
+        if isinstance(event, events.StepObserved) and event.phase == "investigate"
+    ]
+    if not seen:
+        return ""
     lines = ["## Evidence before"]
-    for event, _, _ in story:
-        if isinstance(event, events.StepObserved) and event.phase == "investigate":
-            lines += ["", f"{code(event.description or event.step_id)}: {event.outcome}"]
-            lines += _fenced(event.evidence or event.error)
-    return "\n".join(lines) if len(lines) > 1 else ""
+    for event in seen[:EVIDENCE_SHOWN]:
+        lines += ["", f"{code(event.description or event.step_id)}: {event.outcome}"]
+        lines += _fenced(event.evidence or event.error)
+    if len(seen) > EVIDENCE_SHOWN:
+        lines += ["", f"and {len(seen) - EVIDENCE_SHOWN} more"]
+    return "\n".join(lines)
 
 
 def _remedy(run: RunState | None, story: Story) -> str:
@@ -125,10 +141,12 @@ def _remedy(run: RunState | None, story: Story) -> str:
     if run.approval is not None:
         who = run.approval.actor or "nobody"
         lines += ["", f"Approval: {run.approval.decision or 'pending'} by {plain(who)}"]
-    for event, _, _ in story:
-        if isinstance(event, events.AttemptEnded):
-            lines += ["", f"{code(event.step_id)}: {event.outcome}. {plain(event.error)}".rstrip()]
-            lines += _fenced(event.evidence)
+    attempts = [event for event, _, _ in story if isinstance(event, events.AttemptEnded)]
+    for event in attempts[:EVIDENCE_SHOWN]:
+        lines += ["", f"{code(event.step_id)}: {event.outcome}. {plain(event.error)}".rstrip()]
+        lines += _fenced(event.evidence)
+    if len(attempts) > EVIDENCE_SHOWN:
+        lines += ["", f"and {len(attempts) - EVIDENCE_SHOWN} more"]
     lines += ["", "### Verification", ""]
     lines += [
         f"- {code(step.description)} until {code(step.until)}" for step in run.plan.of("verify")

@@ -9,6 +9,8 @@ from engine.core.journal import Entry
 from engine.core.still_firing import Confirmation
 from engine.core.stops import what_is_stopped
 
+GAP = "gap"
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -22,9 +24,17 @@ class Line:
 
 
 def timeline(entries: Iterable[Entry]) -> list[Line]:
-    """The entries as lines; one that this version doesn't know, or that was erased, says so."""
-    lines = []
+    """The entries as lines; one that this version doesn't know, or that was erased, says so.
+
+    Where entries of the chain are not among them, a line of kind GAP says how many.
+    """
+    lines: list[Line] = []
+    seq = 0
     for entry in entries:
+        if seq and (left_out := entry.seq - seq - 1):
+            what = "1 entry is" if left_out == 1 else f"{left_out} entries are"
+            lines.append(Line(entry.at, "", GAP, f"… {what} not shown here"))
+        seq = entry.seq
         event = entry.event()
         if event is None:
             gone = "erased" if entry.body is None else f"unknown to this version: {entry.kind}"

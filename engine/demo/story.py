@@ -89,7 +89,8 @@ class Story:
         if not self.incident_id:
             self.narrator.say("There is no incident yet.")
             return
-        for line in timeline(await self.engine.queries.timeline(self.incident_id)):
+        page = await self.engine.queries.timeline(self.incident_id)
+        for line in timeline(page.entries):
             self.narrator.fact(f"{line.at:%H:%M:%S}", f"{line.actor}: {line.text}")
             self.narrator.output(line.detail)
 
@@ -219,9 +220,9 @@ class Story:
         """Tell what happens until one of these has happened. Raises DemoFailedError when late."""
         async with self._deadline(" or ".join(kind.KIND.partition("@")[0] for kind in kinds)):
             while True:
-                entries = await self.engine.queries.timeline(self.incident_id)
-                for entry in entries[self.told :]:
-                    self.told += 1
+                page = await self.engine.queries.timeline(self.incident_id, after_seq=self.told)
+                for entry in page.entries:
+                    self.told = entry.seq
                     event = entry.event()
                     if event is not None:
                         self.narrator.tell(event, entry.actor)

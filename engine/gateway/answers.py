@@ -24,7 +24,7 @@ from engine.ports.api import (
     StopsAnswer,
     TimelineEntry,
 )
-from engine.ports.commands import AuditReport, Balance, Decided, Replayed
+from engine.ports.commands import AuditReport, Balance, Decided, Replayed, Timeline
 from engine.ports.rows import ApprovalRow, DeadLetter
 
 # More of a body than a person reads.
@@ -65,10 +65,14 @@ def incident_answer(incident: Incident) -> IncidentAnswer:
     )
 
 
-def incident_story(incident: Incident, entries: Sequence[Entry]) -> IncidentStory:
-    """One incident with its journal, in order."""
-    timeline = tuple(timeline_entry(entry) for entry in entries)
-    return IncidentStory(**dict(incident_answer(incident)), timeline=timeline)
+def incident_story(incident: Incident, page: Timeline) -> IncidentStory:
+    """One incident with a page of its journal, in order."""
+    timeline = tuple(timeline_entry(entry) for entry in page.entries)
+    return IncidentStory(
+        **dict(incident_answer(incident)),
+        timeline=timeline,
+        next_cursor=str(timeline[-1].seq) if page.more else None,
+    )
 
 
 def timeline_entry(entry: Entry) -> TimelineEntry:

@@ -28,10 +28,12 @@ from engine.ports.api import (
     LocksAnswer,
     StopsAnswer,
 )
-from engine.ports.commands import Queries
+from engine.ports.commands import TIMELINE_PAGE, Queries
 from engine.ports.rows import IncidentFilter
 
 MAX_PAGE = 500
+# A number, of the last incident or entry that was shown.
+CURSOR = r"^([0-9]{1,15})?$"
 
 
 def queries_of(request: Request) -> Queries:
@@ -51,7 +53,7 @@ async def list_incidents(  # one argument a filter
     severity: Literal["", "P1", "P2", "P3", "P4"] = "",
     service: Annotated[str, Query(max_length=1000)] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
-    cursor: Annotated[str, Query(pattern=r"^([0-9]{1,15})?$")] = "",
+    cursor: Annotated[str, Query(pattern=CURSOR)] = "",
 ) -> IncidentPage:
     """Incidents, newest first; pass `next_cursor` as `cursor` for those before them."""
     which = IncidentFilter(
@@ -69,10 +71,21 @@ async def list_incidents(  # one argument a filter
 
 
 @router.get("/incidents/{incident}")
-async def show_incident(incident: str, queries: Asked) -> IncidentStory:
-    """One incident with its timeline; by id, a unique prefix of it, or INC-12."""
+async def show_incident(
+    incident: str,
+    queries: Asked,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = TIMELINE_PAGE,
+    cursor: Annotated[str, Query(pattern=CURSOR)] = "",
+) -> IncidentStory:
+    """One incident with its timeline; by id, a unique prefix of it, or INC-12.
+
+    Pass `next_cursor` as `cursor` for what follows this page, or the `seq` of any entry for what
+    came after that.
+    """
     found = await queries.incident(incident)
-    return incident_story(found, await queries.timeline(found.id))
+    after_seq = int(cursor) if cursor else 0
+    page = await queries.timeline(found.id, after_seq=after_seq, limit=limit)
+    return incident_story(found, page)
 
 
 @router.get("/approvals/{approval}")

@@ -127,9 +127,10 @@ class TimelineEntry(Answer):
 
 
 class IncidentStory(IncidentAnswer):
-    """One incident with all that happened, oldest first."""
+    """One incident with what happened, oldest first; `next_cursor` is null on the last page."""
 
     timeline: tuple[TimelineEntry, ...]
+    next_cursor: str | None = None
 
 
 class ApprovalAnswer(Answer):

@@ -14,6 +14,9 @@ from engine.core.stops import Stop, StopScope
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
 from engine.ports.source import Rejected
 
+# Entries of a page of an incident's timeline; a page ends earlier where they are large.
+TIMELINE_PAGE = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Decided:
@@ -146,6 +149,14 @@ class Replays(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A page of an incident's chain, and whether the chain goes on behind it."""
+
+    entries: Sequence[Entry]
+    more: bool
+
+
 class Queries(Protocol):
     """Reads. Ids may be any unique prefix or INC-12; raises NotFoundError."""
 
@@ -157,8 +168,10 @@ class Queries(Protocol):
         """One incident."""
         ...
 
-    async def timeline(self, incident: str) -> Sequence[Entry]:
-        """Its chain, in order."""
+    async def timeline(
+        self, incident: str, *, after_seq: int = 0, limit: int = TIMELINE_PAGE
+    ) -> Timeline:
+        """Its chain behind `after_seq`, in order, a page of it."""
         ...
 
     async def approval(self, prefix: str) -> ApprovalRow:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from engine.core import events
 from engine.core.incident import REOPEN_WITHIN, Incident, apply, chain_of, opened
-from engine.core.journal import Entry, NewEntry
+from engine.core.journal import NewEntry
 from engine.core.severity import Mode
 from engine.errors import NotFoundError
 from engine.ports.rows import ApprovalRow, RunRow, Task, TaskKind
@@ -47,12 +47,6 @@ def record(tx: Tx, incident: Incident, story: Sequence[events.Event], author: Au
         _follow_up(tx, incident, event)
     tx.put_incident(incident)
     return incident
-
-
-def story_of(tx: Tx, task: Task) -> tuple[Incident, list[Entry]]:
-    """The incident that a task belongs to, and its whole chain. Raises NotFoundError."""
-    incident = incident_of(tx, task)
-    return incident, list(tx.entries(chain_of(incident.id)))
 
 
 def incident_of(tx: Tx, task: Task) -> Incident:

@@ -13,6 +13,7 @@ from engine.core.stops import stopped_by
 from engine.errors import NotFoundError, PermanentError
 from engine.ports.rows import Task
 from engine.ports.store import Tx
+from engine.ports.stories import COMING_AND_GOING
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ def look(tx: Tx, task: Task, before: Seen | None, *, intending: bool = False) ->
     incident_id = before.incident.id if before else str(task.payload["incident_id"])
     incident = tx.incident(incident_id)
     seq = before.seq if before else 0
-    entries = tx.entries(chain_of(incident_id), after_seq=seq)
+    # What comes and goes in a storm is of no run, and there may be much of it.
+    entries = tx.entries(chain_of(incident_id), after_seq=seq, without=COMING_AND_GOING)
     state = fold(task.key, _known(entries), before.state if before else None)
     if incident is None or state is None:
         raise NotFoundError(f"run {task.key!r} has a task but no journal entries")

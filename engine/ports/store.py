@@ -32,9 +32,23 @@ class Tx(Protocol):
         ...
 
     def entries(
-        self, chain: str, *, after_seq: int = 0, kind: str = "", limit: int | None = None
+        self,
+        chain: str,
+        *,
+        after_seq: int = 0,
+        without: Sequence[str] = (),
+        limit: int | None = None,
     ) -> Sequence[Entry]:
-        """The entries of a chain with seq > after_seq, in order; of one kind, if asked."""
+        """The entries of a chain with seq > after_seq, in order; `without` these kinds."""
+        ...
+
+    def page(
+        self, chain: str, *, after_seq: int = 0, kind: str = "", limit: int
+    ) -> Sequence[Entry]:
+        """The next entries, of one kind if asked: no more than memory is spared for, at least one.
+
+        Empty when there are no more.
+        """
         ...
 
     def last_entry(self, chain: str, kind: str) -> Entry | None:

@@ -118,7 +118,7 @@ def _last(tx: Tx) -> Entry | None:
 
 def _checkpoints(tx: Tx, after_seq: int) -> Sequence[Entry]:
     kind = CheckpointSigned.KIND
-    return tx.entries(CHAIN, after_seq=after_seq, kind=kind, limit=_COPIED_AT_ONCE)
+    return tx.page(CHAIN, after_seq=after_seq, kind=kind, limit=_COPIED_AT_ONCE)
 
 
 def _read(last: Entry | None) -> CheckpointSigned | None:

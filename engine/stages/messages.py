@@ -1,20 +1,25 @@
 """Telling people: one message an incident, brought up to date from the journal."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
 from engine.core import events
+from engine.core.incident import Incident, chain_of
 from engine.core.incident_view import view
 from engine.core.journal import Entry
 from engine.errors import PermanentError, TransientError
 from engine.ports.notifier import Notifier
-from engine.ports.recording import Author, incident_of, record, story_of
+from engine.ports.recording import Author, incident_of, record
 from engine.ports.rows import Task
 from engine.ports.store import Store, Tx
+from engine.ports.stories import story_of
 
 log = structlog.get_logger(__name__)
+
+MOST_NOTIFIERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +35,21 @@ class MessageStage:
 
         Raises TransientError where one of them is away, so that the task is done again.
         """
-        incident, entries = await self.store.read(lambda tx: story_of(tx, task))
-        shown = view(incident, entries)
+        incident, entries, earlier = await self.store.read(lambda tx: _told(tx, task))
+        # In a thread, because a long story takes longer than other work may wait.
+        shown = await asyncio.to_thread(view, incident, entries)
         sent: list[events.Event] = []
         away: TransientError | None = None
         for name, notifier in self.notifiers.items():
-            last = _last_sent(entries, name)
             try:
-                ref = await notifier.show(shown, last.ref if last else "")
+                ref = await notifier.show(shown, earlier.get(name, ""))
             except PermanentError as error:
                 log.error("message_refused", notifier=name, error=str(error))
                 continue
             except TransientError as error:
                 away = error  # it is asked again, after what the others showed is journaled
                 continue
-            if last is None:
+            if name not in earlier:
                 sent.append(events.MessageSent(notifier=name, ref=ref, revision=shown.revision))
 
         def done(tx: Tx) -> None:
@@ -65,9 +70,10 @@ class MessageStage:
         tx.put_task(replace(task, not_before=tx.now))
 
 
-def _last_sent(entries: list[Entry], notifier: str) -> events.MessageSent | None:
-    for entry in reversed(entries):
-        event = entry.event() if entry.kind == events.MessageSent.KIND else None
-        if isinstance(event, events.MessageSent) and event.notifier == notifier:
-            return event
-    return None
+def _told(tx: Tx, task: Task) -> tuple[Incident, Sequence[Entry], Mapping[str, str]]:
+    """What is to be told, and the message that each notifier has of it already."""
+    incident = incident_of(tx, task)
+    # One entry a notifier.
+    sent = tx.page(chain_of(incident.id), kind=events.MessageSent.KIND, limit=MOST_NOTIFIERS)
+    told = [event for entry in sent if isinstance(event := entry.event(), events.MessageSent)]
+    return incident, story_of(tx, incident), {event.notifier: event.ref for event in told}

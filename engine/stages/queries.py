@@ -13,8 +13,8 @@ from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry
 from engine.core.stops import Stop
 from engine.errors import NotFoundError
-from engine.ports.commands import AuditReport, Balance
 from engine.ports.locking import all_locks
+from engine.ports.commands import TIMELINE_PAGE, AuditReport, Balance, Timeline
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
 from engine.ports.store import Store, Tx
 from engine.ports.stream import Stream
@@ -50,9 +50,17 @@ class QueryStage:
         found = await self.store.read(lambda tx: tx.find_incidents(prefix))
         return _only(found, f"incident {prefix!r}")
 
-    async def timeline(self, incident: str) -> Sequence[Entry]:
-        """Its chain, in order."""
-        return await self.store.read(lambda tx: tx.entries(chain_of(incident)))
+    async def timeline(
+        self, incident: str, *, after_seq: int = 0, limit: int = TIMELINE_PAGE
+    ) -> Timeline:
+        """Its chain behind `after_seq`, in order, a page of it."""
+        chain = chain_of(incident)
+
+        def work(tx: Tx) -> Timeline:
+            page = tx.page(chain, after_seq=after_seq, limit=limit)
+            return Timeline(page, more=bool(page) and page[-1].seq < tx.head(chain)[0])
+
+        return await self.store.read(work)
 
     async def approval(self, prefix: str) -> ApprovalRow:
         """By a prefix of its id, its run's or its incident's, or by INC-12; pending ones first."""
@@ -147,10 +155,10 @@ class QueryStage:
         after = ""
         while True:
             heads, others = await self.store.read(partial(_look, after=after))
+            if not heads:
+                return
             async for each in self._continued(others):
                 yield each
-            if len(heads) < _CHAINS_AT_ONCE:
-                return
             after = max(heads)
 
     async def _continued(
@@ -161,7 +169,7 @@ class QueryStage:
             yield head, entries
             chain, last, _ = head
             page = entries
-            while len(page) == _ENTRIES_AT_ONCE and page[-1].seq < last:
+            while page and page[-1].seq < last:
                 page = await self.store.read(partial(_page, chain=chain, after_seq=page[-1].seq))
                 yield None, [entry for entry in page if entry.seq <= last]
 
@@ -192,7 +200,7 @@ def _begun(tx: Tx, heads: Mapping[str, tuple[int, str]]) -> Sequence[tuple[Head,
 
 
 def _page(tx: Tx, chain: str, after_seq: int) -> Sequence[Entry]:
-    return tx.entries(chain, after_seq=after_seq, limit=_ENTRIES_AT_ONCE)
+    return tx.page(chain, after_seq=after_seq, limit=_ENTRIES_AT_ONCE)
 
 
 def _only(found: Sequence[T], what: str, listing: str = "quell incidents") -> T:

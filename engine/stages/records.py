@@ -2,18 +2,21 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
 from engine.core import events
+from engine.core.incident import Incident
+from engine.core.journal import Entry
 from engine.core.postmortem import Sla, postmortem
 from engine.errors import OutcomeUnknownError, PermanentError
-from engine.ports.recording import Author, incident_of, record, story_of
+from engine.ports.recording import Author, incident_of, record
 from engine.ports.rows import Task
 from engine.ports.store import Store, Tx
+from engine.ports.stories import story_of
 from engine.ports.tracker import TicketDraft, Tracker
 
 log = structlog.get_logger(__name__)
@@ -33,8 +36,8 @@ class RecordsStage:
 
     async def write_postmortem(self, task: Task) -> None:
         """Handle a `postmortem` task: render from the journal, keep the file, journal its hash."""
-        incident, entries = await self.store.read(lambda tx: story_of(tx, task))
-        text = postmortem(incident, entries, self.sla)
+        incident, entries = await self.store.read(lambda tx: _story(tx, task))
+        text = await asyncio.to_thread(postmortem, incident, entries, self.sla)
         path = await asyncio.to_thread(self.keep, incident.name, text)
         written = events.PostmortemWritten(
             path=path, sha256=hashlib.sha256(text.encode()).hexdigest()
@@ -49,7 +52,7 @@ class RecordsStage:
 
     async def open_ticket(self, task: Task) -> None:
         """Handle a `ticket` task: one ticket an incident, even when an answer was lost."""
-        incident, entries = await self.store.read(lambda tx: story_of(tx, task))
+        incident, entries = await self.store.read(lambda tx: _story(tx, task))
         if self.tracker is None or incident.ticket:
             await self.store.write(lambda tx: tx.finish_task(task))
             return
@@ -57,7 +60,7 @@ class RecordsStage:
         draft = TicketDraft(
             key=incident.id,
             title=f"{incident.name} {incident.severity.name}: {incident.title}",
-            body_markdown=postmortem(incident, entries, self.sla),
+            body_markdown=await asyncio.to_thread(postmortem, incident, entries, self.sla),
             severity=incident.severity.name,
             service=incident.service,
         )
@@ -83,3 +86,8 @@ class RecordsStage:
             tx.finish_task(task)
 
         await self.store.write(done)
+
+
+def _story(tx: Tx, task: Task) -> tuple[Incident, Sequence[Entry]]:
+    incident = incident_of(tx, task)
+    return incident, story_of(tx, incident)

@@ -47,6 +47,7 @@ from engine.ports.recording import Author, incident_of, record
 from engine.ports.rows import Task
 from engine.ports.run_look import Seen, look
 from engine.ports.store import Store, Tx
+from engine.ports.stories import COMING_AND_GOING
 
 # The look just before a change is quick, or the state before counts as unreadable.
 LOOK_WITHIN_S = 30.0

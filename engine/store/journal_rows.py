@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, true
 from sqlalchemy.exc import IntegrityError
 
 from engine.core.journal import GENESIS, Entry, NewEntry, seal
@@ -13,6 +13,8 @@ from engine.store.statements import insert_new, upsert
 from engine.store.tables import checkpointed, entries, heads, texts
 
 SALT_BYTES = 16
+# What a reader of a whole journal holds in memory at a time, unless one entry is larger.
+PAGE_BYTES = 1024 * 1024
 
 _COLUMNS = tuple(column.name for column in entries.columns)
 _HEAD = select(heads.c.seq, heads.c.entry_hash).where(heads.c.chain == bindparam("chain"))
@@ -34,6 +36,11 @@ _MARK = upsert(checkpointed)
 _ADD_ENTRIES = insert(entries)
 _ENTRIES = (
     select(entries)
+    .where(entries.c.chain == bindparam("chain"), entries.c.seq > bindparam("after_seq"))
+    .order_by(entries.c.seq)
+)
+_SIZES = (
+    select(entries.c.seq, func.length(entries.c.body).label("size"))
     .where(entries.c.chain == bindparam("chain"), entries.c.seq > bindparam("after_seq"))
     .order_by(entries.c.seq)
 )
@@ -90,15 +97,36 @@ class JournalRows:
         return sealed
 
     def entries(
-        self, chain: str, after_seq: int, kind: str = "", limit: int | None = None
+        self,
+        chain: str,
+        after_seq: int,
+        without: Sequence[str] = (),
+        limit: int | None = None,
     ) -> Sequence[Entry]:
         """In order."""
         self.flush()
-        statement = _ENTRIES.where(entries.c.kind == kind) if kind else _ENTRIES
+        statement = _ENTRIES.where(entries.c.kind.not_in(without)) if without else _ENTRIES
         if limit is not None:
             statement = statement.limit(limit)
         rows = self._connection.execute(statement, {"chain": chain, "after_seq": after_seq})
         return [_entry(row) for row in rows]
+
+    def page(self, chain: str, after_seq: int, kind: str, limit: int) -> Sequence[Entry]:
+        """In order: at most `limit` entries and PAGE_BYTES of bodies, but at least one entry."""
+        self.flush()
+        of_kind = entries.c.kind == kind if kind else true()
+        asked = {"chain": chain, "after_seq": after_seq}
+        sizes = self._connection.execute(_SIZES.where(of_kind).limit(limit), asked)
+        last = size = 0
+        for row in sizes:
+            size += row.size or 0
+            if last and size > PAGE_BYTES:
+                break
+            last = row.seq
+        if not last:
+            return ()
+        within = _ENTRIES.where(of_kind, entries.c.seq <= last)
+        return [_entry(row) for row in self._connection.execute(within, asked)]
 
     def last_entry(self, chain: str, kind: str) -> Entry | None:
         """The newest of its kind."""

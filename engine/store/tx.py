@@ -74,9 +74,20 @@ class SqlTx(Tx):
 
     @override
     def entries(
-        self, chain: str, *, after_seq: int = 0, kind: str = "", limit: int | None = None
+        self,
+        chain: str,
+        *,
+        after_seq: int = 0,
+        without: Sequence[str] = (),
+        limit: int | None = None,
     ) -> Sequence[Entry]:
-        return self._journal.entries(chain, after_seq, kind, limit)
+        return self._journal.entries(chain, after_seq, without, limit)
+
+    @override
+    def page(
+        self, chain: str, *, after_seq: int = 0, kind: str = "", limit: int
+    ) -> Sequence[Entry]:
+        return self._journal.page(chain, after_seq, kind, limit)
 
     @override
     def last_entry(self, chain: str, kind: str) -> Entry | None:

@@ -104,11 +104,11 @@ def test_without_a_terminal_it_waits_for_a_decision_elsewhere(
         started = client.run_playbook("restart-llm", {"host": "gpu-07"})
         seen: list[str] = []
 
-        def look() -> IncidentStory:
+        def look(after: int) -> IncidentStory:
             if seen[-1:] == ["awaiting_approval"] and seen.count("awaiting_approval") == 1:
                 asked = client.approval(started.id)
                 client.decide(asked.id, "reject", plan_hash=asked.plan_hash)
-            story = client.incident(started.id)
+            story = client.incident(started.id, cursor=str(after))
             seen.append(story.phase)
             return story
 
@@ -131,7 +131,9 @@ def test_a_decision_that_came_first_is_told_and_the_run_is_followed(
             client.decide(asked.id, "reject", plan_hash=asked.plan_hash)
             client.decide(asked.id, decision, plan_hash=plan_hash)
 
-        story = follow(lambda: client.incident(started.id), decide, quiet=False)
+        story = follow(
+            lambda after: client.incident(started.id, cursor=str(after)), decide, quiet=False
+        )
     assert story.outcome == "cancelled"
     assert "Already rejected by local:" in capsys.readouterr().out
 
@@ -140,7 +142,9 @@ def test_json_is_the_story_at_the_end(capsys: pytest.CaptureFixture[str], site: 
     assert run(site, "restart-well", "--json") == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert json.loads(out)["outcome"] == "not_needed"
+    story = json.loads(out)
+    assert story["outcome"] == "not_needed"
+    assert story["timeline"][0]["kind"] == "incident.opened@1"
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
 """An incident's journal on the terminal."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from engine.cli.story import event_of, tell_entries
+from engine.cli.story import event_of, tell_entries, whole
 from engine.core import events
-from engine.gateway.answers import timeline_entry
-from engine.ports.api import TimelineEntry
+from engine.gateway.answers import incident_story, timeline_entry
+from engine.ports.api import IncidentStory, TimelineEntry
+from engine.ports.commands import Timeline
 from tests.doubles.stories import a_story
 
 
@@ -92,3 +94,19 @@ def test_what_this_version_does_not_know_is_named(
     assert event_of(entry) is None
     tell_entries([entry])
     assert kind in capsys.readouterr().out
+
+
+def test_a_story_in_pages_is_put_together_as_it_is_on_the_last_page() -> None:
+    entries = tuple(story())
+    asked: list[tuple[str, str]] = []
+
+    def incident(prefix: str, *, cursor: str = "") -> IncidentStory:
+        asked.append((prefix, cursor))
+        begin = int(cursor or 0)
+        page = Timeline(a_story()[1][begin : begin + 5], more=begin + 5 < len(entries))
+        return incident_story(replace(a_story()[0], runs=len(asked)), page)
+
+    found = whole(incident, "INC-1")
+    assert found.timeline == entries
+    assert (found.runs, found.next_cursor) == (len(asked), None)
+    assert asked[:2] == [("INC-1", ""), (found.id, "5")]

@@ -65,6 +65,7 @@ async def test_reads_come_back_as_they_were_made() -> None:
         assert rest.next_cursor is None
         story = incident_story(incident(1), await queries.timeline("incident1"))
         assert client.incident("INC-1") == story
+        assert [each.seq for each in client.incident("INC-1", cursor="1").timeline] == [2]
         assert client.approval("run1") == approval_answer(APPROVAL)
         assert client.balance() == balance_answer(await queries.balance())
         assert client.dead_letters(limit=2) == dead_letter_page(LETTERS, 2)

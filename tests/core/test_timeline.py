@@ -6,7 +6,7 @@ import pytest
 
 from engine.core import events
 from engine.core.events import EVENTS
-from engine.core.timeline import sentence, timeline
+from engine.core.timeline import GAP, sentence, timeline
 from tests.doubles.stories import a_story
 
 
@@ -25,6 +25,16 @@ def test_a_whole_story_reads_from_the_first_alert_to_the_ticket() -> None:
         "ticket OPS-1 opened in jira",
     ):
         assert said in text
+
+
+def test_where_entries_are_missing_it_says_how_many() -> None:
+    _, entries = a_story()
+    lines = timeline([*entries[:2], *entries[3:5], *entries[9:]])
+    assert [line.text for line in lines if line.kind == GAP] == [
+        "… 1 entry is not shown here",
+        "… 4 entries are not shown here",
+    ]
+    assert GAP not in {line.kind for line in timeline(entries)}
 
 
 @pytest.mark.parametrize("kind", sorted(EVENTS))

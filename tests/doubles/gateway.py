@@ -17,7 +17,7 @@ from engine.core.alert import Alert
 from engine.core.events import Decision, IncidentAcknowledged
 from engine.core.guards import Lock, Reservation
 from engine.core.incident import Incident
-from engine.core.journal import GENESIS, Entry, NewEntry, seal
+from engine.core.journal import GENESIS, NewEntry, seal
 from engine.core.json_value import Json
 from engine.core.severity import Mode, Severity
 from engine.core.stops import Stop, StopScope
@@ -26,6 +26,7 @@ from engine.gateway.app import build_gateway
 from engine.gateway.parts import GatewayParts
 from engine.ports.clock import Clock
 from engine.ports.commands import (
+    TIMELINE_PAGE,
     AuditReport,
     Balance,
     By,
@@ -35,6 +36,7 @@ from engine.ports.commands import (
     Queries,
     Replayed,
     Replays,
+    Timeline,
 )
 from engine.ports.metrics import Metrics
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
@@ -217,10 +219,15 @@ class MemoryQueries(Queries):
         return incident(1)
 
     @override
-    async def timeline(self, incident_id: str) -> Sequence[Entry]:
+    async def timeline(
+        self, incident_id: str, *, after_seq: int = 0, limit: int = TIMELINE_PAGE
+    ) -> Timeline:
         new = NewEntry(IncidentAcknowledged(note="looking"), NOW, actor="slack:T1/U1")
         entry = seal(new, f"incident/{incident_id}", 1, GENESIS, b"salt")
-        return [entry, replace(entry, seq=2, body=None)]
+        behind = [
+            each for each in (entry, replace(entry, seq=2, body=None)) if each.seq > after_seq
+        ]
+        return Timeline(behind[:limit], more=len(behind) > limit)
 
     @override
     async def approval(self, prefix: str) -> ApprovalRow:

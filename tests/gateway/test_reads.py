@@ -39,6 +39,14 @@ async def test_filters_reach_the_query(query: str, count: int) -> None:
     assert len((await get(f"/v1/incidents?{query}"))["incidents"]) == count
 
 
+async def test_a_timeline_comes_in_pages() -> None:
+    first = await get("/v1/incidents/INC-1?limit=1")
+    assert ([each["seq"] for each in first["timeline"]], first["next_cursor"]) == ([1], "1")
+    last = await get(f"/v1/incidents/INC-1?limit=1&cursor={first['next_cursor']}")
+    assert ([each["seq"] for each in last["timeline"]], last["next_cursor"]) == ([2], None)
+    assert (await get("/v1/incidents/INC-1?cursor=2"))["timeline"] == []
+
+
 async def test_an_incident_shows_what_people_need_and_its_timeline() -> None:
     story = await get("/v1/incidents/INC-1")
     assert story["name"] == "INC-1"

@@ -34,7 +34,8 @@ async def test_a_decision_is_journaled_with_who_and_how(world: World, by: By) ->
     (told,) = await world.told(events.ApprovalDecided)
     assert (told.decision, told.via, told.reason) == ("approved", by.via, "seen it")
     incident = await world.incident()
-    actors = {e.actor for e in await world.queries.timeline(incident.id) if e.kind == told.KIND}
+    page = await world.queries.timeline(incident.id)
+    actors = {e.actor for e in page.entries if e.kind == told.KIND}
     assert actors == {by.actor}
     assert incident.acknowledged_at == world.clock.at
     assert (await world.claimed("run")).key == incident.run_id
@@ -110,7 +111,8 @@ async def test_a_run_by_hand_is_an_incident_of_its_own_in_approve(world: World) 
         "a run by hand",
         {"host": "gpu-07"},
     )
-    assert {each.actor for each in await world.queries.timeline(incident.id)} == {ONCALL.actor}
+    page = await world.queries.timeline(incident.id)
+    assert {each.actor for each in page.entries} == {ONCALL.actor}
     await world.settle()
     assert (await world.approval("by-hand")).state == "pending"
     assert world.mend.calls == []
@@ -167,7 +169,7 @@ async def test_an_order_names_the_catalog_that_it_was_given_under(tmp_path: Path
         alert: Alert = world.alert()
         await world.send(alert)
         incident = await world.commands.acknowledge((await world.incident()).id, by=ONCALL)
-        entry = (await world.queries.timeline(incident.id))[-1]
+        entry = (await world.queries.timeline(incident.id)).entries[-1]
         assert entry.catalog == world.catalogs.active.version
 
 

@@ -152,7 +152,7 @@ def check(tx: SqlTx) -> None:
                 assert fires.issuperset(event.occurrence_ids), "ended, and didn't fire"
                 assert len(set(event.occurrence_ids)) == len(event.occurrence_ids)
                 fires.difference_update(event.occurrence_ids)
-        in_rows = {each.id for each in tx.open_occurrences(incident.id)}
+        in_rows = {each.id for each in tx.open_occurrences(incident.id, 1000)}
         assert in_rows == fires
         assert (incident.open_count, incident.occurrences) == (len(fires), joined)
         assert (incident.status == "open") == bool(fires)

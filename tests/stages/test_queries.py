@@ -114,7 +114,7 @@ async def test_sound_chains_have_no_faults(world: World) -> None:
     report = await world.queries.verify_audit()
     assert report.faults == ()
     assert report.chains == len(await world.incidents()) == 2
-    chains = [await world.queries.timeline(each.id) for each in await world.incidents()]
+    chains = [(await world.queries.timeline(each.id)).entries for each in await world.incidents()]
     assert report.entries == sum(map(len, chains)) == 10
     for chain in chains:
         assert [each.seq for each in chain] == list(range(1, len(chain) + 1))

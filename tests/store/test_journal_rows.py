@@ -5,6 +5,7 @@ import asyncio
 from engine.core.events import IncidentResolved
 from engine.core.journal import NewEntry, verify_chain
 from engine.ports.store import Store, Tx
+from engine.store.journal_rows import PAGE_BYTES
 from tests.services.stores import START
 from tests.store.values import appended, note
 
@@ -72,12 +73,32 @@ async def test_entries_come_in_pages_and_of_one_kind(store: Store) -> None:
     def work(tx: Tx) -> None:
         assert tx.entries("a", limit=2) == [one, two]
         assert tx.entries("a", after_seq=2, limit=2) == [three, four]
-        assert tx.entries("a", kind=kind) == [one, three, five]
-        assert tx.entries("a", kind=kind, after_seq=1, limit=1) == [three]
+        assert tx.entries("a", without=[other]) == [one, three, five]
+        assert tx.entries("a", without=[other], after_seq=1, limit=1) == [three]
+        assert tx.page("a", limit=2) == [one, two]
+        assert tx.page("a", after_seq=2, limit=9) == [three, four, five]
+        assert tx.page("a", kind=other, after_seq=2, limit=2) == [four]
+        assert tx.page("a", after_seq=5, limit=2) == tx.page("b", limit=2) == ()
         assert tx.last_entry("a", other) == four
         assert tx.last_entry("a", "x@1") is tx.last_entry("b", kind) is None
 
     await store.read(work)
+
+
+async def test_a_page_ends_where_its_entries_are_large_and_has_at_least_one(store: Store) -> None:
+    half = "x" * (PAGE_BYTES // 2 - 100)
+    texts = [half, half, "small", half * 3, "small"]
+    sealed = await store.write(appended("a", *texts))
+
+    def work(tx: Tx) -> list[int]:
+        pages, seq = [], 0
+        while page := tx.page("a", after_seq=seq, limit=100):
+            assert page == sealed[seq : page[-1].seq]
+            pages.append(len(page))
+            seq = page[-1].seq
+        return pages
+
+    assert await store.read(work) == [3, 1, 1]
 
 
 async def test_heads_come_in_pages_by_name(store: Store) -> None:
