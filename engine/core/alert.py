@@ -5,10 +5,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from engine.core.bounds import cut_texts
 from engine.core.ids import derived_id
+from engine.errors import PayloadError
 
 SeverityHint = Literal["critical", "error", "warning", "info", ""]
 AlertStatus = Literal["firing", "resolved"]
+
+# Room for what Prometheus and clouds send, and little enough that 10 alerts fit into an entry and
+# a label into an index of PostgreSQL (2,704 bytes).
+MAX_LABELS = 128
+MAX_LABEL_BYTES = 2_048
+MAX_LABELS_BYTES = 16 * 1024
+MAX_ANNOTATION = 4_096
+MAX_ANNOTATIONS = 64 * 1024
+MAX_LINK = 8_192
+MAX_LINKS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +62,48 @@ class Alert:
     def ordered_at(self) -> datetime:
         """The time by which notices of one fingerprint are ordered."""
         return self.event_at or self.received_at
+
+
+_TEXTS = (
+    *("fingerprint", "source", "name", "service", "resource", "target"),
+    *("environment", "team", "customer", "region"),
+)
+
+
+def within_bounds(alert: Alert) -> Alert:
+    """The alert, with annotations that are cut where they are long.
+
+    Labels tell alerts apart, so none of them is cut: raises PayloadError for the first that is too
+    large, and for too many. A link that is too long is none.
+    """
+    for where, texts in (("labels", alert.labels), ("annotations", alert.annotations)):
+        if len(texts) > MAX_LABELS:
+            raise PayloadError(f"there are {len(texts)}, at most {MAX_LABELS}", where)
+        for name in texts:
+            _require_short(name, f"the name {name[:80]!r}", where)
+    for name, value in alert.labels.items():
+        _require_short(value, "the value", f"labels.{name[:80]}")
+    for field in _TEXTS:
+        _require_short(getattr(alert, field), "the text", field)
+    whole = sum(map(_size, (*alert.labels, *alert.labels.values())))
+    if whole > MAX_LABELS_BYTES:
+        raise PayloadError(f"they take {whole} bytes, at most {MAX_LABELS_BYTES}", "labels")
+    annotations = cut_texts(alert.annotations, MAX_ANNOTATION, MAX_ANNOTATIONS)
+    links = tuple(link for link in alert.links if len(link) <= MAX_LINK)[:MAX_LINKS]
+    if annotations == alert.annotations and links == alert.links:
+        return alert
+    return replace(alert, annotations=annotations, links=links)
+
+
+def _require_short(text: str, what: str, where: str) -> None:
+    # A character takes at most four bytes, so most texts need no counting.
+    if len(text) * 4 > MAX_LABEL_BYTES and (size := _size(text)) > MAX_LABEL_BYTES:
+        advice = "put a long text into an annotation"
+        raise PayloadError(f"{what} has {size} bytes, at most {MAX_LABEL_BYTES}; {advice}", where)
+
+
+def _size(text: str) -> int:
+    return len(text.encode(errors="surrogatepass"))
 
 
 def fingerprint_of(source: str, identity: Mapping[str, str]) -> str:

@@ -14,8 +14,11 @@ from datetime import UTC, datetime, timedelta
 
 from engine.core.events import EVENTS, Event
 from engine.core.json_value import canonical_bytes
+from engine.errors import PermanentError
 
 GENESIS = "0" * 64
+# Far above what any writer makes, who all cut what they were sent: it catches one that forgot to.
+MAX_BODY_BYTES = 1024 * 1024
 # The actor of what the engine decides by itself.
 ENGINE = "engine"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -76,8 +79,16 @@ def from_us(at_us: int) -> datetime:
 
 
 def seal(new: NewEntry, chain: str, seq: int, prev_hash: str, salt: bytes) -> Entry:
-    """The stored form of `new` as entry number `seq` (from 1) after `prev_hash` (GENESIS first)."""
+    """The stored form of `new` as entry number `seq` (from 1) after `prev_hash` (GENESIS first).
+
+    Raises PermanentError where its body is above MAX_BODY_BYTES.
+    """
     body = canonical_bytes(new.event.model_dump(mode="json"))
+    if len(body) > MAX_BODY_BYTES:
+        raise PermanentError(
+            f"an entry {new.event.KIND} of {len(body)} bytes is refused, {MAX_BODY_BYTES} is the "
+            f"most: chain {chain!r} stays as it is"
+        )
     body_hash = hashlib.sha256(salt + body).hexdigest()
     kind, at_us = new.event.KIND, to_us(new.at)
     return Entry(

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import re2
 
+from engine.core.bounds import size_of
 from engine.core.documents import Argument, Format, Parameter
 from engine.core.expressions import Bindings, ExpressionFailedError
 from engine.core.findings import nearest
@@ -18,6 +19,7 @@ Spec: TypeAlias = "Parameter | Argument"
 Scalar: TypeAlias = "str | int | float | bool"
 
 MAX_TEXT = 4096
+MAX_VALUES_BYTES = 64 * 1024
 _MAX_INTEGER = 2**53
 
 # RE2 writes to standard error on a bad pattern unless told not to.
@@ -86,6 +88,8 @@ def check_parameters(
             values[name] = check_value(parameter.spec, value, inventory)
         except (ParameterError, ExpressionFailedError) as error:
             problems.append(f"{name}: {error}")
+    if not problems and (size := size_of(values)) > MAX_VALUES_BYTES:
+        problems.append(f"together they take {size} bytes, and {MAX_VALUES_BYTES} is the most")
     return Arguments({}, tuple(problems)) if problems else Arguments(values)
 
 

@@ -17,6 +17,9 @@ from engine.core.scopes import POLICY_FIELDS, Known
 from engine.core.severity import ModeLimit
 from engine.errors import PermanentError, QuellError
 
+# It stands whole in one entry of the journal, and before people who approve it.
+MAX_PLAN_BYTES = 256 * 1024
+
 
 class Prepares(Protocol):
     """The pure half of an action."""
@@ -86,6 +89,12 @@ class Planner:
             on_expiry=approval.on_expiry,
             steps=tuple(planned),
         )
+        size = len(plan.to_bytes())
+        if size > MAX_PLAN_BYTES:
+            raise PlanError(
+                f"it takes {size} bytes, and {MAX_PLAN_BYTES} is the most: nobody can read what "
+                "they would approve; make the playbook's inputs smaller"
+            )
         return Rendered(plan, self._limits(playbook, plan, known), tuple(holes))
 
     def prepare(self, step: Step, known: Known, undoes: str = "") -> PlannedStep:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from engine.core.alert import Alert
+from engine.core.alert import Alert, within_bounds
 from engine.core.ids import derived_id
 from engine.errors import PayloadError
 
@@ -90,11 +90,14 @@ def encode_tick(tick: Tick, now: datetime) -> bytes:
 
 
 def decode_record(value: bytes) -> Alert | Tick:
-    """The alert or tick of a record. Raises PayloadError naming the field."""
+    """The alert or tick of a record. Raises PayloadError naming the field.
+
+    The bounds of an alert are asked for here too: others may write to the stream.
+    """
     try:
         if _TICK_MARK in value:
             return _TICK.validate_json(value).data
-        return _ALERT.validate_json(value).data
+        return within_bounds(_ALERT.validate_json(value).data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"]))

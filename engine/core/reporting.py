@@ -7,12 +7,16 @@ from pydantic import JsonValue
 
 from engine.core import events
 from engine.core.actions import Call, Effect, Prepared, Repeat, Result
+from engine.core.bounds import size_of
 from engine.core.evaluating import Answer
-from engine.core.json_value import Json
+from engine.core.json_value import Json, JsonObject
 from engine.core.plan import PlannedStep
+from engine.errors import PermanentError
 
-EVIDENCE_LIMIT = 8_000
 OUTPUT_LIMIT = 16_000
+# What an action of ours reads at most (an answer, a command's output), as one value.
+VALUE_LIMIT_BYTES = 64 * 1024
+OUTPUTS_LIMIT_BYTES = 256 * 1024
 
 
 def prepared(step: PlannedStep) -> Prepared:
@@ -46,7 +50,7 @@ def observed(
         holds=answer.holds if answer else None,
         description=step.description,
         outputs=bounded(result.outputs),
-        evidence=result.evidence[:EVIDENCE_LIMIT],
+        evidence=result.evidence,
         error=result.error or problem,
         duration_s=duration_s,
     )
@@ -74,18 +78,41 @@ def attempt_ended(
         outcome=ending.outcome,
         begun=ending.begun,
         outputs=bounded(ending.result.outputs),
-        evidence=ending.result.evidence[:EVIDENCE_LIMIT],
+        evidence=ending.result.evidence,
         error=ending.result.error,
         duration_s=ending.duration_s,
     )
 
 
 def bounded(outputs: Mapping[str, Json]) -> dict[str, JsonValue]:
-    """The outputs with every text cut to its share of an entry's bound."""
-    return {
-        name: value[:OUTPUT_LIMIT] if isinstance(value, str) else _plain(value)
-        for name, value in outputs.items()
-    }
+    """The outputs within their share of an entry: a text is cut, any other value whole or None.
+
+    None, because what is missing from a list would change what an expression says of it: one
+    that looks into None fails, and so blocks.
+    """
+    kept: dict[str, JsonValue] = {}
+    room = OUTPUTS_LIMIT_BYTES
+    for name, value in outputs.items():
+        kept[name] = _within(value, room)
+        room -= size_of(kept[name])
+    return kept
+
+
+def _within(value: Json, room: int) -> JsonValue:
+    fits = min(room, VALUE_LIMIT_BYTES)
+    if not isinstance(value, str):
+        return _plain(value) if size_of(value) <= fits else None
+    text = value[:OUTPUT_LIMIT]
+    # Escapes make a character of a text take more than a byte of JSON.
+    return text if size_of(text) <= fits else text[: max(fits, 0) // 8]
+
+
+def kept_before(before: JsonObject) -> JsonObject:
+    """What a probe will compare with, which has to be whole. Raises PermanentError."""
+    size = size_of(before)
+    if size > VALUE_LIMIT_BYTES:
+        raise PermanentError(f"it takes {size} bytes, and {VALUE_LIMIT_BYTES} can be kept")
+    return before
 
 
 def _plain(value: Json) -> JsonValue:

@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 
 from engine.core import events
 from engine.core.alert import Alert
+from engine.core.bounds import cut, size_of
 from engine.core.catalog import Catalog
 from engine.core.classify import Match
+from engine.core.events.event import BRIEF_LIMIT
 from engine.core.expressions import ExpressionFailedError
 from engine.core.findings import nearest
 from engine.core.ids import derived_id
 from engine.core.incident import BY_HAND, Incident, correlation_key, incident_id
 from engine.core.json_value import Json
-from engine.core.parameters import Arguments, check_parameters
+from engine.core.parameters import MAX_VALUES_BYTES, Arguments, check_parameters
 from engine.core.plan import run_id
 from engine.core.planning import trigger_limits
 from engine.core.scopes import POLICY_FIELDS, alert_bindings
@@ -45,9 +47,9 @@ def first_run(
     limits = trigger_limits(playbook, own, catalog.inventory, catalog.policy)
     mode = effective_mode((match.mode, *limits))
     created = _created(incident.id, match.rule.id, playbook.id, mode, catalog)
-    created = created.model_copy(
-        update={"parameters": arguments.values or given, "reason": "; ".join(match.reasons)}
-    )
+    shown = arguments.values or (given if size_of(given) <= MAX_VALUES_BYTES else {})
+    reason = cut("; ".join(match.reasons), BRIEF_LIMIT)
+    created = created.model_copy(update={"parameters": shown, "reason": reason})
     if not arguments.problems:
         return (created,)
     reason = f"playbook {playbook.id} can't start: {'; '.join(arguments.problems)}"

@@ -26,6 +26,8 @@ from engine.ports.source import Parsed, Rejected, Source
 PARSE_INLINE_BYTES = 64 * 1024
 # Parsing holds the interpreter most of the time, so more at once would only take more memory.
 PARSING_AT_ONCE = 2
+# More than a full body of usual alerts holds; small ones would become gigabytes of objects.
+MAX_ALERTS = 50_000
 # No JSON begins so.
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -172,7 +174,18 @@ def understand(
         value = strict_json.decode(body)
     except PayloadError as error:
         return _nothing(raw, error, HTTPStatus.BAD_REQUEST)
+    if (alerts := _longest_list(value)) > MAX_ALERTS:
+        return Refused(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"the body has {alerts} alerts, at most {MAX_ALERTS}; send them in several bodies",
+        )
     return _parse(source, raw, value, received_at, form)
+
+
+def _longest_list(value: Json) -> int:
+    """Every source's body is a list of alerts, or an object with one."""
+    lists = value.values() if isinstance(value, dict) else [value]
+    return max((len(each) for each in lists if isinstance(each, list)), default=0)
 
 
 def parse_again(

@@ -8,14 +8,18 @@ same transaction as the position, so that the balance holds after any crash.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from pydantic import JsonValue
+
 from engine.core import events
 from engine.core.alert import Alert, Occurrence, receive
+from engine.core.bounds import cut_texts, size_of
 from engine.core.catalog import Catalog
 from engine.core.classify import Match, classify
+from engine.core.events.event import BRIEF_LIMIT
 from engine.core.ids import dead_letter_id, derived_id
 from engine.core.incident import REOPEN_WITHIN, Incident, correlation_key, incident_id
 from engine.core.inventory import enrich
@@ -34,11 +38,15 @@ Disposition = Literal[
 
 # An entry tells of this many alerts in words; the rest are in its digest and in the rows.
 ALERTS_IN_AN_ENTRY = 10
+ALERTS_IN_AN_ENTRY_BYTES = 512 * 1024
+ANNOTATIONS_TOLD = 8_000
+# Each is a line of the log; a rule that fails for one alert fails for all of a storm.
+FAILURES_TOLD = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a batch came to, for metrics and logs."""
+    """What a batch came to, for metrics and logs; `failures` of expressions, each once."""
 
     dispositions: Counter[Disposition]
     opened: tuple[Incident, ...]
@@ -97,7 +105,8 @@ def decide(tx: Tx, stream: str, batch: Batch, expected: int, catalog: Catalog) -
     _write(work)
     decided = {f"disposition/{name}": n for name, n in work.dispositions.items()}
     tx.count({**decided, f"records/{stream}": len(batch.records)})
-    return Decided(work.dispositions, tuple(work.opened), tuple(work.failures))
+    failures = tuple(dict.fromkeys(work.failures))[:FAILURES_TOLD]
+    return Decided(work.dispositions, tuple(work.opened), failures)
 
 
 def _decode(each: Record) -> Alert | Tick | PayloadError:
@@ -271,18 +280,26 @@ def _write(work: _Work) -> None:
 
 def _joined(occurrences: Sequence[Occurrence]) -> events.OccurrenceJoined:
     ids = tuple(o.id for o in occurrences)
+    told: list[Mapping[str, JsonValue]] = []
+    room = ALERTS_IN_AN_ENTRY_BYTES
+    for occurrence in occurrences[:ALERTS_IN_AN_ENTRY]:
+        summary = _summary(occurrence)
+        room -= size_of(summary)
+        if room < 0:
+            break
+        told.append(summary)
     return events.OccurrenceJoined(
-        occurrence_ids=ids,
-        digest=derived_id("occurrences", *ids),
-        alerts=tuple(
-            {
-                "name": o.alert.name,
-                "labels": dict(o.alert.labels),
-                "annotations": dict(o.alert.annotations),
-                "starts_at": o.started_at.isoformat(),
-                "source": o.alert.source,
-                "links": list(o.alert.links),
-            }
-            for o in occurrences[:ALERTS_IN_AN_ENTRY]
-        ),
+        occurrence_ids=ids, digest=derived_id("occurrences", *ids), alerts=tuple(told)
     )
+
+
+def _summary(occurrence: Occurrence) -> Mapping[str, JsonValue]:
+    alert = occurrence.alert
+    return {
+        "name": alert.name,
+        "labels": dict(alert.labels),
+        "annotations": {**cut_texts(alert.annotations, BRIEF_LIMIT, ANNOTATIONS_TOLD)},
+        "starts_at": occurrence.started_at.isoformat(),
+        "source": alert.source,
+        "links": list(alert.links),
+    }

@@ -1,7 +1,9 @@
 """The gateway's way in: alerts to the stream, what can't be understood to the dead letters."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -17,6 +19,11 @@ from engine.ports.stream import Message, Stream
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
+# Of a body, at a time: other work of this process waits for moments, and other senders too.
+KEPT_AT_ONCE = 500
+
 
 @dataclass(frozen=True, slots=True)
 class StreamIntake:
@@ -27,17 +34,22 @@ class StreamIntake:
     clock: Clock
 
     async def accept(self, source: str, alerts: Sequence[Alert], truncated: int) -> None:
-        """Append to the stream. Raises TransientError: answer 503."""
+        """Append to the stream. Raises TransientError: answer 503.
+
+        A part of a large body may be in the stream then; the rest comes with the whole again, as
+        repeats.
+        """
         if truncated:
             log.warning("alerts_truncated_by_sender", source=source, left_out=truncated)
         if not alerts:
             return
-        messages = [Message(alert.partition_key, encode_alert(alert)) for alert in alerts]
-        try:
-            await self.stream.append(messages)
-        except PermanentError:
-            for message in messages:
-                await self._append_alone(source, message)
+        for part in _parts(alerts):
+            messages = [Message(alert.partition_key, encode_alert(alert)) for alert in part]
+            try:
+                await self.stream.append(messages)
+            except PermanentError:
+                for message in messages:
+                    await self._append_alone(source, message)
 
     async def _append_alone(self, source: str, message: Message) -> None:
         """One that the stream will never take must not keep its neighbours out."""
@@ -66,11 +78,8 @@ class StreamIntake:
         return [letter.id for letter in letters]
 
     async def _keep(self, letters: Sequence[DeadLetter]) -> None:
-        def keep(tx: Tx) -> None:
-            for letter in letters:
-                tx.put_dead_letter(letter)
-
-        await self.store.write(keep)
+        for part in _parts(letters):
+            await self.store.write(partial(_put, part))
 
     def _letter(self, source: str, reason: str, body: bytes) -> DeadLetter:
         now = self.clock.now()
@@ -83,3 +92,13 @@ class StreamIntake:
             first_at=now,
             last_at=now,
         )
+
+
+def _put(letters: Sequence[DeadLetter], tx: Tx) -> None:
+    for letter in letters:
+        tx.put_dead_letter(letter)
+
+
+def _parts(whole: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(whole), KEPT_AT_ONCE):
+        yield whole[start : start + KEPT_AT_ONCE]

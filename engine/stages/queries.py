@@ -13,8 +13,8 @@ from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry
 from engine.core.stops import Stop
 from engine.errors import NotFoundError
-from engine.ports.locking import all_locks
 from engine.ports.commands import TIMELINE_PAGE, AuditReport, Balance, Timeline
+from engine.ports.locking import all_locks
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
 from engine.ports.store import Store, Tx
 from engine.ports.stream import Stream

@@ -18,7 +18,7 @@ from engine.core.plan import PlannedStep, attempt_id, plan_hash
 from engine.core.planning import PlanError, Planner
 from engine.core.playbook import Playbook, Step
 from engine.core.point_of_no_return import MAX_SKEW, Moment, judge
-from engine.core.reporting import Ending, attempt_ended, observed, prepared
+from engine.core.reporting import Ending, attempt_ended, kept_before, observed, prepared
 from engine.core.run import RunState
 from engine.core.run_commands import (
     Attempt,
@@ -47,10 +47,11 @@ from engine.ports.recording import Author, incident_of, record
 from engine.ports.rows import Task
 from engine.ports.run_look import Seen, look
 from engine.ports.store import Store, Tx
-from engine.ports.stories import COMING_AND_GOING
 
 # The look just before a change is quick, or the state before counts as unreadable.
 LOOK_WITHIN_S = 30.0
+# Texts of runs that began before the active ones; one that was dropped is read again.
+MAX_OLD_PLAYBOOKS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,8 @@ class RunStage:
                     f"the text {state.playbook_hash!r} of playbook {state.playbook_id!r} is lost"
                 )
             known = self.catalogs.parse_playbook(text)
+            if len(self.playbooks) >= MAX_OLD_PLAYBOOKS:
+                self.playbooks.pop(next(iter(self.playbooks)))
             self.playbooks[state.playbook_hash] = known
         return known
 
@@ -256,7 +259,8 @@ class RunStage:
         unseen = ""
         began_at = self.clock.monotonic()
         try:
-            before = await action.look(replace(call, timeout_s=min(step.timeout_s, LOOK_WITHIN_S)))
+            asked = replace(call, timeout_s=min(step.timeout_s, LOOK_WITHIN_S))
+            before = kept_before(await action.look(asked))
         except QuellError as error:
             # Without what the probe compares with, an unknown outcome could never be settled.
             unseen = f"the state before could not be read: {error}"

@@ -9,7 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.alert import Alert, AlertStatus, Occurrence, fingerprint_of, receive
+from engine.core.alert import (
+    MAX_ANNOTATIONS,
+    MAX_LABEL_BYTES,
+    MAX_LABELS,
+    MAX_LINK,
+    Alert,
+    AlertStatus,
+    Occurrence,
+    fingerprint_of,
+    receive,
+    within_bounds,
+)
+from engine.errors import PayloadError
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -136,3 +148,51 @@ def test_a_fingerprint_tells_labels_apart_and_ignores_their_order(
 )
 def test_the_partition_key(service: str, resource: str, key: str) -> None:
     assert replace(notice("firing", 0), service=service, resource=resource).partition_key == key
+
+
+def with_texts(labels: Mapping[str, str], annotations: Mapping[str, str] | None = None) -> Alert:
+    return replace(notice("firing", 1), labels=labels, annotations=annotations or {})
+
+
+OVER = [
+    ({"a": "x" * (MAX_LABEL_BYTES + 1)}, {}, "labels.a", "2049 bytes"),
+    ({"a": "ü" * (MAX_LABEL_BYTES // 2 + 1)}, {}, "labels.a", "2050 bytes"),
+    ({"n" * (MAX_LABEL_BYTES + 1): "x"}, {}, "labels", "the name 'nnnn"),
+    ({str(n): "x" for n in range(MAX_LABELS + 1)}, {}, "labels", "there are 129"),
+    ({str(n): "x" * 2000 for n in range(10)}, {}, "labels", "at most 16384"),
+    ({}, {str(n): "x" for n in range(MAX_LABELS + 1)}, "annotations", "there are 129"),
+    ({}, {"n" * (MAX_LABEL_BYTES + 1): "x"}, "annotations", "2049 bytes"),
+]
+
+
+@pytest.mark.parametrize(
+    ("labels", "annotations", "field", "problem"),
+    OVER,
+    ids=["value", "bytes", "name", "count", "together", "annotations", "annotation name"],
+)
+def test_what_tells_alerts_apart_is_never_cut(
+    labels: Mapping[str, str], annotations: Mapping[str, str], field: str, problem: str
+) -> None:
+    with pytest.raises(PayloadError) as refused:
+        within_bounds(with_texts(labels, annotations))
+    assert refused.value.field == field
+    assert problem in refused.value.problem
+
+
+def test_a_field_that_is_no_label_has_the_same_bound() -> None:
+    with pytest.raises(PayloadError, match="service: the text has 9000 bytes"):
+        within_bounds(replace(with_texts({"a": "b"}), service="x" * 9_000))
+
+
+def test_a_usual_alert_stays_the_very_same() -> None:
+    usual = with_texts({"a": "x" * MAX_LABEL_BYTES}, {"summary": "it is down"})
+    assert within_bounds(usual) is usual
+
+
+def test_annotations_are_cut_and_say_so_and_links_are_whole_or_none() -> None:
+    long = with_texts({"a": "b"}, {str(n): "x" * 100_000 for n in range(100)})
+    found = within_bounds(replace(long, links=("https://a", "https://" + "b" * MAX_LINK)))
+    assert found.annotations["0"].endswith("(cut; 100,000 characters)")
+    assert sum(map(len, found.annotations.values())) <= MAX_ANNOTATIONS + 100 * 40
+    assert found.links == ("https://a",)
+    assert within_bounds(found) == found

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core import events
-from engine.core.journal import GENESIS, Entry, NewEntry, from_us, seal, to_us, verify_chain
+from engine.core.journal import (
+    GENESIS,
+    MAX_BODY_BYTES,
+    Entry,
+    NewEntry,
+    from_us,
+    seal,
+    to_us,
+    verify_chain,
+)
+from engine.errors import PermanentError
 
 AT = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -103,3 +113,9 @@ def test_microseconds_keep_a_time_exactly(at: datetime) -> None:
 
 def test_a_kind_that_this_version_does_not_know_has_no_event() -> None:
     assert replace(chain(1)[0], kind="incident.painted@9").event() is None
+
+
+def test_an_entry_that_nobody_cut_is_refused() -> None:
+    huge = events.MessageSent(notifier="chat", ref="x" * MAX_BODY_BYTES, revision=1)
+    with pytest.raises(PermanentError, match=r"message\.sent@1 of 10486\d\d bytes is refused"):
+        seal(NewEntry(huge, AT), "incident/a", 1, GENESIS, b"salt")

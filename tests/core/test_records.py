@@ -85,6 +85,13 @@ def test_a_poison_record_names_its_field(value: bytes, field: str) -> None:
     assert error.value.field.startswith(field)
 
 
+def test_an_alert_over_its_bounds_is_poison_whoever_appended_it() -> None:
+    alert = Alert("f", "s", "n", "firing", {"a": "x" * 5_000}, {}, NOW, None, NOW)
+    with pytest.raises(PayloadError) as error:
+        decode_record(encode_alert(alert))
+    assert error.value.field == "labels.a"
+
+
 def test_an_unknown_timer_is_refused() -> None:
     with pytest.raises(PayloadError, match="no timer"):
         timer_tick("egg/3", NOW)

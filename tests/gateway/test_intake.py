@@ -19,7 +19,7 @@ from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSour
 from engine.core.json_value import Json
 from engine.errors import NotFoundError, PayloadError, PermanentError, TransientError
 from engine.gateway.app import build_gateway
-from engine.gateway.intake import PARSE_INLINE_BYTES, parse_again
+from engine.gateway.intake import MAX_ALERTS, PARSE_INLINE_BYTES, parse_again
 from engine.gateway.parts import GatewayParts, Limits
 from engine.ports.source import Parsed
 from tests.doubles.gateway import NOW, MemoryIntake, gateway_parts
@@ -293,6 +293,17 @@ async def test_large_bodies_are_parsed_off_the_event_loop() -> None:
     zipped = gzip.compress(small)
     assert (await post(parts, zipped, headers={"content-encoding": "gzip"})).status_code == 200
     assert [thread == here for thread in source.threads] == [True, False, False]
+
+
+@pytest.mark.parametrize("shape", ["list", "object"])
+async def test_more_alerts_than_a_body_may_hold_are_refused_and_kept_nowhere(shape: str) -> None:
+    parts = gateway_parts()
+    alerts = [{"labels": {"a": "b"}}] * (MAX_ALERTS + 1)
+    content = json.dumps(alerts if shape == "list" else {"alerts": alerts}).encode()
+    response = await post(parts, content)
+    assert response.status_code == 413
+    assert f"{MAX_ALERTS + 1} alerts, at most {MAX_ALERTS}" in response.json()["detail"]
+    assert (kept(parts).alerts, kept(parts).letters) == ([], [])
 
 
 async def test_ten_thousand_alerts_in_one_body() -> None:

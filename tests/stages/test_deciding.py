@@ -1,5 +1,6 @@
 """One batch: every record gets one disposition, and the position moves with what follows."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,10 +8,13 @@ import pytest
 
 from engine.core import events
 from engine.core.alert import Alert
+from engine.core.events.event import TITLE_LIMIT
 from engine.core.incident import REOPEN_WITHIN
+from engine.core.journal import MAX_BODY_BYTES
 from engine.core.records import Tick, encode_alert, encode_tick
 from engine.errors import FencedError
 from engine.ports.stream import Batch, Message, Record
+from engine.stages.deciding import ALERTS_IN_AN_ENTRY
 from tests.doubles.world import World, a_world
 from tests.doubles.written import RULES
 
@@ -207,6 +211,31 @@ async def test_a_tick_of_an_older_expiry_changes_nothing(world: World) -> None:
     await world.stream.append([Message(alert.partition_key, tick)])
     assert dict(await world.consume()) == {"tick": 1}
     assert (await world.incident()).status == "open"
+
+
+async def test_an_entry_tells_of_as_many_alerts_as_fit(world: World) -> None:
+    """Control characters take six bytes in JSON: the largest alerts that a source may send."""
+    labels = {str(n): chr(1) * 2_000 for n in range(8)}
+    annotations = {str(n): chr(1) * 4_000 for n in range(16)}
+    alerts = [
+        replace(world.alert("Down", {**labels, "gpu": str(n)}), annotations=annotations)
+        for n in range(30)
+    ]
+    await world.decide(a_batch(*alerts), 0)
+    (joined,) = await world.told(events.OccurrenceJoined)
+    assert len(joined.occurrence_ids) == 30
+    assert 0 < len(joined.alerts) < ALERTS_IN_AN_ENTRY
+    entries = (await world.queries.timeline((await world.incident()).id)).entries
+    sizes = [len(entry.body or b"") for entry in entries]
+    assert max(sizes) < MAX_BODY_BYTES
+
+
+async def test_a_summary_that_is_a_novel_becomes_a_title(world: World) -> None:
+    alert = replace(world.alert(), annotations={"summary": "x" * 5_000})
+    await world.decide(a_batch(alert), 0)
+    title = (await world.incident()).title
+    assert len(title) == TITLE_LIMIT
+    assert title.endswith("characters)")
 
 
 async def test_poison_is_kept_and_the_rest_proceeds(world: World) -> None:

@@ -1,10 +1,16 @@
 """What the gateway hands in is durable before it is answered, and kept once."""
 
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
 from engine.core.records import decode_record
 from engine.errors import TransientError
 from engine.ports.source import Rejected
+from engine.ports.stream import Message, Stream
+from engine.stages.intake import KEPT_AT_ONCE, StreamIntake
 from engine.store.embedded_stream import MAX_RECORD_BYTES, partition_of
 from tests.doubles.world import World
 
@@ -15,6 +21,23 @@ async def test_accepted_alerts_are_in_the_stream_under_their_partition_key(world
     found = await world.stream.read(partition_of("a", 2), 0, 10)
     assert [decode_record(each.value) for each in found] == alerts
     assert {each.key for each in found} == {"a"}
+
+
+async def test_a_large_body_is_appended_in_parts(world: World) -> None:
+    alerts = [world.alert("Down", {"service": "a", "n": str(n)}) for n in range(1_203)]
+    sizes = []
+    append = world.stream.append
+
+    async def counted(messages: Sequence[Message]) -> None:
+        sizes.append(len(messages))
+        await append(messages)
+
+    stream = SimpleNamespace(append=counted, name=world.stream.name)
+    intake = StreamIntake(world.store, cast("Stream", stream), world.clock)
+    await intake.accept("alertmanager", alerts, 0)
+    assert sizes == [KEPT_AT_ONCE, KEPT_AT_ONCE, 203]
+    found = await world.stream.read(partition_of("a", 2), 0, 2_000)
+    assert [decode_record(each.value) for each in found] == alerts
 
 
 async def test_an_empty_body_appends_nothing(world: World) -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from engine.core import events
 from engine.core.actions import Call, Repeat, Result
+from engine.core.events.event import EVIDENCE_LIMIT
 from engine.core.json_value import JsonObject
 from engine.core.plan import plan_hash
-from engine.core.reporting import EVIDENCE_LIMIT, OUTPUT_LIMIT
+from engine.core.reporting import OUTPUT_LIMIT
 from engine.core.severity import Mode
 from engine.errors import OutcomeUnknownError, PermanentError, TransientError
 from engine.ports.attempting import not_after
@@ -316,6 +317,16 @@ async def test_what_goes_into_the_journal_is_bounded(world: World) -> None:
         assert len(str(told.outputs["text"])) == OUTPUT_LIMIT
         assert told.outputs["ok"] is True
         assert len(told.evidence) == EVIDENCE_LIMIT
+
+
+async def test_a_state_before_that_cannot_be_kept_stops_the_change(world: World) -> None:
+    world.mend.looks = [{"all": "x" * 99_999}]
+    await world.fire()
+    await approve(world)
+    (attempt,) = await world.told(events.AttemptEnded)
+    assert (attempt.begun, attempt.outcome) == (False, "failed")
+    assert "the state before could not be read: it takes" in attempt.error
+    assert world.mend.calls == []
 
 
 async def test_a_run_goes_on_with_the_text_that_it_began_with(world: World) -> None:

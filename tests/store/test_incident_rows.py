@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, create_engine, select, update
 
+from engine.core.alert import MAX_LABEL_BYTES
+from engine.core.ids import sha256_hex
 from engine.core.incident import Incident
 from engine.core.severity import Severity
 from engine.errors import ConflictError
@@ -76,6 +78,17 @@ def test_a_release_that_keeps_ids_finds_one_while_something_fires(
     rows.put(an_incident("a", open_count=count))
     rows.flush()
     assert bool(document(connection)["open_occurrences"]) is has_one
+
+
+async def test_the_longest_service_that_an_alert_may_name_fits_into_the_index(
+    store: Store,
+) -> None:
+    """PostgreSQL refuses a row whose text takes more than a third of an index's page."""
+    service = "".join(sha256_hex(str(n).encode()) for n in range(MAX_LABEL_BYTES // 64))
+    assert len(service) == MAX_LABEL_BYTES
+    await store.write(lambda tx: tx.put_incident(an_incident(service=service)))
+    (found,) = await store.read(lambda tx: tx.incidents(IncidentFilter(service=service)))
+    assert found.service == service
 
 
 async def test_one_incident_of_a_key_is_live(store: Store) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from engine.core.events import IncidentResolved
+from engine.core.events import IncidentResolved, MessageSent
 from engine.core.journal import NewEntry, verify_chain
 from engine.ports.store import Store, Tx
 from engine.store.journal_rows import PAGE_BYTES
@@ -87,8 +87,9 @@ async def test_entries_come_in_pages_and_of_one_kind(store: Store) -> None:
 
 async def test_a_page_ends_where_its_entries_are_large_and_has_at_least_one(store: Store) -> None:
     half = "x" * (PAGE_BYTES // 2 - 100)
-    texts = [half, half, "small", half * 3, "small"]
-    sealed = await store.write(appended("a", *texts))
+    texts = [half, half, "small", "x" * (PAGE_BYTES - 60), "small"]
+    told = [NewEntry(MessageSent(notifier="chat", ref=text, revision=1), START) for text in texts]
+    sealed = await store.write(lambda tx: tx.append("a", told))
 
     def work(tx: Tx) -> list[int]:
         pages, seq = [], 0

@@ -19,7 +19,14 @@ from pydantic import Field
 
 from connectors.sources.alertmanager.credentials import BasicCredentials, Secret, Section
 from connectors.sources.alertmanager.firing import FiringApiConfig, ask
-from engine.core.alert import Alert, AlertStatus, Occurrence, SeverityHint, fingerprint_of
+from engine.core.alert import (
+    Alert,
+    AlertStatus,
+    Occurrence,
+    SeverityHint,
+    fingerprint_of,
+    within_bounds,
+)
 from engine.core.json_value import Json
 from engine.core.still_firing import Confirmation, by_last_notice
 from engine.errors import PayloadError
@@ -33,6 +40,7 @@ _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})",
     re.IGNORECASE,
 )
+_MAX_TIMESTAMP = 64
 _HINTS: Mapping[str, SeverityHint] = {
     **dict.fromkeys(("critical", "crit", "emergency", "fatal", "page", "p1"), "critical"),
     **dict.fromkeys(("error", "err", "high", "major", "p2"), "error"),
@@ -207,7 +215,7 @@ class _Reader:
         annotations = {} if said is None else self._texts(said, "annotations")
         interval = self._interval_of_api(raw) if from_api else self._interval_of_webhook(raw)
         names = self.names
-        return Alert(
+        alert = Alert(
             fingerprint=fingerprint_of(self.source, labels),
             source=self.source,
             name=labels.get("alertname", ""),
@@ -228,6 +236,10 @@ class _Reader:
             severity_hint=_HINTS.get(_first(labels, names.severity).lower(), ""),
             links=self._links(raw, annotations),
         )
+        try:
+            return within_bounds(alert)
+        except PayloadError as error:
+            raise _WrongField(error.field, error.problem) from error
 
     def _interval_of_webhook(self, raw: Mapping[str, Json]) -> "_Interval":
         """The status decides; a firing alert's end is year 1, or a guess that binds nobody."""
@@ -307,7 +319,7 @@ def _time(raw: Mapping[str, Json], where: str) -> datetime | None:
 
 @lru_cache(maxsize=4096)
 def _instant(text: str) -> datetime | None:
-    if not _TIMESTAMP.fullmatch(text):
+    if len(text) > _MAX_TIMESTAMP or not _TIMESTAMP.fullmatch(text):
         raise ValueError(text)
     if text.startswith("0001-"):
         return None

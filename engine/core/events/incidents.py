@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from engine.core.events.event import Event
+from engine.core.events.event import Brief, Event, Title
 
 
 class IncidentOpened(Event):
@@ -18,7 +18,7 @@ class IncidentOpened(Event):
     partition_key: str
     rule_id: str
     severity: Literal["P1", "P2", "P3", "P4"]
-    title: str
+    title: Title
     mode: Literal["observe", "suggest", "approve", "auto"]
     service: str = ""
     environment: str = ""
@@ -27,7 +27,7 @@ class IncidentOpened(Event):
     previous_id: str = ""
     notify: tuple[str, ...] = ()
     postmortem: bool = False
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Brief, ...] = ()
 
 
 class OccurrenceJoined(Event):
@@ -72,7 +72,7 @@ class IncidentAcknowledged(Event):
     """A person said: I see it."""
 
     KIND = "incident.acknowledged@1"
-    note: str = ""
+    note: Brief = ""
 
 
 class MessageSent(Event):
@@ -97,5 +97,5 @@ class TicketOpened(Event):
 
     KIND = "ticket.opened@1"
     tracker: str
-    key: str
-    url: str
+    key: Brief
+    url: Brief

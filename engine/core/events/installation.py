@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from engine.core.events.event import Event
+from engine.core.events.event import Brief, Event
 
 
 class StopOrdered(Event):
@@ -15,7 +15,7 @@ class StopOrdered(Event):
     KIND = "stop.ordered@1"
     scope: Literal["all", "rule", "playbook"]
     name: str
-    reason: str
+    reason: Brief
     via: str
 
 
@@ -25,7 +25,7 @@ class StopLifted(Event):
     KIND = "stop.lifted@1"
     scope: Literal["all", "rule", "playbook"]
     name: str
-    reason: str
+    reason: Brief
     via: str
 
 

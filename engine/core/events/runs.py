@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from engine.core.events.event import Event
+from engine.core.events.event import Brief, Event, Evidence
 
 RunOutcome = Literal[
     "succeeded",
@@ -36,7 +36,7 @@ class RunCreated(Event):
     parameters: Mapping[str, JsonValue]
     mode: Literal["observe", "suggest", "approve", "auto"]
     mode_decided_by: str
-    reason: str
+    reason: Brief
 
 
 class StepObserved(Event):
@@ -50,8 +50,8 @@ class StepObserved(Event):
     holds: bool | None = None
     description: str = ""
     outputs: Mapping[str, JsonValue] = {}
-    evidence: str = ""
-    error: str = ""
+    evidence: Evidence = ""
+    error: Brief = ""
     duration_s: float = 0.0
 
 
@@ -65,7 +65,7 @@ class RunPlanned(Event):
     plan_hash: str
     mode: Literal["observe", "suggest", "approve", "auto"]
     mode_decided_by: str
-    holes: tuple[str, ...] = ()
+    holes: tuple[Brief, ...] = ()
 
 
 class ApprovalRequested(Event):
@@ -89,7 +89,7 @@ class ApprovalDecided(Event):
     plan_hash: str
     decision: Decision
     via: str
-    reason: str = ""
+    reason: Brief = ""
 
 
 class AttemptIntended(Event):
@@ -122,8 +122,8 @@ class AttemptEnded(Event):
     outcome: AttemptOutcome
     begun: bool = True
     outputs: Mapping[str, JsonValue] = {}
-    evidence: str = ""
-    error: str = ""
+    evidence: Evidence = ""
+    error: Brief = ""
     duration_s: float = 0.0
 
 
@@ -136,7 +136,7 @@ class AttemptProbed(Event):
     phase: StepPhase
     step_id: str
     answer: Literal["done", "not_done", "in_progress", "cannot_tell"]
-    evidence: str = ""
+    evidence: Evidence = ""
 
 
 class StepSkipped(Event):
@@ -146,7 +146,7 @@ class StepSkipped(Event):
     run_id: str
     phase: StepPhase
     step_id: str
-    reason: str
+    reason: Brief
 
 
 class VerificationStarted(Event):
@@ -162,7 +162,7 @@ class VerificationEnded(Event):
     KIND = "verification.ended@1"
     run_id: str
     holds: bool
-    reason: str = ""
+    reason: Brief = ""
 
 
 class StillFiringAsked(Event):
@@ -176,7 +176,7 @@ class StillFiringAsked(Event):
     run_id: str
     answer: StillFiring
     basis: ConfirmationBasis
-    detail: str = ""
+    detail: Brief = ""
 
 
 class RunHeldBack(Event):
@@ -185,7 +185,7 @@ class RunHeldBack(Event):
     KIND = "run.held_back@1"
     run_id: str
     guard: str
-    reason: str
+    reason: Brief
 
 
 class RunParked(Event):
@@ -194,7 +194,7 @@ class RunParked(Event):
     KIND = "run.parked@1"
     run_id: str
     failures: int
-    error: str
+    error: Brief
 
 
 class RunCancelled(Event):
@@ -202,7 +202,7 @@ class RunCancelled(Event):
 
     KIND = "run.cancelled@1"
     run_id: str
-    reason: str = ""
+    reason: Brief = ""
 
 
 class RunEnded(Event):
@@ -215,7 +215,7 @@ class RunEnded(Event):
     KIND = "run.ended@1"
     run_id: str
     outcome: RunOutcome
-    reason: str
+    reason: Brief
     changed: bool = True
     by_guard: str = ""
     keeps_locks: bool = False
