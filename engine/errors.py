@@ -8,6 +8,7 @@ QuellError
 ├── ConflictError        it was decided, changed or ended meanwhile
 ├── FencedError          this writer lost its right to write (lease, position or version)
 ├── TransientError       try again later; the effect is known not to have happened
+│   └── FullError        a bound is reached, and room has to be made; anybody may read what it says
 ├── PermanentError       trying again won't help; the effect is known not to have happened
 └── OutcomeUnknownError  the effect may or may not have happened
 
@@ -60,6 +61,10 @@ class TransientError(QuellError):
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class FullError(TransientError):
+    """What was to be kept has reached its bound: room has to be made, or a limit raised."""
 
 
 class PermanentError(QuellError):

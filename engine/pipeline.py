@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from engine.core.retention import USUAL, Retention
 from engine.errors import (
     ConflictError,
     FencedError,
@@ -46,6 +47,7 @@ class Pipeline:
     clock: Clock
     catalogs: ActiveCatalog
     metrics: Metrics
+    retention: Retention = USUAL
     stopped: list[str] = field(default_factory=list)
 
     async def run(self) -> None:
@@ -99,7 +101,9 @@ class Pipeline:
 
     async def _decide(self, batch: Batch, expected: int) -> Decided:
         catalog, name = self.catalogs.active, self.stream.name
-        return await self.store.write(lambda tx: decide(tx, name, batch, expected, catalog))
+        return await self.store.write(
+            lambda tx: decide(tx, name, batch, expected, catalog, self.retention)
+        )
 
     def _tell(self, batch: Batch, decided: Decided) -> None:
         for disposition, count in decided.dispositions.items():

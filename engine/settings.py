@@ -31,6 +31,7 @@ from engine.core.durations import parse_duration
 from engine.core.egress import EgressConfig
 from engine.core.findings import Finding
 from engine.core.postmortem import Sla
+from engine.core.retention import Retention
 from engine.core.severity import Severity
 from engine.errors import ConfigError
 
@@ -117,6 +118,7 @@ class Settings(BaseSettings):
     audit: AuditSection = AuditSection()
     sla: Mapping[SeverityName, Duration] = {"P1": "15m", "P2": "1h"}
     egress: EgressConfig = EgressConfig()
+    retention: Retention = Retention()
 
     @property
     def host(self) -> str:

@@ -229,6 +229,17 @@ def test_the_promises_by_severity(tmp_path: Path) -> None:
         Settings(sla={"P1": "soon"}).promises()
 
 
+def test_retention_is_read_with_its_units_and_its_mistakes_have_a_place(tmp_path: Path) -> None:
+    kept = load(tmp_path, "retention: {stream: 14d, dead_letters_size: 1GiB}\n").settings.retention
+    assert (kept.stream, kept.dead_letters_size) == (timedelta(days=14), 2**30)
+    text = "retention:\n  stream: soon\n  dead_letters_size: 1GB\n  occurrences: 3\n"
+    assert [each.partition(": ")[0] for each in mistakes(tmp_path, text)] == [
+        "quell.yaml:2:11",
+        "quell.yaml:3:22",
+        "quell.yaml:4:16",
+    ]
+
+
 class Connector(BaseModel):
     model_config = ConfigDict(extra="forbid")
     token: SecretStr = Field(min_length=5)

@@ -19,6 +19,7 @@ from engine.catalog.yaml_composer import compose
 from engine.catalog.yaml_nodes import locate
 from engine.core.catalog import Catalog
 from engine.core.documents import ConnectionDocument
+from engine.core.durations import format_duration
 from engine.core.findings import Finding, nearest
 from engine.core.inventory import Inventory
 from engine.errors import ConfigError
@@ -188,8 +189,11 @@ def _stream(loaded: LoadedSettings) -> OpenableStream:
                 "stream: the embedded log has no settings and serves one process; "
                 "with a PostgreSQL store use `uses: kafka`"
             )
-        return EmbeddedStream(DataDirectory(settings.data).stream_path)
+        path = DataDirectory(settings.data).stream_path
+        return EmbeddedStream(path, max_bytes=settings.retention.stream_size)
     plugin = _plugin(loaded, registry.STREAMS, uses, "stream", ("stream",))
+    if "retention" in plugin.config.model_fields:
+        values.setdefault("retention", format_duration(settings.retention.stream))
     return plugin.build(loaded.configure(plugin.config, ("stream",), values))
 
 

@@ -58,8 +58,11 @@ async def open_stream(
         except ConfigError as error:
             log.warning("no_spool", error=str(error))
         else:
-            waiting = EmbeddedStream(directory.spool_path, partitions=1)
-            refuse = StreamIntake(store, stream, clock).refuse
+            retention = loaded.settings.retention
+            waiting = EmbeddedStream(
+                directory.spool_path, partitions=1, max_bytes=retention.stream_size
+            )
+            refuse = StreamIntake(store, stream, clock, retention).refuse
             stream = spool = SpooledStream(stream, waiting, clock, refuse)
     stack.push_async_callback(stream.close)
     await stream.open()

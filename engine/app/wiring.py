@@ -31,6 +31,7 @@ from engine.app.process import (
 from engine.app.stop_file import reason_in, stop_file_of
 from engine.app.workers import Ground, task_loop
 from engine.core.access import ADMIN
+from engine.core.retention import Retention
 from engine.errors import ConfigError, QuellError, TransientError
 from engine.gateway.app import build_gateway
 from engine.gateway.intake import parse_again
@@ -42,12 +43,13 @@ from engine.ports.commands import By
 from engine.ports.metrics import Metrics
 from engine.ports.notifier import Approver, Click
 from engine.ports.source import Source
-from engine.ports.store import Store
+from engine.ports.store import Store, Tx
 from engine.ports.stream import Stream
 from engine.settings import LoadedSettings, Role, Settings
 from engine.stages.checkpoints import schedule_checkpoints
 from engine.stages.commands import CommandStage
 from engine.stages.gauges import GaugeStage
+from engine.stages.housekeeping import schedule_housekeeping
 from engine.stages.intake import StreamIntake
 from engine.stages.queries import QueryStage
 from engine.stages.replaying import ReplayStage
@@ -150,18 +152,18 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
         store = await open_store(loaded, clock, stack)
         stream, spool = await open_stream(loaded, parts.stream, store, clock, stack)
         spooled = spool.spooled if spool is not None else int
-        intake = StreamIntake(store, stream, clock)
+        intake = StreamIntake(store, stream, clock, settings.retention)
         catalogs = Catalogs(parts.catalog, registry.by_name(parts.actions.values()))
         signer = signer or folder_signer(settings)
         await store.write(partial(activate, catalog=parts.catalog))
-        await store.write(schedule_checkpoints)
+        await store.write(_schedule)
         ground = Ground(settings, parts, store, stream, clock, metrics, catalogs)
         keys = checking_keys(signer, settings.audit.verify_keys)
         stop_path = DataDirectory(settings.data).stop_path
         commands = CommandStage(store, clock, catalogs, partial(stop_file_of, stop_path))
         queries = QueryStage(store, stream, partial(_bodies, metrics), spooled, lambda: keys)
         parse = partial(parse_again, parts.sources)
-        pipeline = Pipeline(store, stream, clock, catalogs, metrics)
+        pipeline = Pipeline(store, stream, clock, catalogs, metrics, settings.retention)
         yield Engine(
             loaded=loaded,
             catalogs=catalogs,
@@ -186,6 +188,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
                 authenticate=partial(_authenticate, token),
                 loopback=settings.loopback,
                 ready=partial(_not_ready, store, stream),
+                warnings=partial(_warnings, store, settings.retention),
                 alive=pipeline.stopped.copy,
                 metrics=metrics,
                 version=version("quell"),
@@ -193,6 +196,12 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
             token=token,
             actions=parts.actions,
         )
+
+
+def _schedule(tx: Tx) -> None:
+    """What comes back by itself."""
+    schedule_checkpoints(tx)
+    schedule_housekeeping(tx)
 
 
 def _refuse_open_doors(settings: Settings, sources: Mapping[str, Sequence[Source]]) -> None:
@@ -232,6 +241,16 @@ def _authenticate(secret: SecretStr, token: str) -> By | None:
 def local_actor(via: str) -> By:
     """Who holds the installation's own token, or may read its files."""
     return By(f"local:{getpass.getuser()}", via, frozenset({ADMIN}))
+
+
+async def _warnings(store: Store, retention: Retention) -> list[str]:
+    """What an operator should see before senders do."""
+    try:
+        usage = await store.read(lambda tx: tx.dead_letter_usage())
+    except TransientError:
+        return []  # which is a problem of its own
+    problem = retention.nearly_full(usage.with_body, usage.size)
+    return [problem] if problem else []
 
 
 async def _not_ready(store: Store, stream: Stream) -> list[str]:

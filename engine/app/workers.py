@@ -19,12 +19,14 @@ from engine.ports.tracker import Tracker
 from engine.settings import Settings
 from engine.signing import Ed25519Signer
 from engine.stages.checkpoints import CheckpointStage
+from engine.stages.housekeeping import HousekeepingStage
 from engine.stages.messages import MessageStage
 from engine.stages.records import RecordsStage
 from engine.stages.runs import RunStage
 from engine.stages.tasks import Handler, TaskLoop
 from engine.stages.ticks import TickStage
 from engine.store.checkpoint_file import CheckpointFile
+from engine.store.embedded_stream import EmbeddedStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ def task_loop(ground: Ground, signer: Ed25519Signer | None) -> TaskLoop:
         "ticket": records.open_ticket,
         "tick": TickStage(store, ground.stream, clock).fire,
         "checkpoint": _checkpoints(ground.settings, store, signer, ground.metrics).sign,
+        "housekeeping": _housekeeping(ground).keep,
     }
     return TaskLoop(
         store,
@@ -82,6 +85,11 @@ def _checkpoints(
 ) -> CheckpointStage:
     copies = [CheckpointFile(path) for path in settings.audit.copies]
     return CheckpointStage(store, signer, copies, metrics)
+
+
+def _housekeeping(ground: Ground) -> HousekeepingStage:
+    own = ground.stream if isinstance(ground.stream, EmbeddedStream) else None
+    return HousekeepingStage(ground.store, own, ground.settings.retention, ground.metrics)
 
 
 def _records(

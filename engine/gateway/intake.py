@@ -15,7 +15,7 @@ import structlog
 from starlette.responses import Response
 
 from engine.core.json_value import Json
-from engine.errors import NotFoundError, PayloadError, TransientError
+from engine.errors import FullError, NotFoundError, PayloadError, TransientError
 from engine.gateway import strict_json
 from engine.gateway.body import BodyReader, Incoming, Refused, gunzip
 from engine.gateway.parts import GatewayParts
@@ -117,6 +117,10 @@ class AlertIntake:
                 await intake.accept(source.name, parsed.alerts, parsed.truncated)
             if parsed.rejected:
                 ids = await intake.dead_letter(source.name, parsed.rejected)
+        except FullError as error:
+            self._parts.metrics.intake_full.labels(source.name).inc()
+            log.error("intake_full", source=source.name, why=str(error))
+            return unavailable(str(error), error.retry_after_s or self._parts.limits.retry_after_s)
         except TransientError as error:
             log.warning("intake_unavailable", source=source.name, why=str(error))
             after = error.retry_after_s or self._parts.limits.retry_after_s

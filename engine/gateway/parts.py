@@ -32,8 +32,8 @@ class GatewayParts:
 
     `sources` finds by kind and by name; where a kind has several, the credential chooses.
     `authenticate` tells who holds a token, None when nobody does, in constant time. `loopback` is
-    true when only this machine can connect. `ready` and `alive` return what is wrong, in
-    sentences that anybody may read.
+    true when only this machine can connect. `ready` and `alive` return what is wrong, `warnings`
+    what soon will be, in sentences that anybody may read.
     """
 
     sources: Mapping[str, Sequence[Source]]
@@ -45,6 +45,7 @@ class GatewayParts:
     authenticate: Callable[[str], By | None]
     loopback: bool
     ready: Callable[[], Awaitable[list[str]]]
+    warnings: Callable[[], Awaitable[list[str]]]
     alive: Callable[[], list[str]]
     metrics: Metrics
     version: str

@@ -1,5 +1,6 @@
 """Whether quell is well, in figures and in words, and what Alertmanager's tools ask of it."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
@@ -32,8 +33,12 @@ async def healthz(parts: Parts) -> Response:
 
 @router.get("/readyz")
 async def readyz(parts: Parts) -> Response:
-    """Whether store and stream take alerts; a load balancer looks elsewhere when they don't."""
-    return _health("ready", await parts.ready())
+    """Whether store and stream take alerts; a load balancer looks elsewhere when they don't.
+
+    What only some senders notice is a warning: no other replica would do better.
+    """
+    problems = await parts.ready()
+    return _health("ready", problems, await parts.warnings() if not problems else [])
 
 
 @router.get("/-/healthy")
@@ -71,9 +76,9 @@ async def alertmanager_status(request: Request, parts: Parts) -> Response:
     )
 
 
-def _health(what: str, problems: list[str]) -> Response:
+def _health(what: str, problems: list[str], warnings: Sequence[str] = ()) -> Response:
     if problems:
         return problem(
             HTTPStatus.SERVICE_UNAVAILABLE, "; ".join(problems), members={"problems": problems}
         )
-    return json_answer({"status": what})
+    return json_answer({"status": what, **({"warnings": list(warnings)} if warnings else {})})

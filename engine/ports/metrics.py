@@ -77,6 +77,12 @@ class Metrics:
             ["source"],
             registry=registry,
         )
+        self.intake_full = Counter(
+            "quell_intake_full_total",
+            "Bodies that were answered with 503 because the stream or the dead letters are full",
+            ["source"],
+            registry=registry,
+        )
 
     def _declare_flow(self, registry: CollectorRegistry) -> None:
         self.dispositions = Counter(
@@ -99,6 +105,17 @@ class Metrics:
         self.spooled = Gauge(
             "quell_spooled_records",
             "Records kept on this machine's disk until the stream is back",
+            registry=registry,
+        )
+        self.dead_letters_kept = Gauge(
+            "quell_dead_letters_kept",
+            "Dead letters by whether their body is kept: yes, or no where there was no room for it",
+            ["body"],
+            registry=registry,
+        )
+        self.dead_letters_kept_bytes = Gauge(
+            "quell_dead_letters_kept_bytes",
+            "Bytes of the bodies of all dead letters",
             registry=registry,
         )
         self.incidents_opened = Counter(
@@ -146,6 +163,12 @@ class Metrics:
             "quell_checkpoint_copy_failures_total",
             "Times that a copy of the checkpoints could not be written",
             ["copy"],
+            registry=registry,
+        )
+        self.retention_removed = Counter(
+            "quell_retention_removed_total",
+            "What was older than its retention: stream_records, dead_letters, occurrences",
+            ["what"],
             registry=registry,
         )
         self.last_progress = Gauge(

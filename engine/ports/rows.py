@@ -6,7 +6,7 @@ from typing import Literal
 
 from engine.core.json_value import JsonObject
 
-TaskKind = Literal["run", "message", "postmortem", "ticket", "tick", "checkpoint"]
+TaskKind = Literal["run", "message", "postmortem", "ticket", "tick", "checkpoint", "housekeeping"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ class DeadLetter:
     """A body or record that couldn't be understood; one per hash, with a count.
 
     `is_part`: the body is one alert of a larger one, and `field` begins with its place there.
-    `record_key` is a stream record's key. Where many are listed, each body is only its beginning
-    and `left_out` counts its other bytes. `replayed_at` is None while nobody replayed it since it
-    was last seen.
+    `record_key` is a stream record's key. `left_out` counts bytes of the body that aren't here:
+    where many are listed, each is only its beginning, and one that found no room has no body at
+    all. `replayed_at` is None while nobody replayed it since it was last seen.
     """
 
     id: str
@@ -94,6 +94,20 @@ class DeadLetter:
     def is_record(self) -> bool:
         """Whether it comes from the stream; else from the source of this name."""
         return "/" in self.source
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterUsage:
+    """What the dead letters take: how many there are, bytes of their bodies, how many lack one."""
+
+    letters: int
+    size: int
+    bodiless: int
+
+    @property
+    def with_body(self) -> int:
+        """How many have theirs."""
+        return self.letters - self.bodiless
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,15 @@ from engine.core.guards import Guard, Reservation
 from engine.core.incident import Incident
 from engine.core.journal import Entry, NewEntry
 from engine.core.stops import Stop, StopScope
-from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter, RunRow, Task, TaskKind
+from engine.ports.rows import (
+    ApprovalRow,
+    DeadLetter,
+    DeadLetterUsage,
+    IncidentFilter,
+    RunRow,
+    Task,
+    TaskKind,
+)
 
 T = TypeVar("T")
 
@@ -110,6 +118,19 @@ class Tx(Protocol):
 
     def open_occurrences(self, incident: str, limit: int) -> Sequence[Occurrence]:
         """So many of an incident's occurrences that still fire, oldest first."""
+        ...
+
+    def ended_occurrences(
+        self, before: datetime, *, after: str = "", limit: int
+    ) -> tuple[Sequence[str], str]:
+        """Of the next `limit` fingerprints behind `after`, those whose latest ended before.
+
+        Also where to go on, "" at the end.
+        """
+        ...
+
+    def remove_occurrences(self, fingerprints: Sequence[str], before: datetime) -> int:
+        """Forget those of them whose latest ended before; how many went."""
         ...
 
     # Incidents.
@@ -269,8 +290,35 @@ class Tx(Protocol):
         ...
 
     # Dead letters.
-    def put_dead_letter(self, letter: DeadLetter) -> None:
-        """Insert, or count one more of the same hash, which then waits for a replay again."""
+    def put_dead_letter(self, letter: DeadLetter) -> bool:
+        """Insert, or count one more of the same hash, which then waits for a replay again.
+
+        Whether it is new. Asks nothing about room: see engine.ports.keeping.
+        """
+        ...
+
+    def dead_letter_usage(self) -> DeadLetterUsage:
+        """What all of them take, by counters that follow removals within a minute."""
+        ...
+
+    def dead_letter_drift(self) -> Mapping[str, int]:
+        """What to `count` so that these counters are exact; looks at every letter."""
+        ...
+
+    def measure_dead_letters(self) -> None:
+        """Fill in the sizes that a replica of an older release left out."""
+        ...
+
+    def old_dead_letters(
+        self, seen_before: datetime, replayed_before: datetime, limit: int
+    ) -> Sequence[tuple[str, int]]:
+        """(id, bytes) of those last seen, or replayed, before these times."""
+        ...
+
+    def remove_dead_letters(
+        self, ids: Sequence[str], seen_before: datetime, replayed_before: datetime
+    ) -> int:
+        """Those of them that are old still; how many went."""
         ...
 
     def dead_letters(

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 
 
@@ -88,6 +89,17 @@ class Stream(Protocol):
 
     async def check(self) -> None:
         """Raise TransientError when the stream can't take records now."""
+        ...
+
+
+class Sweepable(Stream, Protocol):
+    """A stream whose records quell itself removes once they are old."""
+
+    async def sweep(self, decided: Mapping[int, int], now: datetime, keep: timedelta) -> int:
+        """Remove records below these offsets that are older than `keep`; how many went.
+
+        Younger ones go too where there is little room; what isn't decided on never does.
+        """
         ...
 
 

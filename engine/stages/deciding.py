@@ -16,17 +16,19 @@ from pydantic import JsonValue
 
 from engine.core import events
 from engine.core.alert import Alert, Occurrence, receive
-from engine.core.bounds import cut_texts, size_of
+from engine.core.bounds import cut, cut_texts, size_of
 from engine.core.catalog import Catalog
 from engine.core.classify import Match, classify
-from engine.core.events.event import BRIEF_LIMIT
+from engine.core.events.event import BRIEF_LIMIT, TITLE_LIMIT
 from engine.core.ids import dead_letter_id, derived_id
 from engine.core.incident import REOPEN_WITHIN, Incident, correlation_key, incident_id
 from engine.core.inventory import enrich
 from engine.core.records import Tick, decode_record
+from engine.core.retention import USUAL, Retention
 from engine.core.severity import Mode
 from engine.core.trigger import first_run
 from engine.errors import PayloadError
+from engine.ports.keeping import keep_of_stream
 from engine.ports.recording import Author, open_incident, record
 from engine.ports.rows import DeadLetter, Task
 from engine.ports.store import Tx
@@ -69,13 +71,21 @@ class _Work:
     opened: list[Incident] = field(default_factory=list)
     first_runs: dict[str, Sequence[events.Event]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    poison: list[DeadLetter] = field(default_factory=list)
 
     @property
     def author(self) -> Author:
         return Author(catalog=self.catalog.version)
 
 
-def decide(tx: Tx, stream: str, batch: Batch, expected: int, catalog: Catalog) -> Decided:
+def decide(
+    tx: Tx,
+    stream: str,
+    batch: Batch,
+    expected: int,
+    catalog: Catalog,
+    retention: Retention = USUAL,
+) -> Decided:
     """Decide on `batch` and move the partition's position from `expected` behind it.
 
     Raises FencedError when another consumer moved it: then nothing of this was written.
@@ -100,9 +110,10 @@ def decide(tx: Tx, stream: str, batch: Batch, expected: int, catalog: Catalog) -
                 _take_tick(work, value)
                 work.dispositions["tick"] += 1
             case PayloadError():
-                _keep_poison(work, stream, each, value)
+                work.poison.append(_poison(tx, stream, each, value))
                 work.dispositions["poison"] += 1
     _write(work)
+    keep_of_stream(tx, work.poison, retention)
     decided = {f"disposition/{name}": n for name, n in work.dispositions.items()}
     tx.count({**decided, f"records/{stream}": len(batch.records)})
     failures = tuple(dict.fromkeys(work.failures))[:FAILURES_TOLD]
@@ -236,18 +247,16 @@ def _take_tick(work: _Work, tick: Tick) -> None:
         work.live[incident.id] = record(work.tx, incident, [events.IncidentClosed()], work.author)
 
 
-def _keep_poison(work: _Work, stream: str, each: Record, error: PayloadError) -> None:
-    work.tx.put_dead_letter(
-        DeadLetter(
-            id=dead_letter_id(each.value),
-            source=f"{stream}/{each.partition}/{each.offset}",
-            reason=error.problem,
-            field=error.field,
-            body=each.value,
-            first_at=work.tx.now,
-            last_at=work.tx.now,
-            record_key=each.key,
-        )
+def _poison(tx: Tx, stream: str, each: Record, error: PayloadError) -> DeadLetter:
+    return DeadLetter(
+        id=dead_letter_id(each.value),
+        source=f"{stream}/{each.partition}/{each.offset}",
+        reason=cut(error.problem, BRIEF_LIMIT),
+        field=cut(error.field, TITLE_LIMIT),
+        body=each.value,
+        first_at=tx.now,
+        last_at=tx.now,
+        record_key=each.key,
     )
 
 

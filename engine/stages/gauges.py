@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from engine.errors import TransientError
 from engine.ports.clock import Clock
 from engine.ports.metrics import Metrics
+from engine.ports.rows import DeadLetterUsage
 from engine.ports.store import Store, Tx
 from engine.ports.stream import Stream
 
@@ -45,11 +47,10 @@ class GaugeStage:
         self.metrics.spooled.set(self.spooled())
         ends = await self.stream.end_offsets()
 
-        def read(tx: Tx) -> tuple[Mapping[int, int], Mapping[str, int], Mapping[str, int]]:
-            positions = {each: tx.position(self.stream.name, each) for each in ends}
-            return positions, tx.waiting_tasks(), tx.counters()
-
-        positions, waiting, counters = await self.store.read(read)
+        positions, waiting, counters, letters = await self.store.read(partial(self._read, ends))
+        self.metrics.dead_letters_kept.labels(body="yes").set(letters.with_body)
+        self.metrics.dead_letters_kept.labels(body="no").set(letters.bodiless)
+        self.metrics.dead_letters_kept_bytes.set(letters.size)
         for partition, end in ends.items():
             # The position is read after the end, so it may be ahead of it.
             lag = max(end - positions[partition], 0)
@@ -61,3 +62,9 @@ class GaugeStage:
         # Of earlier streams too, because dispositions aren't told apart by stream.
         records = sum(n for name, n in counters.items() if name.startswith("records/"))
         self.metrics.balance_difference.set(records - decided)
+
+    def _read(
+        self, ends: Mapping[int, int], tx: Tx
+    ) -> tuple[Mapping[int, int], Mapping[str, int], Mapping[str, int], DeadLetterUsage]:
+        positions = {each: tx.position(self.stream.name, each) for each in ends}
+        return positions, tx.waiting_tasks(), tx.counters(), tx.dead_letter_usage()

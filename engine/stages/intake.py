@@ -8,13 +8,17 @@ from typing import TypeVar
 import structlog
 
 from engine.core.alert import Alert
+from engine.core.bounds import cut
+from engine.core.events.event import BRIEF_LIMIT
 from engine.core.ids import dead_letter_id
 from engine.core.records import encode_alert
+from engine.core.retention import USUAL, Retention
 from engine.errors import PermanentError
 from engine.ports.clock import Clock
+from engine.ports.keeping import keep_of_sender
 from engine.ports.rows import DeadLetter
 from engine.ports.source import Rejected
-from engine.ports.store import Store, Tx
+from engine.ports.store import Store
 from engine.ports.stream import Message, Stream
 
 log = structlog.get_logger(__name__)
@@ -32,6 +36,7 @@ class StreamIntake:
     store: Store
     stream: Stream
     clock: Clock
+    retention: Retention = USUAL
 
     async def accept(self, source: str, alerts: Sequence[Alert], truncated: int) -> None:
         """Append to the stream. Raises TransientError: answer 503.
@@ -65,7 +70,10 @@ class StreamIntake:
         await self._keep([replace(letter, record_key=message.key)])
 
     async def dead_letter(self, source: str, rejected: Sequence[Rejected]) -> Sequence[str]:
-        """Keep what couldn't be understood, one row per content, and return the ids."""
+        """Keep what couldn't be understood, one row per content, and return the ids.
+
+        Raises FullError where there is no room for it.
+        """
         letters = [
             replace(
                 self._letter(source, each.problem, each.raw),
@@ -79,24 +87,19 @@ class StreamIntake:
 
     async def _keep(self, letters: Sequence[DeadLetter]) -> None:
         for part in _parts(letters):
-            await self.store.write(partial(_put, part))
+            await self.store.write(partial(keep_of_sender, letters=part, retention=self.retention))
 
     def _letter(self, source: str, reason: str, body: bytes) -> DeadLetter:
         now = self.clock.now()
         return DeadLetter(
             id=dead_letter_id(body),
             source=source,
-            reason=reason,
+            reason=cut(reason, BRIEF_LIMIT),
             field="",
             body=body,
             first_at=now,
             last_at=now,
         )
-
-
-def _put(letters: Sequence[DeadLetter], tx: Tx) -> None:
-    for letter in letters:
-        tx.put_dead_letter(letter)
 
 
 def _parts(whole: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -44,6 +44,11 @@ class ReplayStage:
         if not verdict.allowed:
             raise DeniedError(verdict.reason)
         letter = await self._letter(prefix)
+        if letter.left_out:
+            raise ConflictError(
+                f"dead letter {letter.id} has no body, because dead letters were full: its record "
+                f"is {letter.source}, as long as the stream holds it"
+            )
         if letter.replayed_at is not None:
             at = f"{letter.replayed_at:%Y-%m-%d %H:%M:%S}"
             raise ConflictError(f"dead letter {letter.id} was replayed already, at {at} UTC")

@@ -7,12 +7,14 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from zlib import crc32
 
 from typing_extensions import override
 
+from engine.core.journal import to_us
 from engine.errors import PermanentError, TransientError
 from engine.ports.stream import Batch, Message, Positions, Record, Stream, Subscription
 from engine.store.group_writer import GroupWriter
@@ -24,7 +26,11 @@ DEFAULT_MAX_BYTES = 2 * 1024**3
 # Key and value together, as on Kafka, so that what one stream takes the other does.
 MAX_RECORD_BYTES = 1_048_000
 # Trimming goes in parts of this many records, because appends wait for each part.
-_TRIM_RECORDS = 2_000
+_TRIM_RECORDS = 1_000
+# Where so much of the file's bound is used, old records go early, until so much is.
+NEARLY_FULL = 0.9
+ROOMY = 0.8
+_MARK_EVERY = timedelta(minutes=10)
 
 
 def partition_of(key: str, partitions: int) -> int:
@@ -45,7 +51,7 @@ class EmbeddedStream(Stream):
         """`path` is the file; senders are refused when it would pass `max_bytes`."""
         self._path = path
         self._partitions = partitions
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._file: LogFile | None = None
         self._writer: GroupWriter | None = None
         # What is committed, known in the loop; and who waits for more of it.
@@ -62,7 +68,7 @@ class EmbeddedStream(Stream):
 
     async def open(self) -> None:
         """Make the file, or go on behind its last records. Raises ConfigError, TransientError."""
-        self._file = await asyncio.to_thread(LogFile, self._path, self._partitions, self._max_bytes)
+        self._file = await asyncio.to_thread(LogFile, self._path, self._partitions, self.max_bytes)
         self._ends = dict(self._file.ends())
         self._writer = GroupWriter("stream-writer", self._file.writer)
 
@@ -117,8 +123,31 @@ class EmbeddedStream(Stream):
                 removed += gone
         return removed
 
+    async def sweep(self, decided: Mapping[int, int], now: datetime, keep: timedelta) -> int:
+        """Remove old records that were decided on, those below these offsets; how many went.
+
+        Those of before `now` - `keep` go, give or take some minutes; where the file is nearly
+        full younger ones too, the oldest first. What isn't decided on stays, however old.
+        """
+        file, writer = self._opened()
+        every_us = _MARK_EVERY // timedelta(microseconds=1)
+        await writer.execute(lambda: file.mark(to_us(now), every_us))
+        old = await writer.execute(lambda: file.reached(to_us(now - keep)))
+        removed = await self.trim({p: min(old[p], decided.get(p, 0)) for p in old})
+        if await writer.execute(file.fullness) < NEARLY_FULL:
+            return removed
+        while await writer.execute(file.fullness) > ROOMY:
+            # From the longest, so that all partitions reach back about as far.
+            left = {p: decided.get(p, 0) - file.starts[p] for p in old}
+            partition = max(left, key=left.__getitem__)
+            if left[partition] <= 0:
+                break
+            part = file.starts[partition] + min(left[partition], _TRIM_RECORDS)
+            removed += await self.trim({partition: part})
+        return removed
+
     def start(self, partition: int) -> int:
-        """The offset of the first record that wasn't trimmed before this file was opened."""
+        """The offset of the first record that wasn't trimmed."""
         return self._opened()[0].starts[partition]
 
     def end(self, partition: int) -> int:

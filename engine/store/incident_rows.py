@@ -36,7 +36,7 @@ _OPEN_COUNT = (
     .select_from(open_occurrences)
     .where(open_occurrences.c.incident_id == bindparam("incident"))
 )
-# Releases whose last revision is 1.4 keep the ids of what fires in the document, don't know the
+# Releases before revision 1.6 keep the ids of what fires in the document, don't know the
 # count, and resolve an incident of which no id is left. So that one of their replicas doesn't
 # do that during an upgrade, they find an id that never ends.
 _UNCOUNTED = -1

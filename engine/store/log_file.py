@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.errors import ConfigError, PermanentError, TransientError
+from engine.errors import ConfigError, FullError, PermanentError
 from engine.ports.stream import Message, Record
 from engine.store.faults import classify
 from engine.store.sqlite_files import open_reader, open_writer
@@ -21,6 +21,10 @@ CREATE TABLE IF NOT EXISTS trimmed (partition INTEGER PRIMARY KEY, before INTEGE
 CREATE TABLE IF NOT EXISTS records (
   place INTEGER PRIMARY KEY, key TEXT NOT NULL, value BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS marks (
+  partition INTEGER NOT NULL, at_us INTEGER NOT NULL, before INTEGER NOT NULL,
+  PRIMARY KEY (partition, at_us)
+) WITHOUT ROWID;
 """
 _INSERT = "INSERT INTO records (place, key, value) VALUES (?, ?, ?)"
 _READ = """
@@ -36,6 +40,11 @@ _SET_TRIMMED = """
 INSERT INTO trimmed (partition, before) VALUES (?, ?)
 ON CONFLICT (partition) DO UPDATE SET before = max(before, excluded.before)
 """
+# When a partition had how many records: a time for all of them costs no more than that.
+_MARK = "INSERT OR IGNORE INTO marks (partition, at_us, before) VALUES (?, ?, ?)"
+_MARKED = "SELECT max(at_us) FROM marks"
+_REACHED = "SELECT max(before) FROM marks WHERE partition = ? AND at_us <= ?"
+_FORGET = "DELETE FROM marks WHERE at_us < (SELECT max(at_us) FROM marks WHERE at_us <= ?)"
 # Pages that trimming freed are used again, so they count as free.
 _USED_BYTES = """
 SELECT (page_count - freelist_count) * page_size
@@ -46,7 +55,7 @@ FROM pragma_page_count, pragma_freelist_count, pragma_page_size
 class LogFile:
     """`insert`, `trim` and `require_room` belong to the writer's thread, `read` to the reader's.
 
-    `starts` is where each partition's records began when it was opened.
+    `starts` is where each partition's records begin, `ends` where they end.
     """
 
     def __init__(self, path: Path, partitions: int, max_bytes: int) -> None:
@@ -76,7 +85,7 @@ class LogFile:
     def insert(self, placed: Sequence[tuple[int, Message]]) -> Mapping[int, int]:
         """Add in order, inside the writer's transaction; the new ends of what was touched.
 
-        Raises TransientError when the file is full.
+        Raises FullError when the file is full.
         """
         self.require_room(sum(len(message.value) for _, message in placed))
         ends: dict[int, int] = {}
@@ -125,17 +134,50 @@ class LogFile:
         try:
             bounds = (_place(partition, 0), _place(partition, before), limit)
             self.writer.execute(_SET_TRIMMED, (partition, before))
-            return self.writer.execute(_TRIM, bounds).rowcount
+            gone = self.writer.execute(_TRIM, bounds).rowcount
+        except sqlite3.Error as error:
+            raise classify(error) from None
+        self.starts[partition] = max(self.starts[partition], before)
+        return gone
+
+    def mark(self, at_us: int, every_us: int) -> None:
+        """Note what is there now, unless that was noted less than `every_us` ago."""
+        try:
+            (last,) = self.writer.execute(_MARKED).fetchone()
+            if last is None or at_us - last >= every_us:
+                rows = [(partition, at_us, end) for partition, end in self._next.items()]
+                self.writer.executemany(_MARK, rows)
         except sqlite3.Error as error:
             raise classify(error) from None
 
+    def reached(self, at_us: int) -> Mapping[int, int]:
+        """Up to where each partition went at that time, as far as it was marked; else 0.
+
+        Older marks are forgotten.
+        """
+        try:
+            found = {
+                partition: self.writer.execute(_REACHED, (partition, at_us)).fetchone()[0] or 0
+                for partition in self._next
+            }
+            self.writer.execute(_FORGET, (at_us,))
+        except sqlite3.Error as error:
+            raise classify(error) from None
+        return found
+
+    def fullness(self) -> float:
+        """Of 1, how much of the file's bound is used."""
+        (used,) = self.writer.execute(_USED_BYTES).fetchone()
+        share: float = used / self._max_bytes
+        return share
+
     def require_room(self, size: int) -> None:
-        """Raise TransientError when so many bytes more would pass the file's bound."""
+        """Raise FullError when so many bytes more would pass the file's bound."""
         (used,) = self.writer.execute(_USED_BYTES).fetchone()
         if used + size > self._max_bytes:
-            raise TransientError(
-                f"the stream in {str(self._path)!r} is full ({used} of {self._max_bytes} bytes): "
-                "the pipeline is behind, or old records are kept too long"
+            raise FullError(
+                f"the stream is full ({used} of {self._max_bytes} bytes) of records that are not "
+                "decided on yet: the pipeline is behind, or retention.stream_size is too small"
             )
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """The latest occurrence of each fingerprint, and which of them fire in which incident."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select
@@ -25,6 +26,21 @@ _OPEN = (
     .where(open_occurrences.c.incident_id == bindparam("incident"))
     .limit(bindparam("at_most"))
 )
+
+
+_NEXT = (
+    select(occurrences)
+    .where(occurrences.c.fingerprint > bindparam("after"))
+    .order_by(occurrences.c.fingerprint)
+    .limit(bindparam("limit"))
+)
+_LOCKED = (
+    select(occurrences)
+    .where(occurrences.c.fingerprint.in_(_KEYS))
+    .order_by(occurrences.c.fingerprint)
+    .with_for_update()
+)
+_FORGET = delete(occurrences).where(occurrences.c.fingerprint.in_(_KEYS))
 
 
 def latest_occurrences(
@@ -66,3 +82,30 @@ def firing_occurrences(connection: Connection, incident: str, limit: int) -> Seq
     documents = connection.execute(_OPEN, asked).scalars()
     found = [OCCURRENCES.decode(document) for document in documents]
     return sorted(found, key=lambda each: (each.started_at, each.id))
+
+
+def ended_occurrences(
+    connection: Connection, before: datetime, after: str, limit: int
+) -> tuple[Sequence[str], str]:
+    """Of the next ones by fingerprint, those that ended before, and the last one looked at."""
+    rows = connection.execute(_NEXT, {"after": after, "limit": limit}).all()
+    last = rows[-1].fingerprint if len(rows) == limit else ""
+    return [row.fingerprint for row in rows if _ended(row.document, before)], last
+
+
+def remove_occurrences(
+    connection: Connection, fingerprints: Sequence[str], before: datetime
+) -> int:
+    """Locked while they are looked at, so that none that fires again meanwhile is lost."""
+    removed = 0
+    for keys in chunked(fingerprints):
+        rows = connection.execute(_LOCKED, {"keys": keys}).all()
+        ended = [row.fingerprint for row in rows if _ended(row.document, before)]
+        for part in chunked(ended):
+            removed += connection.execute(_FORGET, {"keys": part}).rowcount
+    return removed
+
+
+def _ended(document: str, before: datetime) -> bool:
+    ended_at = OCCURRENCES.decode(document).ended_at
+    return ended_at is not None and ended_at < before

@@ -2,9 +2,10 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, func, select, update
 
 from engine.errors import FencedError
 from engine.store.statements import insert_new, upsert
@@ -28,6 +29,8 @@ _ADVANCE = (
 _START = insert_new(positions)
 _COUNT = upsert(counters, lambda new: {"value": counters.c.value + new.value})
 _COUNTERS = select(counters.c.name, func.sum(counters.c.value)).group_by(counters.c.name)
+_NAMES: BindParameter[Any] = bindparam("names", expanding=True)
+_OF_NAMES = _COUNTERS.where(counters.c.name.in_(_NAMES))
 
 
 class PositionRows:
@@ -64,6 +67,11 @@ class PositionRows:
         """All, summed over their shards."""
         self.flush()
         return {name: int(value) for name, value in self._connection.execute(_COUNTERS)}
+
+    def counted(self, names: Sequence[str]) -> Sequence[int]:
+        """These counters after this transaction so far; nothing is locked."""
+        found = dict(self._connection.execute(_OF_NAMES, {"names": names}).all())
+        return [int(found.get(name, 0)) + self._counts[name] for name in names]
 
     def flush(self) -> None:
         """Write the counts, in one order for all writers."""

@@ -249,4 +249,17 @@ dead_letters = Table(
     Column("is_part", Boolean, nullable=False, server_default=false()),
     Column("record_key", FreeText, nullable=False, server_default=""),
     Column("replayed_at_us", BigInteger),
+    # Of the whole letter, and of what is kept of it; absent in what older releases insert.
+    Column("size", BigInteger),
+    Column("kept_bytes", BigInteger),
+    # Both, so that what all letters take is counted in the index alone.
+    Index("dead_letters_by_size", "kept_bytes", "size"),
+)
+
+IS_REPLAYED = dead_letters.c.replayed_at_us.is_not(None)
+Index(
+    "replayed_dead_letters",
+    dead_letters.c.replayed_at_us,
+    sqlite_where=IS_REPLAYED,
+    postgresql_where=IS_REPLAYED,
 )

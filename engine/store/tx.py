@@ -12,7 +12,15 @@ from engine.core.guards import Guard, Reservation
 from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry, NewEntry
 from engine.core.stops import Stop, StopScope
-from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter, RunRow, Task, TaskKind
+from engine.ports.rows import (
+    ApprovalRow,
+    DeadLetter,
+    DeadLetterUsage,
+    IncidentFilter,
+    RunRow,
+    Task,
+    TaskKind,
+)
 from engine.ports.store import Tx
 from engine.store import (
     dead_letter_rows,
@@ -146,6 +154,16 @@ class SqlTx(Tx):
     @override
     def open_occurrences(self, incident: str, limit: int) -> Sequence[Occurrence]:
         return occurrence_rows.firing_occurrences(self._connection, incident, limit)
+
+    @override
+    def ended_occurrences(
+        self, before: datetime, *, after: str = "", limit: int
+    ) -> tuple[Sequence[str], str]:
+        return occurrence_rows.ended_occurrences(self._connection, before, after, limit)
+
+    @override
+    def remove_occurrences(self, fingerprints: Sequence[str], before: datetime) -> int:
+        return occurrence_rows.remove_occurrences(self._connection, fingerprints, before)
 
     # Incidents.
     @override
@@ -300,8 +318,45 @@ class SqlTx(Tx):
 
     # Dead letters.
     @override
-    def put_dead_letter(self, letter: DeadLetter) -> None:
-        dead_letter_rows.put_dead_letter(self._connection, letter)
+    def put_dead_letter(self, letter: DeadLetter) -> bool:
+        is_new = dead_letter_rows.put_dead_letter(self._connection, letter)
+        if is_new:
+            self._positions.count(dead_letter_rows.counts_of(letter))
+        return is_new
+
+    @override
+    def dead_letter_usage(self) -> DeadLetterUsage:
+        return DeadLetterUsage(*self._positions.counted(dead_letter_rows.COUNTED))
+
+    @override
+    def dead_letter_drift(self) -> Mapping[str, int]:
+        counted = self._positions.counted(dead_letter_rows.COUNTED)
+        there = dead_letter_rows.dead_letter_usage(self._connection)
+        return {
+            name: there[name] - known
+            for name, known in zip(dead_letter_rows.COUNTED, counted, strict=True)
+            if there[name] != known
+        }
+
+    @override
+    def measure_dead_letters(self) -> None:
+        dead_letter_rows.measure_dead_letters(self._connection)
+
+    @override
+    def old_dead_letters(
+        self, seen_before: datetime, replayed_before: datetime, limit: int
+    ) -> Sequence[tuple[str, int]]:
+        return dead_letter_rows.old_dead_letters(
+            self._connection, seen_before, replayed_before, limit
+        )
+
+    @override
+    def remove_dead_letters(
+        self, ids: Sequence[str], seen_before: datetime, replayed_before: datetime
+    ) -> int:
+        return dead_letter_rows.remove_dead_letters(
+            self._connection, ids, seen_before, replayed_before
+        )
 
     @override
     def dead_letters(

@@ -302,6 +302,7 @@ def gateway_parts(*sources: AlertmanagerSource, loopback: bool = True) -> Gatewa
         authenticate={TOKEN: HOLDER}.get,
         loopback=loopback,
         ready=all_ready,
+        warnings=all_ready,
         alive=list,
         metrics=Metrics(),
         version="1.2.3",

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource
 from engine.core.json_value import Json
-from engine.errors import NotFoundError, PayloadError, PermanentError, TransientError
+from engine.errors import FullError, NotFoundError, PayloadError, PermanentError, TransientError
 from engine.gateway.app import build_gateway
 from engine.gateway.intake import MAX_ALERTS, PARSE_INLINE_BYTES, parse_again
 from engine.gateway.parts import GatewayParts, Limits
@@ -174,6 +174,15 @@ async def test_whatever_keeps_alerts_from_being_durable_is_503(
     assert (
         sample(parts, "quell_alerts_received_total", source="alertmanager", status="firing") is None
     )
+
+
+async def test_where_something_is_full_the_sender_comes_back_and_is_told_what_it_is() -> None:
+    fault = FullError("dead letters are full: see `quell dead-letters list`", retry_after_s=60)
+    parts = replace(gateway_parts(), intake=MemoryIntake(letter_fault=fault))
+    response = await post(parts, body(7))
+    assert (response.status_code, response.headers["retry-after"]) == (503, "60")
+    assert response.json()["detail"] == str(fault)
+    assert sample(parts, "quell_intake_full_total", source="alertmanager") == 1
 
 
 async def test_good_alerts_reach_the_stream_while_dead_letters_can_t_be_kept() -> None:

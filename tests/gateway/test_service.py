@@ -30,6 +30,18 @@ async def test_a_fault_of_store_or_stream_fails_readiness_alone(path: str) -> No
     assert (await get(parts, "/healthz")).json() == {"status": "alive"}
 
 
+async def nearly_full() -> list[str]:
+    return ["dead letters are 93% full"]
+
+
+async def test_what_only_some_senders_would_notice_is_a_warning_and_keeps_no_traffic_away() -> None:
+    response = await get(replace(gateway_parts(), warnings=nearly_full), "/readyz")
+    assert response.status_code == 200
+    assert response.json() == {"status": "ready", "warnings": ["dead letters are 93% full"]}
+    both = replace(gateway_parts(), ready=store_is_down, warnings=nearly_full)
+    assert "warnings" not in (await get(both, "/readyz")).json()
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/-/healthy"])
 async def test_no_progress_fails_health(path: str) -> None:
     parts = replace(gateway_parts(), alive=lambda: ["no batch for 120 s"])

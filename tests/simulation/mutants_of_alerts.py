@@ -76,7 +76,7 @@ def _run_again_at_end(original: Any, stage: Any, held: Any, seen: Any, *story: A
         chain = f"incident/{seen.incident.id}"
         again = [
             event
-            for entry in held.entries(chain, kind=events.RunCreated.KIND)
+            for entry in held.page(chain, kind=events.RunCreated.KIND, limit=9)
             if (event := entry.event()) is not None
         ]
     original(stage, held, seen, *story, *again)

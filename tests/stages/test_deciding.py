@@ -12,9 +12,10 @@ from engine.core.events.event import TITLE_LIMIT
 from engine.core.incident import REOPEN_WITHIN
 from engine.core.journal import MAX_BODY_BYTES
 from engine.core.records import Tick, encode_alert, encode_tick
+from engine.core.retention import Retention
 from engine.errors import FencedError
 from engine.ports.stream import Batch, Message, Record
-from engine.stages.deciding import ALERTS_IN_AN_ENTRY
+from engine.stages.deciding import ALERTS_IN_AN_ENTRY, decide
 from tests.doubles.world import World, a_world
 from tests.doubles.written import RULES
 
@@ -249,6 +250,21 @@ async def test_poison_is_kept_and_the_rest_proceeds(world: World) -> None:
     assert {letter.body: letter.count for letter in letters} == {bad.value: 1, worse.value: 2}
     assert {letter.source.rpartition("/")[2] for letter in letters} == {"1", "2"}
     assert await world.position(0) == 4
+
+
+async def test_poison_never_stops_its_partition_however_full_dead_letters_are(
+    world: World,
+) -> None:
+    poison = [Record(0, n, "k", b"\xff %d" % n) for n in range(5)]
+    name, catalog = world.stream.name, world.catalogs.active
+    few = Retention(dead_letters_count=2)
+    decided = await world.store.write(
+        lambda tx: decide(tx, name, Batch(0, poison), 0, catalog, few)
+    )
+    assert dict(decided.dispositions) == {"poison": 5}
+    assert await world.position(0) == 5
+    letters = {each.source: each for each in await world.queries.dead_letters(10)}
+    assert [letters[f"{name}/0/{n}"].left_out for n in range(5)] == [0, 0, 3, 3, 3]
 
 
 async def test_dispositions_add_up_to_the_records(world: World) -> None:

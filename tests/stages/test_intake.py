@@ -7,7 +7,8 @@ from typing import cast
 import pytest
 
 from engine.core.records import decode_record
-from engine.errors import TransientError
+from engine.core.retention import Retention
+from engine.errors import FullError, TransientError
 from engine.ports.source import Rejected
 from engine.ports.stream import Message, Stream
 from engine.stages.intake import KEPT_AT_ONCE, StreamIntake
@@ -81,3 +82,14 @@ async def test_a_record_that_the_stream_never_takes_is_kept_with_its_key(world: 
     assert letter.is_record
     assert (letter.source, letter.record_key) == (f"{world.stream.name}/refused", "a")
     assert "and the limit is" in letter.reason
+
+
+async def test_without_room_for_dead_letters_a_body_is_refused_and_kept_nowhere(
+    world: World,
+) -> None:
+    few = Retention(dead_letters_count=1)
+    intake = StreamIntake(world.store, world.stream, world.clock, few)
+    await intake.dead_letter("am", [Rejected(-1, "", "bad", b"1")])
+    with pytest.raises(FullError, match="dead letters are full"):
+        await intake.dead_letter("am", [Rejected(-1, "", "bad", b"2")])
+    assert len(await world.queries.dead_letters(10)) == 1

@@ -84,6 +84,15 @@ async def test_a_body_goes_through_its_source_s_parser_and_becomes_an_incident(
     assert incident.occurrences == 2
 
 
+async def test_a_letter_without_its_body_says_where_the_record_is(world: World) -> None:
+    at = world.clock.at
+    lacking = DeadLetter("lacking", "kafka/a/3/7", "bad", "", b"", at, at, left_out=9)
+    await world.store.write(lambda tx: tx.put_dead_letter(lacking))
+    with pytest.raises(ConflictError, match="its record is kafka/a/3/7"):
+        await replay(world, "lacking")
+    assert await world.queries.dead_letter("lacking") == lacking
+
+
 async def test_a_replay_is_journaled_with_who_did_it_and_done_once(world: World) -> None:
     letter = await keep(world, a_body(an_alert()))
     await replay(world, letter)

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from engine.errors import PermanentError, TransientError
+from engine.errors import FullError, PermanentError, TransientError
 from engine.ports.stream import Message
 from engine.store.embedded_stream import MAX_RECORD_BYTES, EmbeddedStream, partition_of
+from tests.services.stores import START
 
 DEADLINE_S = 20.0
 
@@ -87,6 +89,71 @@ async def test_processed_records_are_trimmed(stream: EmbeddedStream) -> None:
     positions = Positions(**{f"p{partition}": 4500})
     async with stream.subscribe(positions, max_records=1000) as subscription:
         assert len((await anext(subscription.batches())).records) == 500
+
+
+KEEP = timedelta(days=7)
+
+
+async def ends(stream: EmbeddedStream) -> tuple[int, int]:
+    partition = partition_of("k", 4)
+    return stream.start(partition), stream.end(partition)
+
+
+async def test_what_was_decided_on_goes_when_it_is_old_and_nothing_else_does(
+    stream: EmbeddedStream,
+) -> None:
+    partition, now = partition_of("k", 4), START
+    for _ in range(10):  # ten days with two records each
+        await stream.append([Message("k", b"x"), Message("k", b"y")])
+        now += timedelta(days=1)
+        await stream.sweep({partition: 5}, now, KEEP)
+    assert await ends(stream) == (5, 20), "what isn't decided on stays, however old"
+    assert await stream.sweep({partition: 20}, now, KEEP) == 1
+    assert await ends(stream) == (6, 20)
+    assert await stream.sweep({partition: 20}, now + timedelta(days=99), KEEP) == 14
+    assert await ends(stream) == (20, 20)
+    positions = Positions(**{f"p{partition}": 20})
+    async with stream.subscribe(positions, max_records=10) as subscription:
+        await stream.append([Message("k", b"z")])
+        assert [each.offset for each in (await anext(subscription.batches())).records] == [20]
+
+
+async def test_a_stream_that_was_never_swept_loses_nothing_at_once(stream: EmbeddedStream) -> None:
+    """Records of before have no time, so theirs is that of the first sweep."""
+    partition = partition_of("k", 4)
+    await stream.append([Message("k", b"x")] * 3)
+    assert await stream.sweep({partition: 3}, START, KEEP) == 0
+    assert await stream.sweep({partition: 3}, START + KEEP - timedelta(seconds=1), KEEP) == 0
+    assert await stream.sweep({partition: 3}, START + KEEP, KEEP) == 3
+
+
+async def test_where_room_is_short_the_oldest_go_early(tmp_path: Path) -> None:
+    stream = EmbeddedStream(tmp_path / "stream.db", max_bytes=20_000_000)
+    await stream.open()
+    keys = {partition_of(f"k{n}", 4): f"k{n}" for n in range(99)}
+    for partition, records in ((0, 10_000), (1, 6_000), (2, 2_000)):
+        for _ in range(0, records, 500):
+            await stream.append([Message(keys[partition], bytes(1_000))] * 500)
+    decided = {0: 10_000, 1: 6_000, 2: 100}
+    assert await stream.sweep(decided, START, KEEP) >= 500
+    starts = {p: stream.start(p) for p in range(4)}
+    assert starts[0] > 0, "the longest is the first to go"
+    assert starts[2] == starts[3] == 0
+    assert await stream.sweep(decided, START, KEEP) == 0, "and no more than that"
+    await stream.append([Message(keys[3], bytes(1_000))] * 1_000)
+    await stream.close()
+
+
+async def test_what_is_not_decided_on_stays_in_a_full_stream(tmp_path: Path) -> None:
+    stream = EmbeddedStream(tmp_path / "stream.db", max_bytes=1_000_000)
+    await stream.open()
+    await stream.append([Message("k", bytes(1_000))] * 900)
+    partition = partition_of("k", 4)
+    assert await stream.sweep({partition: 10}, START, KEEP) == 10
+    assert await ends(stream) == (10, 900)
+    with pytest.raises(FullError, match="not decided on yet"):
+        await stream.append([Message("k", bytes(200_000))])
+    await stream.close()
 
 
 async def test_a_full_stream_refuses_and_says_so(tmp_path: Path) -> None:

@@ -99,3 +99,58 @@ def test_a_key_that_is_no_text_is_refused_alone(file: LogFile) -> None:
 def test_the_file_is_private(tmp_path: Path) -> None:
     LogFile(tmp_path / "stream.db", 1, 10**8).close()
     assert (tmp_path / "stream.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_was_there_at_a_time_is_known_as_far_as_it_was_marked(file: LogFile) -> None:
+    for at_us in (100, 200, 290, 300):
+        filled(file, "x", "y")
+        file.mark(at_us, every_us=100)
+    assert file.ends()[1] == 8
+    assert file.reached(99) == {0: 0, 1: 0}
+    assert [file.reached(at_us)[1] for at_us in (100, 199, 200, 299, 300, 999)] == [
+        2,
+        2,
+        4,
+        4,
+        8,
+        8,
+    ]
+
+
+def test_marks_outlive_the_process_and_old_ones_are_forgotten(tmp_path: Path) -> None:
+    file = LogFile(tmp_path / "stream.db", 1, 10**8)
+    for at_us in range(0, 1000, 100):
+        file.mark(at_us, every_us=100)
+    file.reached(450)
+    file.close()
+    again = LogFile(tmp_path / "stream.db", 1, 10**8)
+    (marks,) = again.writer.execute("SELECT group_concat(at_us) FROM marks").fetchone()
+    assert marks == "400,500,600,700,800,900"
+    again.close()
+
+
+def test_a_file_from_before_there_were_marks_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "stream.db"
+    old = filled(LogFile(path, 2, 10**8), "a", "b")
+    old.writer.execute("DROP TABLE marks")
+    old.close()
+    again = LogFile(path, 2, 10**8)
+    again.mark(100, every_us=100)
+    assert again.reached(100) == {0: 0, 1: 2}
+    again.close()
+
+
+def test_where_records_begin_follows_the_trimming(file: LogFile) -> None:
+    filled(file, *"abcdef")
+    file.trim(1, 4, 100)
+    assert file.starts == {0: 0, 1: 4}
+
+
+def test_fullness_is_the_share_of_the_bound_and_trimming_lowers_it(tmp_path: Path) -> None:
+    file = LogFile(tmp_path / "stream.db", 1, 1_000_000)
+    empty = file.fullness()
+    filled(file, "x" * 500_000, partition=0)
+    assert 0.5 < file.fullness() < 0.6
+    file.trim(0, 1, 100)
+    assert file.fullness() == pytest.approx(empty, abs=0.01)
+    file.close()

@@ -1,10 +1,11 @@
 """Occurrences on each database."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from engine.core.alert import Occurrence
-from engine.ports.store import Store
+from engine.ports.store import Store, Tx
 from tests.services.stores import START
 from tests.store.values import an_occurrence
 
@@ -42,3 +43,27 @@ async def test_open_occurrences_are_those_that_fire_in_the_incident(store: Store
     await store.write(lambda tx: tx.put_occurrences([closed]))
     of_a, of_b = await store.read(lambda tx: [tx.open_occurrences(i, 10) for i in "ab"])
     assert (of_a, of_b) == ([early, late], [])
+
+
+async def test_what_ended_long_ago_is_found_page_by_page_and_forgotten(store: Store) -> None:
+    def ended(name: str, minutes: int) -> Occurrence:
+        at = START + timedelta(minutes=minutes)
+        return replace(an_occurrence(name), ended_at=at, ended_by="source")
+
+    fires = an_occurrence("b", incident_ids=("i",))
+    await store.write(
+        lambda tx: tx.put_occurrences([ended("a", 1), fires, ended("c", 9), ended("d", 2)])
+    )
+    before = START + timedelta(minutes=5)
+
+    def all_pages(tx: Tx) -> list[tuple[Sequence[str], str]]:
+        return [tx.ended_occurrences(before, after=after, limit=2) for after in ("", "b", "d")]
+
+    pages = await store.read(all_pages)
+    assert [(list(found), last) for found, last in pages] == [(["a"], "b"), (["d"], "d"), ([], "")]
+    again = an_occurrence("d", incident_ids=("i",))
+    await store.write(lambda tx: tx.put_occurrences([again]))  # it fires again meanwhile
+    names = ["a", "b", "c", "d"]
+    assert await store.write(lambda tx: tx.remove_occurrences(names, before)) == 1
+    assert set(await store.read(lambda tx: tx.occurrences(names))) == {"b", "c", "d"}
+    assert len(await store.read(lambda tx: tx.open_occurrences("i", 9))) == 2

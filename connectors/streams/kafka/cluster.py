@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from connectors.streams.kafka.security import KafkaSecurity, OAuthSasl, credentials
 from connectors.streams.kafka.tokens import ClientCredentials
+from engine.core.durations import parse_duration
 from engine.errors import ConfigError, PermanentError, TransientError
 
 if TYPE_CHECKING:
@@ -19,6 +21,11 @@ RECORD_OVERHEAD_BYTES = 512
 # A changed number of partitions is seen no later.
 METADATA_MAX_AGE_MS = 60_000
 TOPIC_POLL_S = 0.05
+
+
+def _is_a_duration(text: str) -> str:
+    parse_duration(text)
+    return text
 
 
 class KafkaConfig(BaseModel):
@@ -36,6 +43,8 @@ class KafkaConfig(BaseModel):
     replication_factor: int = Field(default=3, ge=1, le=100)
     max_record_bytes: int = Field(default=1_048_000, ge=1024, le=64 * 1024 * 1024)
     """Key and value together; an existing topic's max.message.bytes has to be 512 B above it."""
+    retention: Annotated[str, AfterValidator(_is_a_duration)] = "7d"
+    """Of a topic that is made: how long a record stays, decided on or not."""
     linger_ms: int = Field(default=2, ge=0, le=100)
     deadline_s: float = Field(default=10.0, gt=0, le=300)
     """By when an append, a check or a look-up is answered, and what closing may take."""
@@ -145,6 +154,7 @@ async def _create_topic(admin: "AIOKafkaAdminClient", config: KafkaConfig) -> No
     settings = {
         "min.insync.replicas": str(min(2, config.replication_factor)),
         "max.message.bytes": str(config.max_record_bytes + RECORD_OVERHEAD_BYTES),
+        "retention.ms": str(parse_duration(config.retention) // timedelta(milliseconds=1)),
     }
     topic = NewTopic(
         config.topic, config.partitions, config.replication_factor, topic_configs=settings

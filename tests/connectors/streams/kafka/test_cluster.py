@@ -34,6 +34,7 @@ def test_the_topic_of_the_design_is_the_default() -> None:
         {"partitions": 0},
         {"deadline_s": 0},
         {"linger_ms": 5000},
+        {"retention": "7 days"},
         {"acks": "1"},
     ],
     ids=lambda wrong: next(iter(wrong)),
@@ -47,6 +48,23 @@ async def test_an_absent_topic_is_created_and_then_found(kafka: KafkaBroker) -> 
     settings = config(kafka)
     await Cluster(settings).verify_topic()
     await Cluster(settings.model_copy(update={"create_topics": False})).verify_topic()
+
+
+async def test_a_topic_that_is_made_keeps_records_for_the_retention(kafka: KafkaBroker) -> None:
+    from aiokafka.admin import AIOKafkaAdminClient
+    from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+    settings = config(kafka, retention="3d12h")
+    await Cluster(settings).verify_topic()
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    try:
+        topic = ConfigResource(ConfigResourceType.TOPIC, settings.topic)
+        (answer,) = await admin.describe_configs([topic])
+    finally:
+        await admin.close()
+    found = {entry[0]: entry[1] for entry in answer.resources[0][4]}
+    assert found["retention.ms"] == str(84 * 3600 * 1000)
 
 
 @pytest.mark.parametrize(
