@@ -1,6 +1,20 @@
 from dataclasses import fields
 
-from benchmarks.open_occurrences import MIB, Figures, alert, started_quell, storm
+import pytest
+
+from benchmarks.open_occurrences import (
+    INCIDENTS,
+    MIB,
+    OCCURRENCES,
+    Figures,
+    alert,
+    started_quell,
+    storm,
+)
+
+# What 100,000 may add, and what even a few do: caches of SQLite, and the allocator's arenas.
+BOUND_BYTES = 120 * MIB
+ALLOWANCE_BYTES = 24 * MIB
 
 
 def test_a_storm_is_measured_once_all_of_it_is_open() -> None:
@@ -21,3 +35,19 @@ def test_what_was_added_is_the_difference() -> None:
     figures = Figures(100, 1, 50 * MIB, 80 * MIB, 2.0, 4.0, MIB, MIB)
     assert figures.added_bytes == 30 * MIB
     assert "alerts per CPU second            50" in figures.table()
+
+
+def test_ten_thousand_open_occurrences_take_their_share_of_memory_at_most() -> None:
+    occurrences = 10_000
+    with started_quell() as quell:
+        figures = storm(quell, occurrences, 10, settled_s=3)
+    share = BOUND_BYTES * occurrences // OCCURRENCES
+    assert figures.added_bytes < share + ALLOWANCE_BYTES, figures.table()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("incidents", [INCIDENTS, 1])
+def test_a_hundred_thousand_open_occurrences_add_120_mib_at_most(incidents: int) -> None:
+    with started_quell() as quell:
+        figures = storm(quell, OCCURRENCES, incidents)
+    assert figures.added_bytes < BOUND_BYTES, figures.table()
