@@ -78,7 +78,8 @@ class Pipeline:
                 await self._consume(subscription)
             except PermanentError as error:
                 log.error("partition_stopped", problem=str(error))
-                self.stopped.append(str(error))
+                if str(error) not in self.stopped:
+                    self.stopped.append(str(error))
 
     async def _consume(self, subscription: Subscription) -> None:
         async for batch in subscription.batches():

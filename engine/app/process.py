@@ -16,8 +16,11 @@ from typing import TextIO
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
+from structlog.typing import EventDict
 from typing_extensions import override
 
+from engine.app.connections import BoundedHttp
+from engine.core.bounds import cut
 from engine.errors import ConfigError
 from engine.ports.clock import Clock
 from engine.settings import LoadedSettings, Settings
@@ -28,6 +31,8 @@ KEEP_ALIVE_S = 15
 STOP_WITHIN_S = 10
 # As uvicorn's own; the kernel may allow fewer.
 BACKLOG = 2048
+# Characters of one value of a line of the log; a traceback is one.
+MAX_LOGGED = 16_000
 
 
 # On Linux the one that goes on while the machine is suspended: the world's effects do, too.
@@ -97,7 +102,7 @@ def http_server(loaded: LoadedSettings, app: ASGIApp) -> _Server:
             app,
             host=settings.host,
             port=settings.port,
-            http="httptools",
+            http=BoundedHttp,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -148,6 +153,14 @@ def stop_signals(stop: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
+def _within_a_line(_: object, __: str, event: EventDict) -> EventDict:
+    """Texts from outside may be of any length, and a log has to stay readable."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = cut(value, MAX_LOGGED)
+    return event
+
+
 def configure_logs(file: TextIO | None = None) -> None:
     """Structured logs, one JSON object a line, on `file`; None is standard error."""
     # It tells of each failed connection in lines of its own, hundreds in an outage; quell says
@@ -159,6 +172,7 @@ def configure_logs(file: TextIO | None = None) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _within_a_line,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
