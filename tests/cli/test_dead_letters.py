@@ -105,7 +105,9 @@ def test_what_is_understood_by_now_is_taken_in_once(
     # As a version that had a gap would have left it behind.
     letter = listed(capsys, engine)["not UTF-8"]["id"]
     with closing(sqlite3.connect(engine.data / "quell.db")) as store, store:
-        store.execute("UPDATE dead_letters SET body = ? WHERE id = ?", (SOUND, letter))
+        store.execute(
+            "UPDATE dead_letters SET body = ?, size = ? WHERE id = ?", (SOUND, len(SOUND), letter)
+        )
     assert verb(engine, "replay", letter) == 0
     assert capsys.readouterr().out == f"{letter[:12]}  Taken in as 1 alert.\n"
     engine.wait_for(["idle", "idle", "awaiting_approval"])

@@ -53,6 +53,8 @@ def _sample(name: str) -> object:
         return 1.0
     if name == "holds":
         return True
+    if name == "answer":
+        return "cannot_tell"
     return "2026-01-01T00:00:00+00:00"
 
 
