@@ -1,19 +1,15 @@
-"""How the engine lives as a process: its clock, server, signals and logs."""
+"""How the engine lives as a process: its clock, server and signals."""
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TextIO
 
-import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
@@ -146,22 +142,3 @@ def stop_signals(stop: asyncio.Event) -> Iterator[None]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-
-
-def configure_logs(file: TextIO | None = None) -> None:
-    """Structured logs, one JSON object a line, on `file`; None is standard error."""
-    # It tells of each failed connection in lines of its own, hundreds in an outage; quell says
-    # once what is away, and when it is back.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=file or sys.stderr),
-        cache_logger_on_first_use=True,
-    )

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from engine.core.events import EVENTS, Event
 from engine.core.json_value import canonical_bytes
+from engine.core.masking import NO_SECRETS, Masker
 
 GENESIS = "0" * 64
 # The actor of what the engine decides by itself.
@@ -75,9 +76,22 @@ def from_us(at_us: int) -> datetime:
     return _EPOCH + at_us * _MICROSECOND
 
 
-def seal(new: NewEntry, chain: str, seq: int, prev_hash: str, salt: bytes) -> Entry:
-    """The stored form of `new` as entry number `seq` (from 1) after `prev_hash` (GENESIS first)."""
-    body = canonical_bytes(new.event.model_dump(mode="json"))
+def seal(
+    new: NewEntry,
+    chain: str,
+    seq: int,
+    prev_hash: str,
+    salt: bytes,
+    masker: Masker = NO_SECRETS,
+) -> Entry:
+    """The stored form of `new` as entry number `seq` (from 1) after `prev_hash` (GENESIS first).
+
+    It holds no secret that `masker` knows.
+    """
+    values = new.event.model_dump(mode="json")
+    body = canonical_bytes(values)
+    if masker.found(body.decode()):
+        body = canonical_bytes({key: masker.mask_values(each) for key, each in values.items()})
     body_hash = hashlib.sha256(salt + body).hexdigest()
     kind, at_us = new.event.KIND, to_us(new.at)
     return Entry(

@@ -1,5 +1,6 @@
 """The chain: any change to the past is found at its place."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine.core import events
 from engine.core.journal import GENESIS, Entry, NewEntry, from_us, seal, to_us, verify_chain
+from engine.core.masking import Masker
 
 AT = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -103,3 +105,30 @@ def test_microseconds_keep_a_time_exactly(at: datetime) -> None:
 
 def test_a_kind_that_this_version_does_not_know_has_no_event() -> None:
     assert replace(chain(1)[0], kind="incident.painted@9").event() is None
+
+
+@given(st.text(), st.text())
+def test_a_sealed_entry_holds_no_secret_and_its_chain_verifies(before: str, after: str) -> None:
+    secret = 'tok"en/12=34\\56'
+    event = events.StepObserved(
+        run_id="r",
+        phase="investigate",
+        step_id="s",
+        outcome="failed",
+        outputs={"text": [secret, {secret: f"{before}{secret}{after}"}]},
+        error=secret,
+    )
+    masker = Masker([("token", secret)])
+    entry = seal(NewEntry(event, AT), "incident/a", 1, GENESIS, b"salt", masker)
+    assert verify_chain("incident/a", [entry], (1, entry.entry_hash)) is None
+    kept = entry.event()
+    assert isinstance(kept, events.StepObserved)
+    assert kept.error == "[masked token]"
+    assert secret not in repr(kept.outputs) + str(kept.outputs["text"])
+    assert json.dumps(secret)[1:-1].encode() not in (entry.body or b"")
+
+
+def test_an_entry_without_a_secret_is_sealed_as_without_a_masker() -> None:
+    new = NewEntry(events.IncidentAcknowledged(note="note 1"), AT, "local:me", "v1")
+    masker = Masker([("token", "tok-en-1234")])
+    assert seal(new, "incident/a", 1, GENESIS, bytes([1]) * 16, masker) == chain(1)[0]

@@ -7,6 +7,7 @@ import pytest
 from engine.core import events
 from engine.core.incident import REOPEN_WITHIN, Incident
 from engine.errors import ConflictError, NotFoundError
+from engine.ports.known_secrets import KNOWN
 from engine.ports.recording import MESSAGE_DELAY, Author, open_incident, record, story_of
 from engine.ports.rows import Task
 from engine.ports.store import Tx
@@ -172,3 +173,15 @@ async def test_a_task_leads_to_its_incident_and_its_chain(world: World) -> None:
     lost: Task = replace(task, payload={"incident_id": "nobody"})
     with pytest.raises(NotFoundError, match="run/run"):
         await world.store.read(lambda tx: story_of(tx, lost))
+
+
+async def test_no_projection_holds_what_the_journal_does_not(world: World) -> None:
+    KNOWN.keep("token", "tok-en-1234")
+    opened = OPENED.model_copy(update={"title": "refused tok-en-1234", "team": "tok-en-1234"})
+    incident = await written(world, opened=opened)
+    assert (incident.title, incident.team) == ("refused [masked]", "[masked]")
+    assert await world.queries.incident("one") == incident
+    (entry,) = await world.queries.timeline("one")
+    assert entry.event() == opened.model_copy(
+        update={"title": "refused [masked]", "team": "[masked]"}
+    )
