@@ -191,7 +191,7 @@ def load_settings(file: Path | None, given: Mapping[str, object]) -> LoadedSetti
         raise ConfigError(f"there is no file {str(path)!r}")
     node, values = None, {}
     if path.is_file():
-        node = compose(path.read_bytes(), str(path))
+        node = compose(path.read_bytes(), str(path), may_hold_secrets=True)
         plain = to_plain(node)
         if not isinstance(plain, Mapping):
             raise ConfigError(f"{path}: a mapping of settings is needed at the top")

@@ -255,6 +255,48 @@ def test_a_connectors_mistakes_are_told_without_a_file_too() -> None:
     assert finding == "settings:0:0: people.slack.token: text must be here"
 
 
+WRONG_PLACES = (
+    "listen: SECRET",
+    "data: {a: SECRET}",
+    "access: SECRET",
+    "access: {tokn: SECRET}",
+    "access: {token: [SECRET]}",
+    "access: {token: !SECRET}",
+    "access: {token: &SECRET x}",
+    "access: {token: *SECRET}",
+    "access: {token: SECRET # x}",
+    "access: {token: 'a' SECRET}",
+    "access: {token: 'SECRET}",
+    'access: {token: "SECRET\\q"}',
+    "access: {token: SECRET",
+    "access:\n  token: SECRET: x",
+    "access:\n  token: @SECRET",
+    "access:\n  token: `SECRET",
+    "access:\n  token: %SECRET",
+    "access:\n  token: SECRET\n bad",
+    "access:\n\ttoken: SECRET",
+    "people: {slack: SECRET}",
+    "people: {roles: {oncall: SECRET}}",
+    "stream: SECRET",
+    "shipped_mode: SECRET",
+    "audit: {copies: SECRET}",
+    "- SECRET",
+    "SECRET",
+    # Digits, which could be a number.
+    "access:\n  token: 0123456789123456789123",
+    "access: {token: 0123456789123456789123}",
+)
+
+
+@pytest.mark.parametrize("text", WRONG_PLACES)
+def test_a_secret_in_the_wrong_place_is_not_shown(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text.replace("SECRET", SECRET) + "\n")
+    assert SECRET not in str(caught.value)
+    assert "0123456789" not in str(caught.value)
+    assert caught.value.findings or "mapping" in str(caught.value)
+
+
 def test_all_that_is_secret_is_known_by_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
