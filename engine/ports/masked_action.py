@@ -1,5 +1,6 @@
 """An action whose results hold no secret: what is decided on is then what the journal holds."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -10,6 +11,9 @@ from engine.core.json_value import Json, JsonObject, canonical_bytes
 from engine.errors import PermanentError
 from engine.ports.action import Action
 from engine.ports.known_secrets import KNOWN
+
+# A longer text of a kind that wasn't met before may take many milliseconds, beside the loop.
+INLINE_CHARACTERS = 16 * 1024
 
 
 class MaskedAction(Action):
@@ -50,13 +54,10 @@ class MaskedAction(Action):
     @override
     async def execute(self, call: Call) -> Result:
         result = await self._action.execute(call)
-        masker = KNOWN.masker
-        return replace(
-            result,
-            outputs={name: masker.mask_values(each) for name, each in result.outputs.items()},
-            evidence=masker.mask(result.evidence),
-            error=masker.mask(result.error),
-        )
+        texts = (result.evidence, *result.outputs.values())
+        if sum(len(text) for text in texts if isinstance(text, str)) > INLINE_CHARACTERS:
+            return await asyncio.to_thread(_masked, result)
+        return _masked(result)
 
     @override
     async def probe(self, call: Call, before: JsonObject) -> ProbeAnswer:
@@ -65,3 +66,13 @@ class MaskedAction(Action):
     @override
     async def close(self) -> None:
         await self._action.close()
+
+
+def _masked(result: Result) -> Result:
+    masker = KNOWN.masker
+    return replace(
+        result,
+        outputs={name: masker.mask_values(each) for name, each in result.outputs.items()},
+        evidence=masker.mask(result.evidence),
+        error=masker.mask(result.error),
+    )

@@ -39,6 +39,13 @@ async def test_a_result_holds_no_secret(scripted: ScriptedAction) -> None:
     )
 
 
+async def test_a_long_result_is_masked_too(scripted: ScriptedAction) -> None:
+    long = "a line of a log\n" * 4096
+    scripted.will("restart", Result(succeeded=True, outputs={"text": f"{long}{SECRET}"}))
+    result = await MaskedAction(scripted).execute(CALL)
+    assert result.outputs == {"text": f"{long}[masked]"}
+
+
 async def test_a_state_that_would_be_altered_is_refused(scripted: ScriptedAction) -> None:
     scripted.looks = [{"rows": [{"deep": f"by {SECRET}"}]}]
     with pytest.raises(PermanentError, match="holds the secret token"):
