@@ -60,8 +60,8 @@ class Parsed(Generic[M]):
 def parse(source: SourceFile, model: type[M], findings: list[Finding]) -> Parsed[M] | None:
     """The file as its model, its mistakes in `findings`; None when nothing can be read of it."""
     try:
-        in_connections = source.kind is Kind.INVENTORY
-        node = compose(source.text, source.path, may_hold_secrets=in_connections)
+        is_secret = source.kind is Kind.INVENTORY  # its connections may be
+        node = compose(source.text, source.path, may_hold_secrets=is_secret)
         plain = to_plain(node)
     except ConfigError as error:
         findings.extend(each for each in error.findings if isinstance(each, Finding))

@@ -64,9 +64,8 @@ class _Open:
 def compose(text: bytes, file: str, *, may_hold_secrets: bool = False) -> Node:
     """The file's one document. An empty file is an empty plain text.
 
-    No mistake shows a value of a file that `may_hold_secrets`.
     Raises ConfigError with every mistake found; after a mistake in the syntax or a limit nothing
-    more is read.
+    more is read. No message shows a value of a file that `may_hold_secrets`.
     """
     if len(text) > MAX_BYTES:
         _refuse(file, f"the file has {len(text)} bytes, {MAX_BYTES} are allowed; split it")
