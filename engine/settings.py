@@ -6,7 +6,7 @@ errors. `${env:X}` and `${file:X}` alone in a text are replaced by the secret th
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -34,6 +34,7 @@ from engine.core.postmortem import Sla
 from engine.core.retention import Retention
 from engine.core.severity import Severity
 from engine.errors import ConfigError
+from engine.ports.known_secrets import KNOWN
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -155,15 +156,19 @@ class LoadedSettings:
     def configure(self, model: type[Model], place: tuple[str, ...], values: object) -> Model:
         """A section as its connector's Config. Raises ConfigError with file:line:column.
 
-        The file's folder is in the validators' context: relative paths count from it.
+        The file's folder is in the validators' context: relative paths count from it. From here
+        its secrets are known, and no output of this process shows them.
         """
+        folder = Path(self.file).parent
         try:
-            return model.model_validate(values, context={"folder": Path(self.file).parent})
+            config = model.model_validate(values, context={"folder": folder})
         except ValidationError as error:
             raise ConfigError(
                 f"{self.file}: {'.'.join(place)} is not valid",
                 _findings(error, follow(self.node, place)[0] if self.node else None, model, place),
             ) from None
+        KNOWN.declare(config, ".".join(place), folder)
+        return config
 
 
 def _findings(
@@ -188,7 +193,7 @@ def load_settings(file: Path | None, given: Mapping[str, object]) -> LoadedSetti
         raise ConfigError(f"there is no file {str(path)!r}")
     node, values = None, {}
     if path.is_file():
-        node = compose(path.read_bytes(), str(path))
+        node = compose(path.read_bytes(), str(path), may_hold_secrets=True)
         plain = to_plain(node)
         if not isinstance(plain, Mapping):
             raise ConfigError(f"{path}: a mapping of settings is needed at the top")
@@ -200,6 +205,7 @@ def load_settings(file: Path | None, given: Mapping[str, object]) -> LoadedSetti
         # By itself first, so that a mistake in the environment isn't shown in the file.
         _read(values, None, node)
     settings = _read(values, overrides, None)
+    KNOWN.declare(settings, "", path.parent)
     return LoadedSettings(settings, str(path) if node else "settings", node)
 
 
@@ -247,17 +253,22 @@ def _make_absolute(values: dict[str, Any], folder: Path) -> None:
         values["audit"] = {**audit, "copies": copies}
 
 
-def resolve_secrets(value: Any, file: str) -> Any:
+def resolve_secrets(value: Any, file: str, place: tuple[str, ...] = ()) -> Any:
     """`value` with each `${env:X}` and `${file:X}` replaced; X is relative to `file`.
 
-    Raises ConfigError without values.
+    `place` is where in the file it stands. What replaces a reference is a secret until the
+    configuration that takes it says otherwise. Raises ConfigError without values.
     """
     if isinstance(value, Mapping):
-        return {key: resolve_secrets(each, file) for key, each in value.items()}
+        return {key: resolve_secrets(each, file, (*place, key)) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [resolve_secrets(each, file) for each in value]
+        return [
+            resolve_secrets(each, file, (*place, str(index))) for index, each in enumerate(value)
+        ]
     if isinstance(value, str) and (found := re2.fullmatch(_SECRET, value)):
-        return _secret(found.group(1), found.group(2), file)
+        secret = _secret(found.group(1), found.group(2), file)
+        KNOWN.keep(".".join(place), secret)
+        return secret
     return value
 
 
@@ -292,9 +303,11 @@ class ClientSettings:
     """Which server the verbs talk to: QUELL_SERVER and QUELL_TOKEN; "" when not set."""
 
     server: str
-    token: str
+    token: str = field(repr=False)
 
 
 def client_settings() -> ClientSettings:
     """From the environment."""
-    return ClientSettings(os.environ.get("QUELL_SERVER", ""), os.environ.get("QUELL_TOKEN", ""))
+    token = os.environ.get("QUELL_TOKEN", "")
+    KNOWN.keep("QUELL_TOKEN", token)
+    return ClientSettings(os.environ.get("QUELL_SERVER", ""), token)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from engine.core.severity import Severity
 from engine.errors import ConfigError
+from engine.ports.known_secrets import KNOWN
 from engine.settings import (
     LoadedSettings,
     Settings,
@@ -265,6 +266,85 @@ def test_a_connectors_mistakes_are_told_without_a_file_too() -> None:
     assert finding == "settings:0:0: people.slack.token: text must be here"
 
 
+WRONG_PLACES = (
+    "listen: SECRET",
+    "data: {a: SECRET}",
+    "access: SECRET",
+    "access: {tokn: SECRET}",
+    "access: {token: [SECRET]}",
+    "access: {token: !SECRET}",
+    "access: {token: &SECRET x}",
+    "access: {token: *SECRET}",
+    "access: {token: SECRET # x}",
+    "access: {token: 'a' SECRET}",
+    "access: {token: 'SECRET}",
+    'access: {token: "SECRET\\q"}',
+    "access: {token: SECRET",
+    "access:\n  token: SECRET: x",
+    "access:\n  token: @SECRET",
+    "access:\n  token: `SECRET",
+    "access:\n  token: %SECRET",
+    "access:\n  token: SECRET\n bad",
+    "access:\n\ttoken: SECRET",
+    "people: {slack: SECRET}",
+    "people: {roles: {oncall: SECRET}}",
+    "stream: SECRET",
+    "shipped_mode: SECRET",
+    "audit: {copies: SECRET}",
+    "- SECRET",
+    "SECRET",
+    # Digits, which could be a number.
+    "access:\n  token: 0123456789123456789123",
+    "access: {token: 0123456789123456789123}",
+)
+
+
+@pytest.mark.parametrize("text", WRONG_PLACES)
+def test_a_secret_in_the_wrong_place_is_not_shown(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text.replace("SECRET", SECRET) + "\n")
+    assert SECRET not in str(caught.value)
+    assert "0123456789" not in str(caught.value)
+    assert caught.value.findings or "mapping" in str(caught.value)
+
+
+def test_all_that_is_secret_is_known_by_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "tok-en-1234")
+    monkeypatch.setenv("CHANNEL", "C0123-ABCD")
+    monkeypatch.setenv("LISTEN", "127.0.0.1:8485")
+    monkeypatch.setenv("QUELL_STORE__URL", "postgresql://quell:p%40ss-w0rd@db.example/quell")
+    (tmp_path / "seed").write_text("se-ed-12345678\n")
+    text = (
+        "listen: ${env:LISTEN}\n"
+        "access: {token: '${env:TOKEN}'}\n"
+        "audit: {signing_key: '${file:seed}'}\n"
+        "people: {slack: {token: written-out-1, channel: '${env:CHANNEL}'}}\n"
+    )
+    loaded = load(tmp_path, text)
+    known = KNOWN.masker
+    for secret, place in {
+        "tok-en-1234": "access.token",
+        "p@ss-w0rd": "store.url",
+        "se-ed-12345678": "audit.signing_key",
+        # Nobody has said yet what it is.
+        "C0123-ABCD": "people.slack.channel",
+    }.items():
+        assert known.found(secret) == place
+    for public in ("127.0.0.1:8485", "db.example", "written-out-1"):
+        assert known.found(public) == ""
+
+    class Slack(BaseModel):
+        token: SecretStr
+        channel: str
+
+    assert loaded.settings.people.slack is not None
+    loaded.configure(Slack, ("people", "slack"), loaded.settings.people.slack)
+    assert KNOWN.masker.found("written-out-1") == "people.slack.token"
+    assert KNOWN.masker.found("C0123-ABCD") == ""
+
+
 def test_the_client_is_told_its_server_by_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -274,3 +354,5 @@ def test_the_client_is_told_its_server_by_the_environment(
     monkeypatch.setenv("QUELL_SERVER", "http://q:1")
     monkeypatch.setenv("QUELL_TOKEN", SECRET)
     assert (client_settings().server, client_settings().token) == ("http://q:1", SECRET)
+    assert SECRET not in repr(client_settings())
+    assert KNOWN.masker.found(SECRET) == "QUELL_TOKEN"

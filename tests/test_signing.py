@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from engine.errors import ConfigError
+from engine.ports.known_secrets import KNOWN
 from engine.signing import (
     KEY_FILE,
     Ed25519Signer,
@@ -135,3 +136,16 @@ def test_a_file_holds_several_public_keys_in_either_spelling() -> None:
 
 def test_without_keys_nothing_is_checked() -> None:
     assert keyring([]) is None
+
+
+def test_a_key_is_known_in_every_spelling_from_when_it_is_read(tmp_path: Path) -> None:
+    key = made_signer(tmp_path)
+    text = (tmp_path / KEY_FILE).read_text()
+    seed = base64.b64decode("".join(text.splitlines()[1:-1]))[-32:]
+    for written in (text, base64.b64encode(seed).decode(), seed.hex()):
+        assert KNOWN.masker.found(written) == "audit.signing_key"
+        masked = KNOWN.mask(written)
+        assert base64.b64encode(seed).decode()[4:-4] not in masked
+        assert seed.hex()[:12] not in masked
+    assert KNOWN.mask(key.public_key) == key.public_key
+    assert KNOWN.mask(key.key_id) == key.key_id

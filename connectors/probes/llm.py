@@ -71,7 +71,7 @@ DECLARATION = Declaration(
 class LlmConfig(BaseModel):
     """A connection of kind `llm`: the key for endpoints that want one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     uses: Literal["llm"] = "llm"
     api_key: Annotated[SecretStr, Field(min_length=1)]

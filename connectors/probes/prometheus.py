@@ -59,7 +59,7 @@ DECLARATION = Declaration(
 class PrometheusConfig(BaseModel):
     """A connection of kind `prometheus`; with a bearer token, or a user and a password, or open."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     uses: Literal["prometheus"] = "prometheus"
     url: Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]

@@ -3,7 +3,7 @@
 from engine.app.activation import Catalogs
 from engine.app.configured import Connectors, catalog_sources, load_connectors
 from engine.app.offline import open_deciding, open_reading
-from engine.app.process import SystemClock, configure_logs
+from engine.app.process import SystemClock
 from engine.app.rehearsing import check_project, normalize_payload, rehearse_plan
 from engine.app.stop_file import remove_stop_file
 from engine.app.wiring import Engine, local_actor, open_engine
@@ -15,7 +15,6 @@ __all__ = [
     "SystemClock",
     "catalog_sources",
     "check_project",
-    "configure_logs",
     "load_connectors",
     "local_actor",
     "normalize_payload",

@@ -15,6 +15,7 @@ from engine.catalog import (
     load_catalog,
     shipped_folder,
 )
+from engine.catalog.sources import read_sources
 from engine.catalog.yaml_composer import compose
 from engine.catalog.yaml_nodes import locate
 from engine.core.catalog import Catalog
@@ -24,6 +25,8 @@ from engine.core.findings import Finding, nearest
 from engine.core.inventory import Inventory
 from engine.errors import ConfigError
 from engine.ports.action import Action
+from engine.ports.known_secrets import KNOWN
+from engine.ports.masked_action import MaskedAction
 from engine.ports.notifier import Approver, Notifier
 from engine.ports.source import Source
 from engine.ports.stream import OpenableStream
@@ -64,6 +67,7 @@ def load_connectors(loaded: LoadedSettings, from_files: CatalogSources | None = 
         raise mistakes.error()
     if stream is None or people is None or tracker is None:
         raise mistakes.error()
+    _refuse_written_secrets(catalog, from_files)
     return Connectors(catalog, actions, sources, stream, *people, *tracker)
 
 
@@ -87,6 +91,27 @@ class _Collected:
         """All that was kept."""
         count = len(self.findings)
         return ConfigError(f"{count} mistake{'s' if count != 1 else ''}", self.findings)
+
+
+def _refuse_written_secrets(catalog: Catalog, from_files: CatalogSources) -> None:
+    """Raises ConfigError for a secret in a text that is kept with the journal, by its hash."""
+    masker = KNOWN.masker
+    texts = {name: catalog.texts[sha256].decode() for name, sha256 in catalog.files.items()}
+    holding = {name: text for name, text in texts.items() if masker.found(text)}
+    if not holding:
+        return
+    paths = {each.name: each.path for each in read_sources(from_files, [])}
+    findings = []
+    for name, text in holding.items():
+        lines = [number for number, line in enumerate(text.splitlines(), 1) if masker.found(line)]
+        message = (
+            f"the secret {masker.found(text)} is written out here; this file is kept with the "
+            "journal: write ${env:NAME} or ${file:PATH} where a secret may stand, and renew it"
+        )
+        findings.append(
+            Finding(paths.get(name, name), *((lines[0], 1) if lines else (0, 0)), message)
+        )
+    raise ConfigError("a secret is written out in the catalog", findings)
 
 
 def catalog_sources(loaded: LoadedSettings) -> CatalogSources:
@@ -165,15 +190,16 @@ def _actions(loaded: LoadedSettings, file: Path | None) -> Mapping[str, Action]:
             mistakes.findings.append(Finding(written.file, *place, f"{problem}; there is {known}"))
     if mistakes.findings:
         raise mistakes.error()
-    return {action.declaration.name: action for action in actions}
+    return {action.declaration.name: MaskedAction(action) for action in actions}
 
 
 def _connection(
     written: LoadedSettings, model: type[BaseModel], name: str, document: ConnectionDocument
 ) -> BaseModel:
     """One connection's configuration; its relative paths count from the file that names them."""
-    values = resolve_secrets(document.model_extra or {}, written.file)
-    config = written.configure(model, ("connections", name), values)
+    place = ("connections", name)
+    values = resolve_secrets(document.model_extra or {}, written.file, place)
+    config = written.configure(model, place, values)
     folder = Path(written.file).parent
     paths = {name: folder / value for name, value in config if isinstance(value, Path)}
     return config.model_copy(update=paths)

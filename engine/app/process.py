@@ -1,26 +1,20 @@
-"""How the engine lives as a process: its clock, server, signals and logs."""
+"""How the engine lives as a process: its clock, server and signals."""
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TextIO
 
-import structlog
 import uvicorn
 from starlette.types import ASGIApp
-from structlog.typing import EventDict
 from typing_extensions import override
 
 from engine.app.connections import BoundedHttp
-from engine.core.bounds import cut
 from engine.errors import ConfigError
 from engine.ports.clock import Clock
 from engine.settings import LoadedSettings, Settings
@@ -31,9 +25,6 @@ KEEP_ALIVE_S = 15
 STOP_WITHIN_S = 10
 # As uvicorn's own; the kernel may allow fewer.
 BACKLOG = 2048
-# Characters of one value of a line of the log; a traceback is one.
-MAX_LOGGED = 16_000
-
 
 # On Linux the one that goes on while the machine is suspended: the world's effects do, too.
 _MONOTONIC: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -151,31 +142,3 @@ def stop_signals(stop: asyncio.Event) -> Iterator[None]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-
-
-def _within_a_line(_: object, __: str, event: EventDict) -> EventDict:
-    """Texts from outside may be of any length, and a log has to stay readable."""
-    for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = cut(value, MAX_LOGGED)
-    return event
-
-
-def configure_logs(file: TextIO | None = None) -> None:
-    """Structured logs, one JSON object a line, on `file`; None is standard error."""
-    # It tells of each failed connection in lines of its own, hundreds in an outage; quell says
-    # once what is away, and when it is back.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _within_a_line,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=file or sys.stderr),
-        cache_logger_on_first_use=True,
-    )

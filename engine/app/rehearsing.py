@@ -16,6 +16,7 @@ from engine.core.records import alert_json
 from engine.core.scopes import Known
 from engine.core.trigger import run_by_hand
 from engine.gateway import strict_json
+from engine.ports.known_secrets import KNOWN
 from engine.settings import LoadedSettings
 
 
@@ -41,7 +42,9 @@ def rehearse_plan(
     now = SystemClock().now()
     known = Known(created.parameters, incident_opened(opened, now), catalog.inventory)
     playbook = catalog.playbooks[playbook_id]
-    return Planner(catalog, parts.actions).render(playbook, created.run_id, known, with_holes=True)
+    return Planner(catalog, parts.actions, KNOWN.masker).render(
+        playbook, created.run_id, known, with_holes=True
+    )
 
 
 def normalize_payload(

@@ -31,6 +31,7 @@ from engine.app.process import (
 from engine.app.stop_file import reason_in, stop_file_of
 from engine.app.workers import Ground, task_loop
 from engine.core.access import ADMIN
+from engine.core.masking import UNMASKED
 from engine.core.retention import Retention
 from engine.errors import ConfigError, QuellError, TransientError
 from engine.gateway.app import build_gateway
@@ -40,6 +41,7 @@ from engine.pipeline import Pipeline
 from engine.ports.action import Action
 from engine.ports.clock import Clock
 from engine.ports.commands import By
+from engine.ports.known_secrets import KNOWN
 from engine.ports.metrics import Metrics
 from engine.ports.notifier import Approver, Click
 from engine.ports.source import Source
@@ -85,6 +87,8 @@ class Engine:
     async def run(self, roles: frozenset[Role], started: Callable[[str], None]) -> None:
         """Serve and work until a signal or cancellation; `started` gets the url, "" without one."""
         settings, stop = self.loaded.settings, asyncio.Event()
+        for name in KNOWN.masker.unmasked:
+            log.warning("secret_not_masked", setting=name, hint=UNMASKED)
         # Before any task is claimed.
         await self.stop_file.look()
         server = http_server(self.loaded, build_gateway(self.parts))
@@ -132,7 +136,7 @@ class Engine:
         except TransientError:
             raise
         except QuellError as error:
-            return str(error)
+            return KNOWN.mask(str(error))
         return decided.sentence
 
 
@@ -140,7 +144,7 @@ class Engine:
 async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
     """Open every part, and close them in reverse. Raises ConfigError with all mistakes."""
     settings, clock, metrics = loaded.settings, SystemClock(), Metrics()
-    token = settings.access.token or SecretStr(secrets.token_urlsafe(32))
+    token = settings.access.token or _made_token()
     parts = load_connectors(loaded)
     _refuse_open_doors(settings, parts.sources)
     signer = configured_signer(settings)
@@ -202,6 +206,12 @@ def _schedule(tx: Tx) -> None:
     """What comes back by itself."""
     schedule_checkpoints(tx)
     schedule_housekeeping(tx)
+
+
+def _made_token() -> SecretStr:
+    token = secrets.token_urlsafe(32)
+    KNOWN.keep("access.token", token)
+    return SecretStr(token)
 
 
 def _refuse_open_doors(settings: Settings, sources: Mapping[str, Sequence[Source]]) -> None:

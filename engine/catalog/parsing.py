@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from engine.catalog.foreign_words import foreign_words
-from engine.catalog.sources import SourceFile
+from engine.catalog.sources import Kind, SourceFile
 from engine.catalog.yaml_composer import compose
 from engine.catalog.yaml_findings import findings_of
 from engine.catalog.yaml_nodes import Node, Scalar, follow
@@ -60,7 +60,8 @@ class Parsed(Generic[M]):
 def parse(source: SourceFile, model: type[M], findings: list[Finding]) -> Parsed[M] | None:
     """The file as its model, its mistakes in `findings`; None when nothing can be read of it."""
     try:
-        node = compose(source.text, source.path)
+        is_secret = source.kind is Kind.INVENTORY  # its connections may be
+        node = compose(source.text, source.path, may_hold_secrets=is_secret)
         plain = to_plain(node)
     except ConfigError as error:
         findings.extend(each for each in error.findings if isinstance(each, Finding))

@@ -61,11 +61,11 @@ class _Open:
     key: Scalar | None = None
 
 
-def compose(text: bytes, file: str) -> Node:
+def compose(text: bytes, file: str, *, may_hold_secrets: bool = False) -> Node:
     """The file's one document. An empty file is an empty plain text.
 
     Raises ConfigError with every mistake found; after a mistake in the syntax or a limit nothing
-    more is read.
+    more is read. No message shows a value of a file that `may_hold_secrets`.
     """
     if len(text) > MAX_BYTES:
         _refuse(file, f"the file has {len(text)} bytes, {MAX_BYTES} are allowed; split it")
@@ -76,7 +76,8 @@ def compose(text: bytes, file: str) -> Node:
         place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
         _refuse(file, f"byte {text[error.start]:#04x} isn't UTF-8; save the file as UTF-8", place)
     _refuse_control_characters(decoded, file)
-    return _Composer(Source(file, tuple(decoded.split("\n")))).compose(decoded)
+    source = Source(file, tuple(decoded.split("\n")), may_hold_secrets)
+    return _Composer(source).compose(decoded)
 
 
 class _Composer:
@@ -207,7 +208,7 @@ class _Composer:
         self._findings.append(Finding(self._source.file, line, column, message))
 
     def _line(self, number: int) -> str:
-        return self._source.lines[number - 1] if number <= len(self._source.lines) else ""
+        return self._source.shown(number)
 
 
 def _place(event: Event) -> tuple[int, int]:

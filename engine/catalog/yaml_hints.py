@@ -8,6 +8,7 @@ _VALUE_AT = re.compile(
     """,
     re.VERBOSE,
 )
+_VALUE_CHARACTER = re.compile(r"\w")
 _COMMENT = re.compile(r"\s+\#[^'\"}\])]*$")
 _INDICATORS = {
     "!": "a tag",
@@ -34,6 +35,12 @@ def value_start(line: str) -> int:
     return found.end() if found else 0
 
 
+def disguised(line: str) -> str:
+    """The line with an x for each letter and digit of its value, which may be a secret."""
+    start = value_start(line)
+    return line[:start] + _VALUE_CHARACTER.sub("x", line[start:])
+
+
 def quoted_line(line: str) -> str:
     """The line with its whole value in single quotes; "" when it is too long to show."""
     if len(line) > _MAX_SHOWN:
@@ -46,7 +53,7 @@ def quoted_line(line: str) -> str:
 def quoted_at(line: str, offset: int, text: str) -> str:
     """The line with a plain value in quotes, or the value alone where more stands in its line."""
     whole = quoted_line(line) if value_start(line) == offset else ""
-    return whole or _quoted(text)
+    return whole or _quoted(line[offset : offset + len(text)])
 
 
 def quoted_flow_line(line: str) -> str:

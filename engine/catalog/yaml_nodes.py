@@ -4,15 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
+from engine.catalog.yaml_hints import disguised
+
 Style = Literal["plain", "single", "double", "literal", "folded"]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file's name and its lines, shown in messages."""
+    """A file's name and its lines. Messages show no values where it `may_hold_secrets`."""
 
     file: str
     lines: tuple[str, ...]
+    may_hold_secrets: bool = False
+
+    def shown(self, number: int) -> str:
+        """A line, counted from 1, as messages may show it; "" where there is none."""
+        if number > len(self.lines):
+            return ""
+        line = self.lines[number - 1]
+        return disguised(line) if self.may_hold_secrets else line
 
 
 class Scalar(NamedTuple):

@@ -73,7 +73,7 @@ def _typed(scalar: Scalar, findings: list[Finding]) -> Json:
     else:
         return text
     if problem:
-        line = scalar.source.lines[scalar.line - 1]
+        line = scalar.source.shown(scalar.line)
         message = f"{problem}: {quoted_at(line, scalar.column - 1, text)}"
         findings.append(Finding(scalar.source.file, scalar.line, scalar.column, message))
     return text

@@ -10,7 +10,9 @@ from engine.cli.options import Config, Inventory, Json, Playbooks, Rules
 from engine.cli.output import print_json, say
 from engine.core.catalog import Catalog
 from engine.core.findings import Finding
+from engine.core.masking import UNMASKED
 from engine.errors import ConfigError
+from engine.ports.known_secrets import KNOWN
 from engine.settings import DEFAULT_FILE, Settings, load_settings
 
 PARTS = ("rules", "playbooks", "commands.yaml", "inventory.yaml", "policy.yaml")
@@ -61,6 +63,8 @@ def check(
         print_json([])
     else:
         say(_praise(catalog), style="green")
+        for name in KNOWN.masker.unmasked:
+            say(f"{name} is {UNMASKED}", style="yellow")
         unread = [] if paths else _unread(loaded.settings)
         if unread:
             say(f"not read: {', '.join(unread)}; `quell check .` reads this folder", style="yellow")

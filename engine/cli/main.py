@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Annotated
 
-import structlog
 import typer
 
 from engine.cli import (
@@ -38,11 +37,9 @@ from engine.errors import (
     QuellError,
     TransientError,
 )
+from engine.logs import configure_logs, mask_streams
 
 FINE, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
-
-# Those that run an engine, or a part of one.
-LOGGING_VERBS = frozenset({"up", "serve", "check", "plan", "normalize"})
 
 
 def _end(code: int | None, **_options: object) -> None:
@@ -102,13 +99,8 @@ def main() -> None:
     """The console script."""
     if sys.stdin is None:  # closed: an event loop must not get its descriptor for itself
         os.open(os.devnull, os.O_RDONLY)
-    if sys.argv[1:2] and sys.argv[1] in LOGGING_VERBS:
-        # It imports every part, which takes a second that the other verbs save.
-        from engine.app import configure_logs
-
-        configure_logs()
-    else:  # never among the answers on standard output
-        structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))
+    mask_streams()
+    configure_logs()
     sys.exit(execute(sys.argv[1:]))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from engine.errors import ConfigError
+from engine.ports.known_secrets import KNOWN
 
 SERVER_FILE = "server.json"
 
@@ -57,6 +58,7 @@ def running_engine(data: Path) -> Running | None:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 found = json.load(file)
+                KNOWN.keep("access.token", found["token"])
                 return Running(found["url"], SecretStr(found["token"]))
     except FileNotFoundError:
         pass

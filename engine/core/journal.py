@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from engine.core.events import EVENTS, Event
 from engine.core.json_value import canonical_bytes
+from engine.core.masking import NO_SECRETS, Masker
 from engine.errors import PermanentError
 
 GENESIS = "0" * 64
@@ -78,12 +79,23 @@ def from_us(at_us: int) -> datetime:
     return _EPOCH + at_us * _MICROSECOND
 
 
-def seal(new: NewEntry, chain: str, seq: int, prev_hash: str, salt: bytes) -> Entry:
+def seal(
+    new: NewEntry,
+    chain: str,
+    seq: int,
+    prev_hash: str,
+    salt: bytes,
+    masker: Masker = NO_SECRETS,
+) -> Entry:
     """The stored form of `new` as entry number `seq` (from 1) after `prev_hash` (GENESIS first).
 
-    Raises PermanentError where its body is above MAX_BODY_BYTES.
+    It holds no secret that `masker` knows. Raises PermanentError where its body is above
+    MAX_BODY_BYTES.
     """
-    body = canonical_bytes(new.event.model_dump(mode="json"))
+    values = new.event.model_dump(mode="json")
+    body = canonical_bytes(values)
+    if masker.found(body.decode()):
+        body = canonical_bytes({key: masker.mask_values(each) for key, each in values.items()})
     if len(body) > MAX_BODY_BYTES:
         raise PermanentError(
             f"an entry {new.event.KIND} of {len(body)} bytes is refused, {MAX_BODY_BYTES} is the "

@@ -9,6 +9,7 @@ from engine.core.catalog import Catalog
 from engine.core.expressions import ExpressionFailedError
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
+from engine.core.masking import MARK, NO_SECRETS, Masker
 from engine.core.plan import Plan, PlannedStep
 from engine.core.playbook import Playbook, Step
 from engine.core.policy import Policy, policy_limits
@@ -51,10 +52,11 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Renders playbooks against one catalog version."""
+    """Renders playbooks against one catalog version; a plan may hold nothing that is masked."""
 
     catalog: Catalog
     actions: Mapping[str, Prepares]
+    masker: Masker = NO_SECRETS
 
     def render(
         self, playbook: Playbook, run_id: str, known: Known, *, with_holes: bool = False
@@ -108,7 +110,7 @@ class Planner:
             raise PlanError(f"step {step.id}: {error}") from error
         if step.phase in ("investigate", "verify") and prepared.effect is not Effect.READ:
             raise PlanError(f"step {step.id}: {step.phase} only reads, and this is a change")
-        return PlannedStep(
+        planned = PlannedStep(
             phase=step.phase,
             id=step.id,
             uses=step.uses,
@@ -130,6 +132,22 @@ class Planner:
             stable_for_s=step.stable_for.total_seconds(),
             undoes=undoes,
         )
+        self._refuse_secrets(planned)
+        return planned
+
+    def _refuse_secrets(self, step: PlannedStep) -> None:
+        """A plan is kept, shown and hashed as it runs, so it can't be masked afterwards."""
+        text = step.model_dump_json()
+        if name := self.masker.found(text):
+            raise PlanError(
+                f"step {step.id}: it holds the secret {name}; a plan is kept and shown, so no "
+                "secret may be a part of it"
+            )
+        if MARK in text:
+            raise PlanError(
+                f"step {step.id}: it holds {MARK}…], where an alert or an output showed a secret: "
+                "what would run isn't what was meant"
+            )
 
     def _limits(self, playbook: Playbook, plan: Plan, known: Known) -> tuple[ModeLimit, ...]:
         changing = [step for step in plan.steps if step.changes]

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
-from engine.app import Engine, configure_logs, open_engine
+from engine.app import Engine, open_engine
 from engine.demo.asking import Answerer, why_by_itself
 from engine.demo.hosting import Place, running_host
 from engine.demo.loopback import open_loopback
@@ -18,6 +18,7 @@ from engine.demo.narration import Narrator
 from engine.demo.story import FAILED, REQUEST_TIMEOUT_S, Story
 from engine.demo.workspace import write_workspace
 from engine.errors import QuellError
+from engine.logs import configure_logs
 from engine.settings import ALL_ROLES
 
 STOPPED = 1

@@ -14,6 +14,7 @@ from engine.gateway.access import bearer_token, headers_of, is_local
 from engine.gateway.api import build_api
 from engine.gateway.body import BodyReader, Incoming, Refused, answer
 from engine.gateway.intake import AlertIntake, choose_source
+from engine.gateway.masked_answer import masked
 from engine.gateway.orders import ORDERED_BY
 from engine.gateway.parts import GatewayParts
 from engine.gateway.problems import problem, unauthorised, unavailable
@@ -55,6 +56,7 @@ class Gateway:
         if scope["type"] != "http":
             await self._api(scope, receive, send)
             return
+        send = masked(send)
         headers, incoming = headers_of(scope["headers"]), Incoming(receive)
         open_ = self._parts.loopback and is_local(headers)
         path: str = scope["path"]

@@ -26,10 +26,11 @@ class Author:
 
 def open_incident(tx: Tx, event: events.IncidentOpened, author: Author) -> Incident:
     """Write the first entry of a new incident and return it."""
-    incident = opened(event, tx.now)
-    tx.append(chain_of(incident.id), [NewEntry(event, tx.now, author.actor, author.catalog)])
+    (kept,) = _journaled(tx, event.incident_id, [event], author)
+    assert isinstance(kept, events.IncidentOpened)
+    incident = opened(kept, tx.now)
     tx.put_incident(incident)
-    _follow_up(tx, incident, event)
+    _follow_up(tx, incident, kept)
     return incident
 
 
@@ -37,16 +38,21 @@ def record(tx: Tx, incident: Incident, story: Sequence[events.Event], author: Au
     """Append `story` to the incident's chain and return the incident after it."""
     if not story:
         return incident
-    tx.append(
-        chain_of(incident.id),
-        [NewEntry(event, tx.now, author.actor, author.catalog) for event in story],
-    )
-    for event in story:
+    for event in _journaled(tx, incident.id, story, author):
         incident = apply(incident, event, tx.now)
         _project(tx, incident, event, author)
         _follow_up(tx, incident, event)
     tx.put_incident(incident)
     return incident
+
+
+def _journaled(
+    tx: Tx, incident: str, story: Sequence[events.Event], author: Author
+) -> list[events.Event]:
+    """Append, and return the story as it is kept: no projection holds what the journal doesn't."""
+    new = [NewEntry(event, tx.now, author.actor, author.catalog) for event in story]
+    kept = [entry.event() for entry in tx.append(chain_of(incident), new)]
+    return [event for event in kept if event is not None]
 
 
 def incident_of(tx: Tx, task: Task) -> Incident:

@@ -36,7 +36,11 @@ class Tx(Protocol):
 
     # Journal.
     def append(self, chain: str, entries: Sequence[NewEntry]) -> Sequence[Entry]:
-        """Chain the entries behind the head of `chain` (locked) and return them sealed."""
+        """Chain the entries behind the head of `chain` (locked) and return them sealed.
+
+        What is sealed holds no known secret: read an event back from its entry before you do
+        anything else with it.
+        """
         ...
 
     def entries(

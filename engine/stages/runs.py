@@ -42,6 +42,7 @@ from engine.ports.attempting import BEGIN_WITHIN, Attempting, not_after
 from engine.ports.catalogs import ActiveCatalog
 from engine.ports.clock import Clock
 from engine.ports.confirming import ASKED_AT_MOST, Confirming
+from engine.ports.known_secrets import KNOWN
 from engine.ports.metrics import Metrics
 from engine.ports.recording import Author, incident_of, record
 from engine.ports.rows import Task
@@ -211,7 +212,7 @@ class RunStage:
         return await self._write(task, seen, *story)
 
     def _planner(self) -> Planner:
-        return Planner(self.catalogs.active, self.actions)
+        return Planner(self.catalogs.active, self.actions, KNOWN.masker)
 
     def _known(self, seen: Seen) -> Known:
         return known_to(seen.state, seen.incident, self.catalogs.active.inventory)

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.core.journal import GENESIS, Entry, NewEntry, seal
 from engine.errors import ConflictError
+from engine.ports.known_secrets import KNOWN
 from engine.store.statements import insert_new, upsert
 from engine.store.tables import checkpointed, entries, heads, texts
 
@@ -83,13 +84,14 @@ class JournalRows:
             self._heads[chain] = row.seq, row.entry_hash
 
     def append(self, chain: str, new: Sequence[NewEntry]) -> Sequence[Entry]:
-        """The entries, sealed behind the chain's head."""
+        """The entries, sealed behind the chain's head, without any secret that is known."""
         if not new:
             return ()
         seq, prev_hash = self.head(chain)
         sealed = []
         for each in new:
-            entry = seal(each, chain, seq + 1, prev_hash, os.urandom(SALT_BYTES))
+            salt = os.urandom(SALT_BYTES)
+            entry = seal(each, chain, seq + 1, prev_hash, salt, KNOWN.masker)
             seq, prev_hash = entry.seq, entry.entry_hash
             sealed.append(entry)
         self._heads[chain] = seq, prev_hash

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from typing_extensions import override
 
 from engine.errors import ConfigError, OutcomeUnknownError, QuellError, TransientError
+from engine.ports.known_secrets import KNOWN
 from engine.ports.store import Store, Tx
 from engine.store.faults import classified, is_conflict
 from engine.store.journal_rows import ChainMovedError
@@ -66,6 +67,8 @@ class PostgresStore(Store):
         files are read for each connection. Raises ConfigError.
         """
         parsed, tls = _parsed(url)
+        if "sslkey" in tls:
+            KNOWN.keep_file("store.url", Path(tls["sslkey"]))
         self._engine = create_async_engine(
             parsed,
             pool_size=CONNECTIONS,

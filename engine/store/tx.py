@@ -1,6 +1,7 @@
 """One transaction over a SQLAlchemy Connection, the same on SQLite and PostgreSQL."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
@@ -12,6 +13,7 @@ from engine.core.guards import Guard, Reservation
 from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry, NewEntry
 from engine.core.stops import Stop, StopScope
+from engine.ports.known_secrets import KNOWN
 from engine.ports.rows import (
     ApprovalRow,
     DeadLetter,
@@ -244,7 +246,7 @@ class SqlTx(Tx):
 
     @override
     def order_stop(self, stop: Stop) -> bool:
-        return stop_rows.order_stop(self._connection, stop)
+        return stop_rows.order_stop(self._connection, replace(stop, reason=KNOWN.mask(stop.reason)))
 
     @override
     def lift_stop(self, scope: StopScope, name: str) -> bool:
@@ -319,6 +321,8 @@ class SqlTx(Tx):
     # Dead letters.
     @override
     def put_dead_letter(self, letter: DeadLetter) -> bool:
+        # The body is kept as it came, or it couldn't be replayed.
+        letter = replace(letter, reason=KNOWN.mask(letter.reason))
         is_new = dead_letter_rows.put_dead_letter(self._connection, letter)
         if is_new:
             self._positions.count(dead_letter_rows.counts_of(letter))
@@ -376,4 +380,4 @@ class SqlTx(Tx):
 
     @override
     def restate_dead_letter(self, letter: str, reason: str, field: str) -> None:
-        dead_letter_rows.restate_dead_letter(self._connection, letter, reason, field)
+        dead_letter_rows.restate_dead_letter(self._connection, letter, KNOWN.mask(reason), field)

@@ -1,6 +1,6 @@
 from engine.catalog.parsing import Parsed, parse
 from engine.catalog.sources import Kind, SourceFile
-from engine.core.documents import RulesDocument
+from engine.core.documents import InventoryDocument, RulesDocument
 from engine.core.findings import Finding
 
 RULE = """language: 1
@@ -74,3 +74,13 @@ def test_without_what_is_required_nothing_more_is_read() -> None:
     found, told = parsed(RULE.replace("    severity: P1\n", ""))
     assert found is None
     assert told == ["x.yaml:3:5: key 'severity' is missing"]
+
+
+def test_a_mistake_in_an_inventory_shows_no_value_of_a_connection() -> None:
+    text = b"connections:\n  p:\n    token: @s3cret-1234\n"
+    findings: list[Finding] = []
+    source = SourceFile(Kind.INVENTORY, "inventory.yaml", "inventory.yaml", text, shipped=False)
+    assert parse(source, InventoryDocument, findings) is None
+    (found,) = map(str, findings)
+    assert found.startswith("inventory.yaml:3:12: '@' begins no value in YAML; ")
+    assert "s3cret" not in found

@@ -4,6 +4,7 @@ import pytest
 
 from engine.catalog.yaml_hints import (
     cut_by_comment,
+    disguised,
     quoted_flow_line,
     quoted_line,
     syntax_hint,
@@ -73,3 +74,8 @@ def test_a_problem_without_a_better_word_is_said_as_the_parser_says_it() -> None
     assert syntax_hint("found duplicate %YAML directive", "x", 0, in_flow=False) == (
         "found duplicate %YAML directive"
     )
+
+
+def test_a_disguised_line_says_where_and_not_what() -> None:
+    assert disguised("  - token: @s3cret-of:mine  # old") == "  - token: @xxxxxx-xx:xxxx  # xxx"
+    assert disguised("access: {token: 'ä1'}") == "access: {xxxxx: 'xx'}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.cli.main import execute
+from engine.ports.known_secrets import KNOWN
 from tests.cli.project import Project
 
 
@@ -29,6 +30,20 @@ def test_a_sound_project_is_praised(capsys: pytest.CaptureFixture[str], project:
 def test_what_ships_is_sound_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(["check"]) == 0
     assert " and 0 targets" in capsys.readouterr().out
+
+
+def test_a_secret_that_no_text_can_be_rid_of_is_named(
+    capsys: pytest.CaptureFixture[str], project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUELL_ACCESS__TOKEN", "hunter2")
+    assert execute(["check", str(project.folder)]) == 0
+    out = capsys.readouterr().out
+    assert "access.token is too short or too plain to be taken out of texts" in out
+    assert "hunter2" not in out
+    monkeypatch.setenv("QUELL_ACCESS__TOKEN", "hunter2-and-more")
+    KNOWN.forget()
+    assert execute(["check", str(project.folder)]) == 0
+    assert "access.token" not in capsys.readouterr().out
 
 
 def test_a_projects_parts_that_nothing_names_are_told_as_unread(

@@ -1,5 +1,6 @@
 """The chain: any change to the past is found at its place."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from engine.core.journal import (
     to_us,
     verify_chain,
 )
+from engine.core.masking import Masker
 from engine.errors import PermanentError
 
 AT = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -119,3 +121,30 @@ def test_an_entry_that_nobody_cut_is_refused() -> None:
     huge = events.MessageSent(notifier="chat", ref="x" * MAX_BODY_BYTES, revision=1)
     with pytest.raises(PermanentError, match=r"message\.sent@1 of 10486\d\d bytes is refused"):
         seal(NewEntry(huge, AT), "incident/a", 1, GENESIS, b"salt")
+
+
+@given(st.text(), st.text())
+def test_a_sealed_entry_holds_no_secret_and_its_chain_verifies(before: str, after: str) -> None:
+    secret = 'tok"en/12=34\\56'
+    event = events.StepObserved(
+        run_id="r",
+        phase="investigate",
+        step_id="s",
+        outcome="failed",
+        outputs={"text": [secret, {secret: f"{before}{secret}{after}"}]},
+        error=secret,
+    )
+    masker = Masker([("token", secret)])
+    entry = seal(NewEntry(event, AT), "incident/a", 1, GENESIS, b"salt", masker)
+    assert verify_chain("incident/a", [entry], (1, entry.entry_hash)) is None
+    kept = entry.event()
+    assert isinstance(kept, events.StepObserved)
+    assert kept.error == "[masked token]"
+    assert secret not in repr(kept.outputs) + str(kept.outputs["text"])
+    assert json.dumps(secret)[1:-1].encode() not in (entry.body or b"")
+
+
+def test_an_entry_without_a_secret_is_sealed_as_without_a_masker() -> None:
+    new = NewEntry(events.IncidentAcknowledged(note="note 1"), AT, "local:me", "v1")
+    masker = Masker([("token", "tok-en-1234")])
+    assert seal(new, "incident/a", 1, GENESIS, bytes([1]) * 16, masker) == chain(1)[0]

@@ -10,6 +10,7 @@ from engine.catalog import CatalogSources, load_catalog, shipped_folder
 from engine.core.catalog import Catalog
 from engine.core.egress import EgressConfig
 from engine.core.inventory import Inventory
+from engine.core.masking import Masker
 from engine.core.planning import PlanError, Planner, subjects_of, trigger_limits
 from engine.core.scopes import Known
 from engine.core.severity import Mode
@@ -106,3 +107,19 @@ def test_the_limits_of_a_trigger_are_known_before_there_is_a_plan(catalog: Catal
         catalog.policy,
     )
     assert any("production" in limit.decided_by for limit in limits)
+
+
+def test_a_plan_holds_no_secret_and_nothing_that_was_masked(catalog: Catalog) -> None:
+    planner = Planner(catalog, ACTIONS, Masker([("store.url", "vllm@tok-en-1234")]))
+    playbook = catalog.playbooks["restart-vllm"]
+    with pytest.raises(PlanError, match=r"step restart: it holds the secret store\.url; ") as told:
+        planner.render(playbook, "run", known(catalog, unit="vllm@tok-en-1234"))
+    assert "tok-en" not in str(told.value)
+    with pytest.raises(PlanError, match=r"step serves: it holds \[masked…\]"):
+        planner.render(playbook, "run", known(catalog, model="[masked store.url]"))
+    assert planner.render(playbook, "run", known(catalog)).holes == ()
+    rendered = planner.render(
+        playbook, "run", known(catalog, unit="vllm@tok-en-1234"), with_holes=True
+    )
+    assert b"tok-en" not in rendered.plan.model_copy(update={"parameters": {}}).to_bytes()
+    assert len(rendered.holes) == 1

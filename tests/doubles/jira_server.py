@@ -145,12 +145,13 @@ class JiraServer:
         status: int = 429,
         retry_after: int = 1,
         reason: str = "jira-burst-based",
+        message: str = "",
     ) -> None:
         """Answer the next request of this name with an error, and do nothing."""
         headers = (
             {"Retry-After": str(retry_after), "RateLimit-Reason": reason} if status == 429 else {}
         )
-        message = "Rate limit exceeded." if status == 429 else "Internal server error"
+        message = message or ("Rate limit exceeded." if status == 429 else "Internal server error")
         body = wire.ErrorCollection(errorMessages=[message], errors={}).model_dump()
         self._traffic.plan(call, Failure(status, headers, body))
 

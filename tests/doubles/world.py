@@ -24,6 +24,7 @@ from engine.core.postmortem import Sla
 from engine.core.severity import Severity
 from engine.ports.commands import By
 from engine.ports.confirming import Confirming
+from engine.ports.masked_action import MaskedAction
 from engine.ports.metrics import Metrics
 from engine.ports.recording import Author
 from engine.ports.rows import ApprovalRow, IncidentFilter, Task, TaskKind
@@ -92,7 +93,7 @@ class World:
 
     @property
     def runs(self) -> RunStage:
-        actions = {each.declaration.name: each for each in (self.look, self.mend)}
+        actions = {each.declaration.name: MaskedAction(each) for each in (self.look, self.mend)}
         confirming = Confirming({self.source.name: self.source}, self.clock)
         return RunStage(self.store, self.clock, self.catalogs, actions, confirming, self.metrics)
 

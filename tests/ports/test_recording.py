@@ -5,6 +5,7 @@ import pytest
 from engine.core import events
 from engine.core.incident import REOPEN_WITHIN, Incident
 from engine.errors import ConflictError
+from engine.ports.known_secrets import KNOWN
 from engine.ports.recording import MESSAGE_DELAY, Author, open_incident, record
 from engine.ports.store import Tx
 from tests.doubles.world import World
@@ -159,3 +160,15 @@ async def test_a_story_without_entries_writes_nothing(world: World) -> None:
     after = await world.store.write(lambda tx: record(tx, incident, [], AUTHOR))
     assert after is incident
     assert len((await world.queries.timeline("one")).entries) == 1
+
+
+async def test_no_projection_holds_what_the_journal_does_not(world: World) -> None:
+    KNOWN.keep("token", "tok-en-1234")
+    opened = OPENED.model_copy(update={"title": "refused tok-en-1234", "team": "tok-en-1234"})
+    incident = await written(world, opened=opened)
+    assert (incident.title, incident.team) == ("refused [masked]", "[masked]")
+    assert await world.queries.incident("one") == incident
+    (entry,) = (await world.queries.timeline("one")).entries
+    assert entry.event() == opened.model_copy(
+        update={"title": "refused [masked]", "team": "[masked]"}
+    )

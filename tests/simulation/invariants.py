@@ -23,6 +23,7 @@ from tests.simulation.inline_store import Database
 from tests.simulation.outside import PARTITIONS, REPEATS, Landed, Log, Target
 from tests.simulation.people import Office
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.secrets import SecretInvariants
 from tests.simulation.source import Truth
 
 _POSITIONS = "SELECT partition, next_offset FROM positions"
@@ -72,11 +73,13 @@ class Invariants:
     effects: dict[tuple[str, str, str], list[Landed]] = field(default_factory=dict)
     guards: GuardInvariants = field(init=False)
     clearance: ClearanceInvariants = field(init=False)
+    secrets: SecretInvariants = field(init=False)
     positions: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(PARTITIONS), 0))
 
     def __post_init__(self) -> None:
         self.guards = GuardInvariants(self._broken)
         self.clearance = ClearanceInvariants(self.truth, self._broken)
+        self.secrets = SecretInvariants(self.database, self.office, self._broken)
 
     def after_commit(self, appended: Sequence[Entry]) -> None:
         """Check what this transaction left behind."""
@@ -85,6 +88,7 @@ class Invariants:
         self._account()
         for chain in dict.fromkeys(entry.chain for entry in appended):
             self._chain(tx, chain)
+        self.secrets.read(appended)
         for entry in appended:
             self.kinds[entry.kind] += 1
             event = entry.event()
@@ -217,6 +221,7 @@ class Invariants:
         for run_id, run in self.runs.items():
             if not run.outcome:
                 self._broken(13, f"run {run_id} never ends")
+        self.secrets.at_rest()
         self._dispositions()
         self._told(tx)
         check = AuditCheck()

@@ -5,10 +5,17 @@ from collections.abc import Mapping, Sequence
 from tests.simulation.mutant import Mutant
 from tests.simulation.mutants_of_alerts import OF_ALERTS
 from tests.simulation.mutants_of_runs import OF_RUNS
+from tests.simulation.mutants_of_secrets import OF_SECRETS
 from tests.simulation.mutants_of_the_first_change import OF_THE_FIRST_CHANGE
 from tests.simulation.mutants_of_the_journal import OF_THE_JOURNAL
 
-MUTANTS: Sequence[Mutant] = (*OF_ALERTS, *OF_RUNS, *OF_THE_FIRST_CHANGE, *OF_THE_JOURNAL)
+MUTANTS: Sequence[Mutant] = (
+    *OF_ALERTS,
+    *OF_RUNS,
+    *OF_THE_FIRST_CHANGE,
+    *OF_THE_JOURNAL,
+    *OF_SECRETS,
+)
 
 # Which of them nothing notices, and why.
 SURVIVORS: Mapping[str, str] = {

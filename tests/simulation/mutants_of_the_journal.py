@@ -15,8 +15,8 @@ def _lose_one(original: Any, rows: Any) -> None:
     original(rows)
 
 
-def _seal_alone(original: Any, new: Any, chain: str, seq: int, _: str, salt: bytes) -> Any:
-    return original(new, chain, seq, GENESIS, salt)
+def _seal_alone(original: Any, new: Any, chain: str, seq: int, _: str, *rest: Any) -> Any:
+    return original(new, chain, seq, GENESIS, *rest)
 
 
 def _edit_later(original: Any, *args: Any) -> Any:

@@ -13,6 +13,7 @@ from tests.simulation.invariants import Invariants
 from tests.simulation.orders import People
 from tests.simulation.outside import Log, MemoryStream
 from tests.simulation.scheduler import Process, ProcessClock, Scheduler
+from tests.simulation.secrets import annotations
 from tests.simulation.source import FORGED, Truth
 from tests.simulation.written import HOSTS
 
@@ -102,7 +103,7 @@ class Outsiders:
             name=name,
             status=status,
             labels=labels,
-            annotations={},
+            annotations=annotations(self.scheduler),
             starts_at=now,
             ends_at=now if status == "resolved" else None,
             received_at=now,

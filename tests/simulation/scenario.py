@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from engine.core.postmortem import Sla
 from engine.pipeline import Pipeline
 from engine.ports.confirming import Confirming
+from engine.ports.masked_action import MaskedAction
 from engine.ports.metrics import Metrics
 from engine.ports.recording import Author
 from engine.ports.rows import TaskKind
@@ -28,6 +29,7 @@ from tests.simulation.outside import Lab, Log, MemoryStream, Target
 from tests.simulation.outsiders import Outsiders
 from tests.simulation.people import Chat, Office, Tracking
 from tests.simulation.scheduler import Process, ProcessClock, Scheduler, SimulationLoop
+from tests.simulation.secrets import Careless, tell_secret
 from tests.simulation.source import SimulatedSource, Truth
 from tests.simulation.written import simulated_catalog
 
@@ -87,7 +89,8 @@ class Simulation:
         scheduler = self.scheduler
         store, clock = InlineStore(self.database, process), ProcessClock(scheduler, process)
         stream, source = MemoryStream(self.log, process), SimulatedSource(self.truth, process)
-        actions = {each.name: Lab(each, self.target, process) for each in (LOOK, MEND)}
+        labs = [Careless(Lab(each, self.target, process), scheduler) for each in (LOOK, MEND)]
+        actions = {each.declaration.name: MaskedAction(each) for each in labs}
         confirming = Confirming({source.name: source}, clock)
         runs = RunStage(store, clock, self.catalogs, actions, confirming, _metrics())
         records = RecordsStage(
@@ -127,6 +130,7 @@ class Simulation:
 
 
 async def _play(seed: int) -> Played:
+    tell_secret()
     scheduler = Scheduler(Random(seed))
     database, log, target = a_database(scheduler), Log(scheduler), Target(scheduler)
     truth, office = Truth(scheduler), Office(scheduler)

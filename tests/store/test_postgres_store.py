@@ -14,6 +14,7 @@ import pytest
 
 from engine.core.incident import chain_of
 from engine.errors import ConfigError, OutcomeUnknownError, TransientError
+from engine.ports.known_secrets import KNOWN
 from engine.ports.store import Tx
 from engine.store.postgres_store import MAX_TRIES, PostgresStore
 from engine.store.tx import SqlTx
@@ -341,3 +342,8 @@ async def test_a_server_certificate_that_fails_while_it_runs_is_waited_for(
             await store.read(lambda tx: tx.heads())
         trusted.write_bytes(secured_postgres.authority.certificate.read_bytes())
         await store.read(lambda tx: tx.heads())
+
+
+def test_the_key_that_a_url_names_is_known(secured_postgres: SecuredPostgres) -> None:
+    PostgresStore(certified(secured_postgres))
+    assert KNOWN.masker.found(secured_postgres.client.key.read_text()) == "store.url"

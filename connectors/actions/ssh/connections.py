@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.errors import PermanentError, QuellError, TransientError
+from engine.ports.known_secrets import HOLDS_SECRET, KNOWN
 
 if TYPE_CHECKING:
     import asyncssh
@@ -34,12 +35,12 @@ class SshConfig(BaseModel):
     never from this user's home. `bastion` is `[user@]host[:port]`, verified the same way.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     uses: Literal["ssh"] = "ssh"
     user: UserName
     known_hosts: Path
-    client_key: Path | None = None
+    client_key: Annotated[Path | None, HOLDS_SECRET] = None
     agent_socket: Path | None = None
     bastion: Annotated[str, Field(pattern=r"^([A-Za-z_][\w.-]*@)?[^@\s/]+$|^$")] = ""
     port: Annotated[int, Field(ge=1, le=65535)] = 22
@@ -192,6 +193,8 @@ async def _connect(
             keys: list[asyncssh.SSHKeyPair] = []
             if config.client_key is not None:
                 _read(config.client_key, "client_key")
+                # It may have been renewed since it was declared.
+                KNOWN.keep_file(f"connections.{route.connection}.client_key", config.client_key)
                 keys += asyncssh.load_keypairs(str(config.client_key))
             if config.agent_socket is not None:
                 agent = await stack.enter_async_context(

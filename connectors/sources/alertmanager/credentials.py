@@ -11,7 +11,7 @@ Secret = Annotated[SecretStr, Field(min_length=1)]
 class Section(BaseModel):
     """Root of this source's settings: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class BasicCredentials(Section):

@@ -49,6 +49,9 @@ class FiringApiConfig(Section):
         for url in urls:
             if not url.startswith(("http://", "https://")):
                 raise ValueError(f"{url!r} is no address; write http://HOST:PORT or https://…")
+            # The journal says who was asked.
+            if "@" in url:
+                raise ValueError("an address holds no user and no password; write them to `basic`")
         return tuple(url.rstrip("/") for url in urls)
 
 

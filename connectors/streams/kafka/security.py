@@ -15,6 +15,7 @@ from pydantic import (
 
 from engine.errors import TransientError
 from engine.ports.file_paths import BesideFile
+from engine.ports.known_secrets import HOLDS_SECRET, KNOWN
 
 
 class Section(BaseModel):
@@ -28,9 +29,9 @@ class Tls(Section):
 
     ca: BesideFile | None = None
     """PEM; without it, the authorities that the system trusts."""
-    certificate: BesideFile | None = None
+    certificate: Annotated[BesideFile | None, HOLDS_SECRET] = None
     """PEM, with what lies between it and the authority that the brokers trust."""
-    key: BesideFile | None = None
+    key: Annotated[BesideFile | None, HOLDS_SECRET] = None
     """PEM without a passphrase; absent where it is in the certificate's file."""
 
     @model_validator(mode="after")
@@ -90,6 +91,10 @@ def credentials(security: KafkaSecurity, tokens: object) -> dict[str, Any]:
     Raises TransientError while a file can't be used: it may be in the middle of being renewed.
     """
     tls, sasl = security.tls, security.sasl
+    # A key may have been renewed since it was declared.
+    for name in ("certificate", "key"):
+        if tls is not None and (path := getattr(tls, name)) is not None:
+            KNOWN.keep_file(f"stream.security.tls.{name}", path)
     plain = "PLAINTEXT" if tls is None else "SSL"
     settings: dict[str, Any] = {
         "security_protocol": plain if sasl is None else f"SASL_{plain}",

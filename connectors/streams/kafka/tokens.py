@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from connectors.streams.kafka.security import OAuthSasl, client_context
 from engine.errors import TransientError
+from engine.ports.known_secrets import KNOWN
 
 if TYPE_CHECKING:
     import httpx
@@ -61,6 +62,7 @@ class ClientCredentials:
                     return self._token
                 lasts_s = granted.expires_in
                 self._token = granted.access_token
+                KNOWN.keep("stream.security.sasl", self._token)
                 self._ends_at = now + lasts_s
                 self._renew_at = self._ends_at - min(RENEW_BEFORE_S, lasts_s / 5)
             return self._token

@@ -190,5 +190,8 @@ async def test_without_an_address_the_last_notice_counts() -> None:
 
 
 def test_an_address_without_a_scheme_is_refused_with_what_to_write() -> None:
+    with pytest.raises(ValidationError, match="holds no user and no password") as told:
+        FiringApiConfig(urls=("http://quell:s3cret@am:9093",))
+    assert "s3cret" not in str(told.value)
     with pytest.raises(ValidationError, match="'am:9093' is no address; write http://HOST:PORT"):
         FiringApiConfig(urls=("am:9093",))

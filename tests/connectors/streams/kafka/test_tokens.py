@@ -9,6 +9,7 @@ from aiokafka.errors import AuthenticationFailedError, KafkaConnectionError
 
 from connectors.streams.kafka.security import OAuthSasl
 from connectors.streams.kafka.tokens import ClientCredentials
+from engine.ports.known_secrets import KNOWN
 from tests.services.certificates import Authority
 from tests.services.process import free_port
 from tests.services.token_issuer import TokenIssuer
@@ -41,6 +42,8 @@ async def test_a_token_is_asked_for_once_and_shared(issuer: TokenIssuer) -> None
     form = {"grant_type": ["client_credentials"], "scope": ["kafka:read kafka:write"]}
     assert issuer.requests == [form]
     assert isinstance(provider, AbstractTokenProvider)
+    # It travels to the brokers, and what comes back may quote it.
+    assert KNOWN.masker.found(asked[0].result()) == "stream.security.sasl"
 
 
 @pytest.mark.parametrize(
