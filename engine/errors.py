@@ -9,12 +9,13 @@ QuellError
 ├── FencedError          this writer lost its right to write (lease, position or version)
 ├── TransientError       try again later; the effect is known not to have happened
 ├── PermanentError       trying again won't help; the effect is known not to have happened
+│   └── PartitionStoppedError    partitions of the stream can't be read on; the others can
 └── OutcomeUnknownError  the effect may or may not have happened
 
 A connector alone decides between the last three: it knows the protocol.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 
 class QuellError(Exception):
@@ -64,6 +65,14 @@ class TransientError(QuellError):
 
 class PermanentError(QuellError):
     """Trying again won't help: the effect is known not to have happened."""
+
+
+class PartitionStoppedError(PermanentError):
+    """These partitions of the stream can't be read on until a person helps; the others can."""
+
+    def __init__(self, message: str, partitions: Collection[int]) -> None:
+        super().__init__(message)
+        self.partitions = frozenset(partitions)
 
 
 class OutcomeUnknownError(QuellError):

@@ -137,6 +137,12 @@ class Metrics:
             ["kind"],
             registry=registry,
         )
+        self.faults = Counter(
+            "quell_faults_total",
+            "Unexpected errors, gaps in quell itself, by the part that met one: see its log",
+            ["part"],
+            registry=registry,
+        )
         self.checkpoints = Counter(
             "quell_checkpoints_total",
             "Checkpoints that were made over the journal",

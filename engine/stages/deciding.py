@@ -92,12 +92,30 @@ def decide(tx: Tx, stream: str, batch: Batch, expected: int, catalog: Catalog) -
                 _take_tick(work, value)
                 work.dispositions["tick"] += 1
             case PayloadError():
-                _keep_poison(work, stream, each, value)
+                _keep_poison(tx, stream, each, value)
                 work.dispositions["poison"] += 1
     _write(work)
-    decided = {f"disposition/{name}": n for name, n in work.dispositions.items()}
-    tx.count({**decided, f"records/{stream}": len(batch.records)})
+    _count(tx, stream, work.dispositions)
     return Decided(work.dispositions, tuple(work.opened), tuple(work.failures))
+
+
+def give_up(tx: Tx, stream: str, batch: Batch, expected: int, reason: str) -> Decided:
+    """Keep the records of `batch` as dead letters and move the position behind them.
+
+    It is for what `decide` can't take because of a gap in quell; raises FencedError as that does.
+    """
+    tx.advance(stream, batch.partition, expected, batch.next_offset)
+    for each in batch.records:
+        _keep_poison(tx, stream, each, PayloadError(f"a gap in quell: {reason}"))
+    dispositions = Counter[Disposition]({"poison": len(batch.records)})
+    _count(tx, stream, dispositions)
+    return Decided(dispositions, (), ())
+
+
+def _count(tx: Tx, stream: str, dispositions: Counter[Disposition]) -> None:
+    """Each record has one disposition, so both sides of the balance are counted together."""
+    decided = {f"disposition/{name}": n for name, n in dispositions.items()}
+    tx.count({**decided, f"records/{stream}": dispositions.total()})
 
 
 def _decode(each: Record) -> Alert | Tick | PayloadError:
@@ -230,16 +248,16 @@ def _take_tick(work: _Work, tick: Tick) -> None:
         work.live[incident.id] = record(work.tx, incident, [events.IncidentClosed()], work.author)
 
 
-def _keep_poison(work: _Work, stream: str, each: Record, error: PayloadError) -> None:
-    work.tx.put_dead_letter(
+def _keep_poison(tx: Tx, stream: str, each: Record, error: PayloadError) -> None:
+    tx.put_dead_letter(
         DeadLetter(
             id=dead_letter_id(each.value),
             source=f"{stream}/{each.partition}/{each.offset}",
             reason=error.problem,
             field=error.field,
             body=each.value,
-            first_at=work.tx.now,
-            last_at=work.tx.now,
+            first_at=tx.now,
+            last_at=tx.now,
             record_key=each.key,
         )
     )

@@ -109,6 +109,10 @@ class SpooledStream(Stream):
             self._news.set()
 
     @override
+    def partition_of(self, key: str) -> int:
+        return self._primary.partition_of(key)
+
+    @override
     def subscribe(
         self, positions: Positions, *, max_records: int
     ) -> AbstractAsyncContextManager[Subscription]:
