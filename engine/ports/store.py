@@ -9,7 +9,15 @@ from engine.core.guards import Guard, Reservation
 from engine.core.incident import Incident
 from engine.core.journal import Entry, NewEntry
 from engine.core.stops import Stop, StopScope
-from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter, RunRow, Task, TaskKind
+from engine.ports.rows import (
+    ApprovalRow,
+    DeadLetter,
+    DueWork,
+    IncidentFilter,
+    RunRow,
+    Task,
+    TaskKind,
+)
 
 T = TypeVar("T")
 
@@ -248,6 +256,14 @@ class Tx(Protocol):
 
         Others may be there: a newer version's, which this one can't do.
         """
+        ...
+
+    def due_work(self) -> DueWork:
+        """What is due and unclaimed, of all kinds."""
+        ...
+
+    def free_leases(self) -> None:
+        """End every lease; only for who knows that no other worker lives."""
         ...
 
     def waiting_tasks(self) -> Mapping[str, int]:

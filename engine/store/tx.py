@@ -12,7 +12,15 @@ from engine.core.guards import Guard, Reservation
 from engine.core.incident import Incident
 from engine.core.journal import Entry, NewEntry
 from engine.core.stops import Stop, StopScope
-from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter, RunRow, Task, TaskKind
+from engine.ports.rows import (
+    ApprovalRow,
+    DeadLetter,
+    DueWork,
+    IncidentFilter,
+    RunRow,
+    Task,
+    TaskKind,
+)
 from engine.ports.store import Tx
 from engine.store import (
     dead_letter_rows,
@@ -277,6 +285,14 @@ class SqlTx(Tx):
     @override
     def next_due(self, kinds: Sequence[TaskKind]) -> datetime | None:
         return self._tasks.next_due(kinds)
+
+    @override
+    def due_work(self) -> DueWork:
+        return self._tasks.due_work()
+
+    @override
+    def free_leases(self) -> None:
+        self._tasks.free_leases()
 
     @override
     def waiting_tasks(self) -> Mapping[str, int]:
