@@ -8,6 +8,7 @@ A redelivered record changes nothing: its batch can't move the position twice. A
 lost its partition is fenced the same way and goes on with what it still has.
 """
 
+import asyncio
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,6 +60,7 @@ class Pipeline:
     _subscription: Subscription | None = None
     # How many records of a partition were given up since the last one that was decided.
     _given_up: dict[int, int] = field(default_factory=dict)
+    _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def assigned(self) -> frozenset[int]:
@@ -82,6 +84,10 @@ class Pipeline:
                 self._subscription = None
             await self.clock.sleep(RETRY_S)
 
+    async def finish(self) -> None:
+        """Return once no batch is being decided; none is begun after it. Then cancel `run`."""
+        await self._deciding.acquire()
+
     async def _positions(self, partitions: Sequence[int]) -> Mapping[int, int]:
         name = self.stream.name
         return await self.store.read(
@@ -103,7 +109,8 @@ class Pipeline:
 
     async def _consume(self, subscription: Subscription) -> None:
         async for batch in subscription.batches():
-            taken = await self._take(batch)
+            async with self._deciding:
+                taken = await self._take(batch)
             if taken == "decided":
                 continue
             if taken == "later":

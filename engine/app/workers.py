@@ -44,7 +44,9 @@ class Ground:
         return Author(catalog=self.catalogs.active.version)
 
 
-def task_loop(ground: Ground, signer: Ed25519Signer | None) -> TaskLoop:
+def task_loop(
+    ground: Ground, signer: Ed25519Signer | None, stopping: Callable[[], bool]
+) -> TaskLoop:
     """A worker for every kind of task; `signer` signs checkpoints, None leaves them unsigned."""
     parts, store, clock = ground.connectors, ground.store, ground.clock
     sources = {each.name: each for found in parts.sources.values() for each in found}
@@ -55,6 +57,7 @@ def task_loop(ground: Ground, signer: Ed25519Signer | None) -> TaskLoop:
         parts.actions,
         Confirming(sources, clock),
         ground.metrics,
+        stopping=stopping,
     )
     messages = MessageStage(store, parts.notifiers, ground.author)
     records = _records(ground.settings, store, parts.tracker, ground.author)

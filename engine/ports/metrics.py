@@ -137,6 +137,28 @@ class Metrics:
             ["kind"],
             registry=registry,
         )
+        self.stalled = Gauge(
+            "quell_stalled_seconds",
+            "How long a part has stood still although work waits there; 0 while it moves",
+            ["part"],
+            registry=registry,
+        )
+        self.store_unwritable = Gauge(
+            "quell_store_unwritable_seconds",
+            "How long the store could not be written; 0 while it can",
+            registry=registry,
+        )
+        self.loop_lag = Gauge(
+            "quell_event_loop_lag_seconds",
+            "By how much the event loop was late at worst in the last half minute or more",
+            registry=registry,
+        )
+        self.emergency_messages = Counter(
+            "quell_emergency_messages_total",
+            "Messages to the emergency address by what became of them: told, failed, unknown",
+            ["outcome"],
+            registry=registry,
+        )
         self.faults = Counter(
             "quell_faults_total",
             "Unexpected errors, gaps in quell itself, by the part that met one: see its log",

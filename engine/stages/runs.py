@@ -5,7 +5,7 @@ decides: what it may do next is `engine.core.run_machine`'s word on the folded j
 it may begin is `engine.core.point_of_no_return`'s.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -54,7 +54,10 @@ LOOK_WITHIN_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class RunStage:
-    """Advances runs, one task at a time; several execute concurrently."""
+    """Advances runs, one task at a time; several execute concurrently.
+
+    Once `stopping` says so, a run goes no further than what it has begun.
+    """
 
     store: Store
     clock: Clock
@@ -63,6 +66,7 @@ class RunStage:
     confirming: Confirming
     metrics: Metrics
     playbooks: dict[str, Playbook] = field(default_factory=dict)
+    stopping: Callable[[], bool] = lambda: False
 
     async def advance(self, task: Task) -> None:
         """Do what the run of this task can do now; leave it waiting or ended.
@@ -71,6 +75,9 @@ class RunStage:
         """
         seen: Seen | None = await self.store.write(lambda tx: look(tx, task, None))
         while seen is not None:
+            if self.stopping():
+                await self.store.write(lambda tx: tx.release_task(task, tx.now))
+                return
             playbook = await self._playbook(seen.state)
             command = next_command(seen.state, self._world(seen, playbook))
             seen = await self._obey(task, seen, playbook, command)

@@ -1,6 +1,7 @@
 """An attempt whose end nobody saw is left alone until it is over, then looked at."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -42,6 +43,31 @@ async def test_an_unknown_outcome_is_probed_once_nothing_can_be_under_way(
     assert (call.attempt_id, before) == (world.mend.calls[0][1].attempt_id, {"started": "1"})
     assert (await ended(world))[0] == outcome
     assert world.mend.done("restart") == done
+
+
+async def test_a_worker_that_is_to_stop_ends_what_it_began_and_begins_nothing_more(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path, playbook=MORE_STEPS) as world:
+        stopping = asyncio.Event()
+
+        async def restart(_: Call) -> Result:
+            stopping.set()
+            return OK
+
+        world.mend.will("restart", restart)
+        await world.fire()
+        row = await world.approval()
+        await world.commands.decide(row.id, "approved", plan_hash=row.plan_hash, by=ONCALL)
+        stage = replace(world.runs, stopping=stopping.is_set)
+        await stage.advance(await world.claimed("run"))
+        assert [each.outcome for each in await world.told(events.AttemptEnded)] == ["succeeded"]
+        assert [what for what, _ in world.mend.calls] == ["restart"]
+        # It is due at once for whoever comes next, who may be the same, and gets no further.
+        await stage.advance(await world.claimed("run"))
+        assert len(await world.told(events.AttemptIntended)) == 1
+        await world.settle()
+        assert [what for what, _ in world.mend.calls][:2] == ["restart", "warm"]
 
 
 async def test_what_surely_never_began_is_tried_again_after_the_wait(tmp_path: Path) -> None:
