@@ -74,7 +74,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
         queries = QueryStage(store, stream, partial(_bodies, metrics), spooled, lambda: keys)
         parse = partial(parse_again, parts.sources)
         pipeline = Pipeline(store, stream, clock, catalogs, metrics)
-        tasks = task_loop(ground, signer, shutdown.asked.is_set)
+        tasks = task_loop(ground, signer, shutdown)
         watched = Watched(store, stream, spool, pipeline, tasks, Loops(clock, metrics))
         seen = watches(watched, clock, metrics, parts.emergency)
         yield Engine(

@@ -133,6 +133,10 @@ class TaskLoop:
             except FencedError as error:
                 log.warning("lease_lost", error=str(error))
                 await self._make_good(task)
+            except (TransientError, OutcomeUnknownError) as error:
+                log.warning("task_put_off", error=str(error))
+                self.metrics.task_failures.labels(kind=task.kind).inc()
+                await self._put_off(task, str(error))
             except Exception as error:
                 log.exception("task_failed", error=str(error))
                 self.metrics.task_failures.labels(kind=task.kind).inc()

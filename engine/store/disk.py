@@ -23,3 +23,12 @@ def require_free(path: Path, size: int) -> None:
             f"the disk of {str(path)!r} is full: {free} bytes are left, and {KEPT_FREE_BYTES} are "
             "kept for what is under way; free some"
         )
+
+
+def is_full(path: Path) -> bool:
+    """Whether so little is left that nothing new should begin."""
+    try:
+        require_free(path, 0)
+    except TransientError:
+        return True
+    return False

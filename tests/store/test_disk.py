@@ -8,7 +8,7 @@ import pytest
 from engine.errors import TransientError
 from engine.ports.stream import Message
 from engine.store import disk
-from engine.store.disk import require_free
+from engine.store.disk import is_full, require_free
 from engine.store.log_file import LogFile
 
 
@@ -16,6 +16,7 @@ def test_a_disk_with_room_takes_what_fits_and_keeps_some(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     require_free(tmp_path, 1)
+    assert not is_full(tmp_path)
     found = os.statvfs(tmp_path)
     free = found.f_bavail * found.f_frsize
     with pytest.raises(TransientError, match=r"is full: \d+ bytes are left"):
@@ -23,6 +24,7 @@ def test_a_disk_with_room_takes_what_fits_and_keeps_some(
     monkeypatch.setattr(disk, "KEPT_FREE_BYTES", 2 * free)
     with pytest.raises(TransientError, match="free some"):
         require_free(tmp_path, 0)
+    assert is_full(tmp_path)
 
 
 def test_a_disk_that_cannot_be_asked_is_a_store_that_cannot_be_used(tmp_path: Path) -> None:
