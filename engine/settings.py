@@ -312,3 +312,8 @@ class ClientSettings:
 def client_settings() -> ClientSettings:
     """From the environment."""
     return ClientSettings(os.environ.get("QUELL_SERVER", ""), os.environ.get("QUELL_TOKEN", ""))
+
+
+def notify_socket() -> str:
+    """Where systemd wants to be told of this process; "" where it doesn't."""
+    return os.environ.get("NOTIFY_SOCKET", "")

@@ -88,6 +88,7 @@ class Engine:
                 if listening is not None and "gateway" in roles:
                     url = url_of(address, listening)
                 started(url)
+                self.watches.systemd.tell("READY=1")
                 await self.shutdown.asked.wait()
                 server.should_exit = True
                 await self._end(kept)
@@ -118,6 +119,7 @@ class Engine:
         """Take nothing more, let what is under way end within the grace, give the rest back."""
         grace_s = self.loaded.settings.stop_grace_s
         log.info("stopping", under_way=CONCURRENT_TASKS - self.tasks.free_places, grace_s=grace_s)
+        self.watches.systemd.tell("STOPPING=1")
         self.shutdown.bound(grace_s + CLOSE_WITHIN_S)
         async with asyncio.TaskGroup() as group:
             # At once, so that another replica takes its partitions.

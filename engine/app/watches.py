@@ -8,6 +8,7 @@ from functools import partial
 from engine.app.loop_lag import LoopLag
 from engine.app.loops import Loop, Loops
 from engine.app.process import worker_name
+from engine.app.systemd import Systemd
 from engine.core.emergency import Trouble
 from engine.errors import TransientError
 from engine.pipeline import Pipeline
@@ -16,7 +17,7 @@ from engine.ports.emergency import Emergency
 from engine.ports.metrics import Metrics
 from engine.ports.store import Store
 from engine.ports.stream import Stream
-from engine.settings import Role
+from engine.settings import Role, notify_socket
 from engine.stages.alarms import AlarmStage
 from engine.stages.emergencies import EmergencyStage
 from engine.stages.tasks import TaskLoop
@@ -49,6 +50,7 @@ class Watches:
     alarms: AlarmStage
     emergency: EmergencyStage | None
     lag: LoopLag
+    systemd: Systemd
 
     def loops(self, roles: frozenset[Role]) -> Iterator[tuple[str, Loop]]:
         """Those that belong to a process with these roles, by name."""
@@ -58,6 +60,8 @@ class Watches:
             yield "alarms", self.alarms.run
         if self.emergency is not None:
             yield "emergency", self.emergency.run
+        if self.systemd.address:
+            yield "systemd", self.systemd.run
 
 
 def watches(watched: Watched, clock: Clock, metrics: Metrics, address: Emergency | None) -> Watches:
@@ -85,7 +89,8 @@ def watches(watched: Watched, clock: Clock, metrics: Metrics, address: Emergency
     if address is not None:
         spooled = int if spool is None else spool.spooled
         emergency = EmergencyStage(address, clock, metrics, worker_name(), troubles, spooled)
-    return Watches(loops, watch, alarms, emergency, LoopLag(metrics))
+    systemd = Systemd(notify_socket(), clock, watch.problems)
+    return Watches(loops, watch, alarms, emergency, LoopLag(metrics), systemd)
 
 
 async def not_ready(store: Store, stream: Stream, watch: WatchStage) -> list[str]:
