@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Literal
 
 # A store that fails over is back within this.
 OUTAGE_S = 60.0
 # Each process keeps to it, whatever happens meanwhile; the end of a trouble waits for it too.
-TELL_EVERY = timedelta(minutes=5)
+TELL_EVERY_S = 5 * 60.0
 # A trouble that stays as it is.
-REMIND_EVERY = timedelta(minutes=30)
+REMIND_EVERY_S = 30 * 60.0
 MAX_CHARACTERS = 2_000
 
 Telling = Literal["nothing", "trouble", "over"]
@@ -26,20 +25,23 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The last message: when it was sent, and of which troubles; none when they were over."""
+    """The last message: when it was sent, and of which troubles; none when they were over.
 
-    at: datetime
+    `at_s` is on the monotonic clock: a clock that is set right must not silence it.
+    """
+
+    at_s: float
     names: frozenset[str]
 
 
-def what_to_tell(told: Told | None, troubles: Sequence[Trouble], now: datetime) -> Telling:
+def what_to_tell(told: Told | None, troubles: Sequence[Trouble], now_s: float) -> Telling:
     """A new trouble, or one that stays; the end of the last; or nothing, for now."""
     names = frozenset(each.name for each in troubles)
-    if told is not None and now - told.at < TELL_EVERY:
+    if told is not None and now_s - told.at_s < TELL_EVERY_S:
         return "nothing"
     if not names:
         return "over" if told is not None and told.names else "nothing"
-    if told is None or told.names != names or now - told.at >= REMIND_EVERY:
+    if told is None or told.names != names or now_s - told.at_s >= REMIND_EVERY_S:
         return "trouble"
     return "nothing"
 

@@ -6,7 +6,6 @@ nothing is, an incident can't tell people, and the emergency address has to.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 
 import structlog
 
@@ -30,18 +29,20 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 5.0
 # Sent again so often that one or two may be lost before it expires.
-REPEAT_AFTER = EXPIRES_AFTER / 4
+REPEAT_AFTER_S = EXPIRES_AFTER.total_seconds() / 4
 # By then it was decided, if anything is.
-DECIDED_WITHIN = timedelta(seconds=STALLED_S)
+DECIDED_WITHIN_S = STALLED_S
 # Enough to meet nearly each of a hundred partitions.
 KEYS = (OWN_SOURCE, *(f"{OWN_SOURCE}/{n}" for n in range(1, 500)))
 
 
 @dataclass(slots=True)
 class _Raised:
+    """An alert that fires; times are on the monotonic clock."""
+
     standing: Standing
-    first_at: datetime
-    last_at: datetime
+    first_s: float
+    last_s: float
     decided: bool = False
 
 
@@ -71,11 +72,11 @@ class AlarmStage:
 
     async def look(self) -> None:
         """Raise what has stalled, resolve what moves again. Raises TransientError."""
-        now, standing = self.clock.now(), self.standing()
+        now, now_s, standing = self.clock.now(), self.clock.monotonic(), self.standing()
         for part, each in standing.items():
             raised = self._raised.get(part)
-            if each.is_stalled and (raised is None or now - raised.last_at >= REPEAT_AFTER):
-                await self._raise(each, now)
+            if each.is_stalled and (raised is None or now_s - raised.last_s >= REPEAT_AFTER_S):
+                await self._raise(each)
         for part, raised in list(self._raised.items()):
             if part not in standing or not standing[part].is_stalled:
                 await self._send(stall_alert(raised.standing, "resolved", now))
@@ -85,23 +86,23 @@ class AlarmStage:
 
     def troubles(self) -> list[Trouble]:
         """The stalls that nobody heard of, because their alert isn't decided either."""
-        now = self.clock.now()
+        now_s = self.clock.monotonic()
         return [
             Trouble(part, f"{raised.standing.sentence}, and nothing else is decided. Restart it")
             for part, raised in self._raised.items()
-            if not raised.decided and now - raised.first_at >= DECIDED_WITHIN
+            if not raised.decided and now_s - raised.first_s >= DECIDED_WITHIN_S
         ]
 
-    async def _raise(self, standing: Standing, now: datetime) -> None:
-        part = standing.seen.part
+    async def _raise(self, standing: Standing) -> None:
+        part, now_s = standing.seen.part, self.clock.monotonic()
         known = {partition_part(p): reason for p, reason in self.reasons().items()}
-        await self._send(stall_alert(standing, "firing", now, known.get(part, "")))
+        await self._send(stall_alert(standing, "firing", self.clock.now(), known.get(part, "")))
         before = self._raised.get(part)
         if before is None:
             log.error("stalled", part=part, problem=standing.sentence)
-            self._raised[part] = _Raised(standing, now, now)
+            self._raised[part] = _Raised(standing, now_s, now_s)
         else:
-            before.standing, before.last_at = standing, now
+            before.standing, before.last_s = standing, now_s
 
     async def _send(self, alert: Alert) -> None:
         await self.stream.append([Message(self._key(), encode_alert(alert))])
@@ -120,7 +121,7 @@ class AlarmStage:
         if not self._raised:
             return
         of_part = {
-            part: stall_alert(raised.standing, "firing", raised.last_at).fingerprint
+            part: stall_alert(raised.standing, "firing", self.clock.now()).fingerprint
             for part, raised in self._raised.items()
         }
         found = await self.store.read(lambda tx: tx.occurrences(sorted(of_part.values())))

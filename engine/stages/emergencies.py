@@ -47,7 +47,7 @@ class EmergencyStage:
     async def look(self) -> float:
         """Tell what is to be told now, and return in how many seconds to look again."""
         troubles = self.troubles()
-        telling = what_to_tell(self._told, troubles, self.clock.now())
+        telling = what_to_tell(self._told, troubles, self.clock.monotonic())
         if telling == "nothing":
             return LOOK_EVERY_S
         text = over_text(self.process)
@@ -68,5 +68,5 @@ class EmergencyStage:
         else:
             log.warning("emergency_told", text=text)
         self.metrics.emergency_messages.labels(outcome=outcome).inc()
-        self._told = Told(self.clock.now(), frozenset(each.name for each in troubles))
+        self._told = Told(self.clock.monotonic(), frozenset(each.name for each in troubles))
         return LOOK_EVERY_S

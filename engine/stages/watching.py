@@ -6,8 +6,8 @@ so that healthz answers at once whatever hangs.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import structlog
 
@@ -35,7 +35,7 @@ ANSWERS_WITHIN_S = 10.0
 # A pipeline that stands still begins anew before anybody has to restart the process.
 MEND_AFTER_S = 30.0
 # Each look and each of its questions may take its time before the watch itself counts as stuck.
-STUCK_AFTER = timedelta(seconds=STALLED_S + 3 * ANSWERS_WITHIN_S)
+STUCK_AFTER_S = STALLED_S + 3 * ANSWERS_WITHIN_S
 
 # The durable counter that each look adds to: a write that changes nothing could pass on a full
 # disk, and on a database that only reads.
@@ -68,9 +68,10 @@ class Own:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """Since when something fails, and how it failed last."""
+    """Since when something fails (`began_s` on the monotonic clock), and how it failed last."""
 
     since: datetime
+    began_s: float
     reason: str
 
     @property
@@ -78,9 +79,9 @@ class Outage:
         """For people."""
         return f"since {self.since:%Y-%m-%d %H:%M:%S} UTC: {self.reason}"
 
-    def lasts(self, now: datetime) -> bool:
+    def lasts(self, now_s: float) -> bool:
         """Whether it isn't over by itself, as a restart of the other side would be."""
-        return (now - self.since).total_seconds() >= OUTAGE_S
+        return now_s - self.began_s >= OUTAGE_S
 
 
 @dataclass(slots=True)
@@ -101,9 +102,9 @@ class WatchStage:
     standing: dict[str, Standing] = field(default_factory=dict)
     store_away: Outage | None = None
     stream_away: Outage | None = None
-    _looked_at: datetime | None = None
-    # The last look at which all answered.
-    _seen_at: datetime | None = None
+    # The end of the last look, and of the last at which all answered, on the monotonic clock.
+    _looked_s: float | None = None
+    _seen_s: float | None = None
     _mended: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -114,23 +115,23 @@ class WatchStage:
 
     async def look(self) -> None:
         """Look once; never raises for what is away."""
-        began_at = self.clock.now()
-        self.store_away = _again(self.store_away, began_at, await self._store_fails())
-        self.stream_away = _again(self.stream_away, began_at, await self._stream_fails())
+        now, began_s = self.clock.now(), self.clock.monotonic()
+        self.store_away = _again(self.store_away, Outage(now, began_s, await self._store_fails()))
+        self.stream_away = _again(
+            self.stream_away, Outage(now, began_s, await self._stream_fails())
+        )
         seen = await self._see() if self.store_away is None else None
-        self._looked_at = now = self.clock.now()
+        self._looked_s = now_s = self.clock.monotonic()
         if seen is None:
-            self._seen_at = None
+            self._seen_s = None
         else:
-            # A machine that slept, or a clock that jumped, is no stall.
-            counted_s = 0.0
-            if self._seen_at is not None:
-                elapsed_s = (now - self._seen_at).total_seconds()
-                counted_s = min(max(elapsed_s, 0.0), LOOK_EVERY_S + ANSWERS_WITHIN_S)
+            since_s = now_s if self._seen_s is None else self._seen_s
+            # A machine that slept is no stall.
+            counted_s = min(now_s - since_s, LOOK_EVERY_S + ANSWERS_WITHIN_S)
             self.standing = follow(self.standing, seen, now, counted_s)
-            self._seen_at = now
+            self._seen_s = now_s
         self._mend()
-        self._measure(now)
+        self._measure(now_s)
 
     def problems(self) -> list[str]:
         """Why a supervisor should restart this process; in memory, so it takes no time."""
@@ -141,8 +142,9 @@ class WatchStage:
         problems += [f"{self.standing[each].sentence}: restart this process" for each in mine]
         failing = sorted(self.own.failing().items())
         problems += [f"the {loop} fails again and again: {why}" for loop, why in failing]
-        if self._looked_at is not None and self.clock.now() - self._looked_at > STUCK_AFTER:
-            problems.append(f"the watch itself is stuck since {self._looked_at:%H:%M:%S} UTC")
+        looked_s = self.clock.monotonic() if self._looked_s is None else self._looked_s
+        if (stuck_s := self.clock.monotonic() - looked_s) > STUCK_AFTER_S:
+            problems.append(f"the watch itself is stuck for {stuck_s:.0f} s")
         return problems
 
     def unready(self) -> Sequence[tuple[str, str]]:
@@ -156,8 +158,8 @@ class WatchStage:
 
     def troubles(self) -> Sequence[Trouble]:
         """What people can't be told by an incident, because deciding or telling needs it."""
-        now, found = self.clock.now(), []
-        if self.store_away is not None and self.store_away.lasts(now):
+        now_s, found = self.clock.monotonic(), []
+        if self.store_away is not None and self.store_away.lasts(now_s):
             found.append(
                 Trouble(
                     "store",
@@ -165,7 +167,7 @@ class WatchStage:
                     "and no run goes on until it can; then quell goes on by itself",
                 )
             )
-        if self.stream_away is not None and self.stream_away.lasts(now):
+        if self.stream_away is not None and self.stream_away.lasts(now_s):
             found.append(
                 Trouble(
                     "stream",
@@ -227,19 +229,19 @@ class WatchStage:
     def _stood_s(self, part: str) -> float:
         return self.standing[part].stood_s if part in self.standing else 0.0
 
-    def _measure(self, now: datetime) -> None:
+    def _measure(self, now_s: float) -> None:
         self.metrics.stalled.clear()
         for part, each in self.standing.items():
             self.metrics.stalled.labels(part=part).set(each.stood_s)
-        away_s = (now - self.store_away.since).total_seconds() if self.store_away else 0.0
+        away_s = now_s - self.store_away.began_s if self.store_away else 0.0
         self.metrics.store_unwritable.set(away_s)
 
 
-def _again(before: Outage | None, now: datetime, reason: str) -> Outage | None:
-    """The outage that goes on, begins, or None where there is no reason."""
-    if not reason:
+def _again(before: Outage | None, found: Outage) -> Outage | None:
+    """The outage that goes on, or begins; None where there is no reason."""
+    if not found.reason:
         return None
-    return Outage(before.since if before else now, reason)
+    return replace(before or found, reason=found.reason)
 
 
 async def _failure(question: Awaitable[object]) -> str:

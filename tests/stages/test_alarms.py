@@ -11,7 +11,7 @@ from engine.core.incident import Incident
 from engine.core.progress import STALLED_S, TASKS, Seen, Standing, partition_part
 from engine.core.records import decode_record
 from engine.errors import TransientError
-from engine.stages.alarms import DECIDED_WITHIN, LOOK_EVERY_S, REPEAT_AFTER, AlarmStage
+from engine.stages.alarms import DECIDED_WITHIN_S, LOOK_EVERY_S, REPEAT_AFTER_S, AlarmStage
 from tests.doubles.virtual_time import START, until
 from tests.doubles.world import World
 
@@ -60,7 +60,7 @@ async def test_a_stall_is_an_incident_even_where_its_own_partition_is_the_stalle
     assert incident.service == "quell"
     assert f"quell itself stands still: partition {stalled}: 3 records" in incident.title
     await alarmed.stage.look()
-    alarmed.world.clock.advance(DECIDED_WITHIN.total_seconds())
+    alarmed.world.clock.advance(DECIDED_WITHIN_S)
     assert alarmed.stage.troubles() == []
 
 
@@ -75,7 +75,7 @@ async def test_it_is_repeated_before_it_expires_and_resolved_when_it_moves_again
         alarmed.world.clock.advance(30)
     assert (await alarmed.incident()).status == "open"
     records = sum((await alarmed.ends()).values())
-    assert records <= 40 * 30 / REPEAT_AFTER.total_seconds() + 1
+    assert records <= 40 * 30 / REPEAT_AFTER_S + 1
     alarmed.stand(part, 0.0)
     await alarmed.stage.look()
     await alarmed.world.consume()
@@ -105,7 +105,7 @@ async def test_where_nothing_is_decided_it_is_a_trouble_for_the_emergency_addres
 ) -> None:
     alarmed.stand(partition_part(0))
     await alarmed.stage.look()
-    alarmed.world.clock.advance(DECIDED_WITHIN.total_seconds() - 1)
+    alarmed.world.clock.advance(DECIDED_WITHIN_S - 1)
     await alarmed.stage.look()
     assert alarmed.stage.troubles() == []
     alarmed.world.clock.advance(1)

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 from typing_extensions import override
 
-from engine.core.emergency import TELL_EVERY, Trouble
+from engine.core.emergency import TELL_EVERY_S, Trouble
 from engine.errors import OutcomeUnknownError, PermanentError, TransientError
 from engine.ports.emergency import Emergency
 from engine.ports.metrics import Metrics
@@ -84,7 +84,7 @@ async def test_troubles_that_come_and_go_are_told_at_most_every_five_minutes() -
     for turn in range(100):
         emergencies.troubles[:] = [] if turn % 2 else [STORE]
         await emergencies.passes(30)
-    assert 8 <= len(emergencies.address.heard) <= 100 * 30 / TELL_EVERY.total_seconds() + 1
+    assert 8 <= len(emergencies.address.heard) <= 100 * 30 / TELL_EVERY_S + 1
 
 
 @pytest.mark.parametrize("fault", [TransientError("no route"), PermanentError("404")])
@@ -102,7 +102,7 @@ async def test_a_message_that_was_not_delivered_is_sent_again_soon(fault: Except
 
 async def test_a_message_of_unknown_outcome_counts_as_told() -> None:
     emergencies = Emergencies(Address(faults=[OutcomeUnknownError("reset")]), troubles=[STORE])
-    await emergencies.passes(TELL_EVERY.total_seconds() - LOOK_EVERY_S)
+    await emergencies.passes(TELL_EVERY_S - LOOK_EVERY_S)
     assert emergencies.address.heard == []
     assert emergencies.counted("unknown") == 1
     emergencies.troubles.clear()

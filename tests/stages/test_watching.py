@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from engine.stages.watching import (
     LOOK_EVERY_S,
     MEND_AFTER_S,
     PROBES,
-    STUCK_AFTER,
+    STUCK_AFTER_S,
     Own,
     WatchStage,
 )
@@ -214,13 +215,25 @@ async def test_time_in_which_store_or_stream_is_away_does_not_count(
     assert len(watched.stage.problems()) == 1
 
 
-async def test_a_machine_that_slept_has_not_stalled(watched: Watched) -> None:
+async def test_a_machine_that_slept_or_whose_clock_jumped_has_not_stalled(
+    watched: Watched,
+) -> None:
     await watched.append()
-    for jump_s in (3600, -7200, 86400):
+    clock = watched.world.clock
+    await watched.stage.look()
+    watched.store.fault = AWAY
+    await watched.stage.look()
+    for hours in (5, -5):
+        clock.wrong_by = timedelta(hours=hours)
+        assert watched.stage.problems() == []
+        assert watched.stage.troubles() == []
         await watched.stage.look()
-        watched.world.clock.advance(jump_s)
+    watched.store.fault = None
+    await watched.stage.look()
+    clock.advance(86400)
     await watched.stage.look()
     assert watched.stage.problems() == []
+    assert watched.stage.stalled() == []
 
 
 @pytest.mark.parametrize(
@@ -311,10 +324,10 @@ async def test_what_has_stopped_or_fails_is_told_at_once(watched: Watched) -> No
 
 async def test_a_watch_that_is_stuck_itself_is_told(watched: Watched) -> None:
     await watched.stage.look()
-    watched.world.clock.advance(STUCK_AFTER.total_seconds())
+    watched.world.clock.advance(STUCK_AFTER_S)
     assert watched.stage.problems() == []
     watched.world.clock.advance(1)
-    assert watched.stage.problems() == ["the watch itself is stuck since 12:00:00 UTC"]
+    assert watched.stage.problems() == ["the watch itself is stuck for 91 s"]
 
 
 async def test_it_looks_again_and_again_with_a_write_that_is_one(watched: Watched) -> None:
