@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import structlog
 
@@ -18,13 +18,18 @@ Loop = Callable[[], Coroutine[None, None, None]]
 FIRST_PAUSE_S = 1.0
 MAX_PAUSE_S = 30.0
 # A loop that hasn't failed for so long doesn't fail "again".
-WORKS_AFTER = timedelta(seconds=STALLED_S)
+WORKS_AFTER_S = STALLED_S
+# What a loop is cancelled with that is to begin anew.
+_ANEW = "begin anew"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Failing:
+    """A loop that fails again and again; `first_s` and `last_s` are on the monotonic clock."""
+
     since: datetime
-    last_at: datetime
+    first_s: float
+    last_s: float
     times: int
     reason: str
 
@@ -52,20 +57,19 @@ class Loops:
     def begin_anew(self, name: str) -> None:
         """Cancel what the loop does now and let it begin again, which is no failure."""
         if name in self._running:
-            self._running[name].cancel("begin anew")
+            self._running[name].cancel(_ANEW)
 
     def failing(self) -> Mapping[str, str]:
         """The loops that have failed for a minute, again and again, and how they did last."""
-        now = self.clock.now()
+        now_s = self.clock.monotonic()
         return {
             name: f"{each.times} times since {each.since:%H:%M:%S} UTC, last by {each.reason}"
             for name, each in self._failing.items()
-            if now - each.since >= WORKS_AFTER and now - each.last_at < WORKS_AFTER
+            if now_s - each.first_s >= WORKS_AFTER_S and now_s - each.last_s < WORKS_AFTER_S
         }
 
     async def _run(self, name: str, loop: Loop) -> str:
         """Run it once; why it ended, "" where it was told to."""
-        told = "begin anew"
         try:
             async with asyncio.TaskGroup() as group:
                 running = self._running[name] = group.create_task(loop(), name=name)
@@ -79,7 +83,7 @@ class Loops:
         try:
             running.result()
         except asyncio.CancelledError as error:
-            if error.args == (told,):
+            if error.args == (_ANEW,):
                 return ""
         # A library cancelled it: a task that is cancelled would else be gone without a word.
         log.error("loop_cancelled", loop=name)
@@ -87,9 +91,9 @@ class Loops:
 
     def _note(self, name: str, reason: str) -> float:
         """Count a failure, and return for how long to pause."""
-        now, before = self.clock.now(), self._failing.get(name)
-        if before is None or now - before.last_at >= WORKS_AFTER:
-            before = _Failing(now, now, 0, reason)
-        self._failing[name] = _Failing(before.since, now, before.times + 1, reason)
+        now_s, before = self.clock.monotonic(), self._failing.get(name)
+        if before is None or now_s - before.last_s >= WORKS_AFTER_S:
+            before = _Failing(self.clock.now(), now_s, now_s, 0, reason)
+        self._failing[name] = replace(before, last_s=now_s, times=before.times + 1, reason=reason)
         self.metrics.faults.labels(part=name).inc()
         return min(FIRST_PAUSE_S * 2.0**before.times, MAX_PAUSE_S)

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 import uvicorn
@@ -186,6 +186,21 @@ class Shutdown:
         os._exit(CUT_SHORT)
 
 
+class _Unfailing:
+    """A log's file whose full disk, or gone reader, is nobody's error: the line is lost."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.flush()
+
+
 def configure_logs(file: TextIO | None = None) -> None:
     """Structured logs, one JSON object a line, on `file`; None is standard error."""
     # It tells of each failed connection in lines of its own, hundreds in an outage; quell says
@@ -200,6 +215,8 @@ def configure_logs(file: TextIO | None = None) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=file or sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(
+            file=cast(TextIO, _Unfailing(file or sys.stderr))
+        ),
         cache_logger_on_first_use=True,
     )

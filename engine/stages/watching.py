@@ -139,7 +139,7 @@ class WatchStage:
         mine = self._mine(STALLED_S)
         if self.own.free_places() and self._stood_s(TASKS) >= STALLED_S:
             mine.add(TASKS)
-        problems += [f"{self.standing[each].sentence}: restart this process" for each in mine]
+        problems += [f"{self.standing[p].sentence}: restart this process" for p in sorted(mine)]
         failing = sorted(self.own.failing().items())
         problems += [f"the {loop} fails again and again: {why}" for loop, why in failing]
         looked_s = self.clock.monotonic() if self._looked_s is None else self._looked_s

@@ -10,6 +10,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -22,14 +24,16 @@ STOPS_WITHIN_S = 5.0
 
 
 @contextmanager
-def started(project: Project, *words: str) -> Iterator["subprocess.Popen[str]"]:
-    """The program with its output in pipes; killed where a test didn't end it."""
+def started(
+    project: Project, *words: str, log: TextIO | None = None
+) -> Iterator["subprocess.Popen[str]"]:
+    """The program with its output in pipes, or its log there; killed where it didn't end."""
     child = subprocess.Popen(
         [str(PROGRAM), *words, "--config", str(project.config)],
         env=os.environ | {"QUELL_DATA": str(project.data), "QUELL_LISTEN": "127.0.0.1:0"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=log or subprocess.PIPE,
         text=True,
     )
     try:
@@ -126,6 +130,18 @@ def test_a_second_signal_ends_it_at_once(project: Project) -> None:
                 child.wait(1)
             child.send_signal(signal.SIGTERM)
             assert child.wait(STOPS_WITHIN_S) == -signal.SIGTERM
+
+
+def test_a_log_that_nobody_can_write_stops_nothing(project: Project) -> None:
+    with Path("/dev/full").open("w") as full, started(project, "up", "--json", log=full) as child:
+        assert child.stdout is not None
+        url = json.loads(child.stdout.readline())["url"]
+        body = b'{"version": "4", "alerts": [{"status": "firing", "labels": {}}]}'
+        request = urllib.request.Request(f"{url}/v1/alerts/alertmanager", body)
+        with pytest.raises(urllib.error.HTTPError, match="422"):  # which is logged, too
+            urllib.request.urlopen(request, timeout=10)
+        urllib.request.urlopen(f"{url}/healthz", timeout=10).close()
+        assert ended(child, signal.SIGTERM)[0] == 0
 
 
 def test_after_a_kill_it_starts_again(project: Project) -> None:

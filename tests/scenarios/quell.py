@@ -49,6 +49,10 @@ class Quell:
         """Wait until it has ended by itself; its exit code."""
         return self._process.wait(deadline_s)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def log(self) -> str:
         """All that it logged."""
         return self._process.log.read_text()

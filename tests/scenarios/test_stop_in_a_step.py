@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from tests.scenarios.marks import SLOWLY_S, MarkedHost, marked_host, wait_for_runs
 from tests.scenarios.quell import Quell, bodies
 from tests.scenarios.senders import Sender, Sent, send_one
+from tests.services.kafka import KafkaBroker
+from tests.services.postgres import PostgresServer
 from tests.services.process import free_port, wait_until
 from tests.services.ssh_host import SshHost
 
@@ -120,3 +123,45 @@ def test_a_second_signal_ends_it_at_once_and_loses_nothing(
     assert marked.marks()["one"] == 0
     quell.start()
     check(quell, marked)
+
+
+def test_another_replica_goes_on_at_once(
+    marked: MarkedHost, kafka: KafkaBroker, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    own, database = uuid4().hex, postgres.create_database()
+    stream = {
+        "uses": "kafka",
+        "bootstrap_servers": [kafka.bootstrap],
+        "topic_prefix": f"{own}.",
+        "group_id": own,
+        "partitions": 4,
+        "replication_factor": 1,
+    }
+    shared = {"stream": stream, "store": {"url": postgres.url(database)}}
+    with ExitStack() as running:
+        running.callback(postgres.drop_database, database)
+        replicas = []
+        for name in ("first", "second"):
+            (tmp_path / name).mkdir()
+            sections = {**marked.settings(tmp_path / name), **shared}
+            address = f"127.0.0.1:{free_port()}"
+            replicas.append(Quell(tmp_path / name, address, sections, ["serve"]))
+            running.callback(replicas[-1].kill)
+            replicas[-1].start()
+        assert send_one(replicas[0].url, marked.labels("one", "slowly")) == 200
+        wait_until(lambda: marked.begun()["one"] == 1, "the step has begun on the host", 30)
+        asked = "SELECT worker FROM tasks WHERE kind = 'run'"
+        holder = int(postgres.ask_of(database, asked).rpartition("/")[2])
+        replicas.sort(key=lambda each: each.pid != holder)
+        leaving, staying = replicas
+        assert (leaving.pid, staying.pid != holder) == (holder, True)
+
+        leaving.signal(signal.SIGTERM)
+        assert leaving.wait(15 + CLOSE_WITHIN_S) == 0
+        began = time.monotonic()
+        wait_for_runs(staying, 1)
+        # A lease that had to run out would take 30 s.
+        assert time.monotonic() - began < 10
+        check(staying, marked)
+        (ended,) = bodies(staying.story(staying.wait_for_incident("mark-wanted")), "attempt.ended")
+        assert ended["outcome"] == "succeeded"
