@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from connectors.actions.http import HttpRequest
 from connectors.actions.ssh import SshConfig, ssh_actions
+from connectors.people.emergency import EmergencyConfig, EmergencyWebhook
 from connectors.people.slack import SlackApprover, SlackConfig, SlackNotifier
 from connectors.probes.llm import LlmComplete, LlmConfig
 from connectors.probes.prometheus import PrometheusConfig, PrometheusQuery
@@ -19,6 +20,7 @@ from engine.core.egress import EgressConfig
 from engine.core.findings import nearest
 from engine.errors import ConfigError
 from engine.ports.action import Action
+from engine.ports.emergency import Emergency
 from engine.ports.source import Source
 from engine.ports.stream import OpenableStream
 
@@ -43,6 +45,8 @@ STREAMS: Mapping[str, Plugin[Any, OpenableStream]] = {
 NOTIFIERS = {"slack": Plugin(SlackConfig, SlackNotifier)}
 APPROVERS = {"slack": Plugin(SlackConfig, SlackApprover)}
 TRACKERS = {"jira": Plugin(JiraConfig, JiraTracker)}
+# There is one kind: what works when nothing else does should be simple.
+EMERGENCY_CONFIG = EmergencyConfig
 
 # The connections of each kind by name, as one connector's Config.
 Connections = Callable[[str, type[C]], Mapping[str, C]]
@@ -64,6 +68,11 @@ def build_actions(connections: "Connections[Any]", egress: EgressConfig) -> list
         LlmComplete(connections("llm", LlmConfig)),
         HttpRequest(egress),
     ]
+
+
+def build_emergency(config: EmergencyConfig, egress: EgressConfig) -> Emergency:
+    """The emergency address."""
+    return EmergencyWebhook(config, egress)
 
 
 def declarations() -> Mapping[str, Declaration]:

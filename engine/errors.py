@@ -10,12 +10,13 @@ QuellError
 ├── TransientError       try again later; the effect is known not to have happened
 │   └── FullError        a bound is reached, and room has to be made; anybody may read what it says
 ├── PermanentError       trying again won't help; the effect is known not to have happened
+│   └── PartitionStoppedError    partitions of the stream can't be read on; the others can
 └── OutcomeUnknownError  the effect may or may not have happened
 
 A connector alone decides between the last three: it knows the protocol.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 
 class QuellError(Exception):
@@ -69,6 +70,14 @@ class FullError(TransientError):
 
 class PermanentError(QuellError):
     """Trying again won't help: the effect is known not to have happened."""
+
+
+class PartitionStoppedError(PermanentError):
+    """These partitions of the stream can't be read on until a person helps; the others can."""
+
+    def __init__(self, message: str, partitions: Collection[int]) -> None:
+        super().__init__(message)
+        self.partitions = frozenset(partitions)
 
 
 class OutcomeUnknownError(QuellError):

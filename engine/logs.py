@@ -4,10 +4,11 @@ Whatever isn't a structured log ends in the streams, whoever wrote it: the answe
 their complaints, what libraries log, warnings, traces of what nobody caught, in threads too.
 """
 
+import contextlib
 import io
 import logging
 import sys
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -46,6 +47,21 @@ def _masked_stream(stream: TextIO) -> TextIO:
     )
 
 
+class _Unfailing:
+    """A log's file whose full disk, or gone reader, is nobody's error: the line is lost."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.flush()
+
+
 def configure_logs(file: TextIO | None = None) -> None:
     """Structured logs, one JSON object a line, on `file`; None is standard error."""
     # It tells of each failed connection in lines of its own, hundreds in an outage; quell says
@@ -63,7 +79,9 @@ def configure_logs(file: TextIO | None = None) -> None:
             _mask_line,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=file or sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(
+            file=cast(TextIO, _Unfailing(file or sys.stderr))
+        ),
         cache_logger_on_first_use=True,
     )
 

@@ -42,6 +42,7 @@ Role = Literal["gateway", "pipeline", "worker"]
 ALL_ROLES: frozenset[Role] = frozenset({"gateway", "pipeline", "worker"})
 
 DEFAULT_FILE = "quell.yaml"
+_ADDRESS = r"^(\[[0-9a-fA-F:]+\]|[^:\[\]]+):\d+$"
 _SECRET = r"\$\{(env|file):([^}]+)\}"
 
 
@@ -98,7 +99,11 @@ class Settings(BaseSettings):
         frozen=True, extra="forbid", env_prefix="QUELL_", env_nested_delimiter="__"
     )
 
-    listen: str = Field(default="127.0.0.1:8484", pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\[\]]+):\d+$")
+    listen: str = Field(default="127.0.0.1:8484", pattern=_ADDRESS)
+    # Where a process without a gateway shows whether it is well; without it, nowhere.
+    health_listen: str | None = Field(default=None, pattern=_ADDRESS)
+    # What is under way gets so long to end when the process is told to stop.
+    stop_grace: Duration = "15s"
     data: Path = Path("quell-data")
     store: StoreSection = StoreSection()
     # The raw sections of connectors may hold secrets, so no repr shows them.
@@ -117,32 +122,43 @@ class Settings(BaseSettings):
     people: PeopleSection = PeopleSection()
     records: RecordsSection = RecordsSection()
     audit: AuditSection = AuditSection()
+    # That connector's; told when neither store nor stream can be used.
+    emergency: Mapping[str, JsonValue] | None = Field(default=None, repr=False)
     sla: Mapping[SeverityName, Duration] = {"P1": "15m", "P2": "1h"}
     egress: EgressConfig = EgressConfig()
     retention: Retention = Retention()
 
     @property
-    def host(self) -> str:
-        """The address to listen on."""
-        return self.listen.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> int:
-        """The port to listen on; 0 lets the system choose."""
-        return int(self.listen.rpartition(":")[2])
-
-    @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the listen address."""
-        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+        return is_loopback(self.listen)
+
+    @property
+    def stop_grace_s(self) -> float:
+        """In seconds."""
+        return _duration("stop_grace", self.stop_grace).total_seconds()
 
     def promises(self) -> Sla:
         """The times by severity."""
-        return Sla({Severity[name]: _duration(name, text) for name, text in self.sla.items()})
+        return Sla(
+            {Severity[name]: _duration(f"sla.{name}", text) for name, text in self.sla.items()}
+        )
 
     def roles_of(self, actor: str) -> frozenset[str]:
         """The roles that `people` gives to an actor."""
         return frozenset(role for role, actors in self.people.roles.items() if actor in actors)
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """What HOST:PORT names; port 0 lets the system choose."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach HOST:PORT."""
+    host, _ = host_and_port(address)
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +311,7 @@ def _duration(name: str, text: str) -> timedelta:
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise ConfigError(f"sla.{name}: {error}") from None
+        raise ConfigError(f"{name}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,3 +327,9 @@ def client_settings() -> ClientSettings:
     token = os.environ.get("QUELL_TOKEN", "")
     KNOWN.keep("QUELL_TOKEN", token)
     return ClientSettings(os.environ.get("QUELL_SERVER", ""), token)
+    return ClientSettings(os.environ.get("QUELL_SERVER", ""), os.environ.get("QUELL_TOKEN", ""))
+
+
+def notify_socket() -> str:
+    """Where systemd wants to be told of this process; "" where it doesn't."""
+    return os.environ.get("NOTIFY_SOCKET", "")

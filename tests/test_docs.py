@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from engine.cli.main import app
+from tests.services.process import program, run
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -39,6 +40,17 @@ def unknown_verbs(text: str) -> Iterator[str]:
                 yield verb
             elif isinstance(found, TyperGroup) and inner and inner not in found.commands:
                 yield f"{verb} {inner}"
+
+
+def test_the_alert_rules_for_prometheus_are_sound_and_name_what_there_is(tmp_path: Path) -> None:
+    blocks = (ROOT / "docs" / "health.md").read_text().split("```yaml\n")
+    (rules,) = [each.split("```")[0] for each in blocks if each.startswith("groups:")]
+    (tmp_path / "rules.yaml").write_text(rules)
+    run([program("promtool"), "check", "rules", tmp_path / "rules.yaml"])
+    named = set(re.findall(r"\bquell_\w+", rules))
+    known = (ROOT / "docs" / "metrics.md").read_text()
+    assert {name for name in named if f"`{name}`" not in known} == set()
+    assert len(named) > 5
 
 
 @page

@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from typing_extensions import override
 
-from engine.errors import ConflictError, TransientError
-from engine.pipeline import RETRY_S, Pipeline
+from engine.core.inventory import Inventory
+from engine.errors import ConflictError, PermanentError, TransientError
+from engine.pipeline import MAX_GIVEN_UP_IN_A_ROW, RETRY_S, Pipeline
 from engine.ports.store import Store, Tx
 from engine.ports.stream import Message
 from tests.doubles.virtual_time import DEADLINE_S, until
@@ -182,3 +183,111 @@ async def test_poison_does_not_stop_the_partition(world: World) -> None:
     await accept(world, "Down")
     async with running(a_pipeline(world)):
         assert await decided(world, 2) == {"new": 1, "poison": 1}
+
+
+@dataclass(frozen=True)
+class GappyInventory(Inventory):
+    """quell with a bug: it fails on hosts whose names begin so."""
+
+    cursed: list[str] = field(default_factory=lambda: ["cursed"])
+
+    @override
+    def target_id(self, name: str) -> str:
+        if name.startswith(tuple(self.cursed)):
+            raise KeyError(name)
+        return super().target_id(name)
+
+
+def curse(world: World) -> GappyInventory:
+    inventory = GappyInventory(world.catalogs.active.inventory.targets)
+    world.catalogs.active = replace(world.catalogs.active, inventory=inventory)
+    return inventory
+
+
+async def accept_of(world: World, *hosts: str) -> None:
+    """An alert of each host, all in one partition."""
+    alerts = [world.alert("Odd", {"service": "one", "instance": host}) for host in hosts]
+    await world.intake.accept("alertmanager", alerts, 0)
+
+
+async def dead_letters(world: World) -> list[str]:
+    return [each.reason for each in await world.queries.dead_letters(100)]
+
+
+async def test_a_record_that_meets_a_gap_in_quell_is_given_up_and_its_neighbours_are_decided(
+    world: World,
+) -> None:
+    curse(world)
+    await accept_of(world, "a:1", "cursed:1", "b:1")
+    async with running(a_pipeline(world)):
+        assert await decided(world, 3) == {"unmatched": 2, "poison": 1}
+        await accept_of(world, "c:1")
+        assert await decided(world, 4) == {"unmatched": 3, "poison": 1}
+    (reason,) = await dead_letters(world)
+    assert reason.startswith("a gap in quell: KeyError at tests/test_pipeline.py:")
+    assert (await world.queries.balance()).difference == 0
+    assert 'quell_faults_total{part="record"} 1.0' in world.metrics.text().decode()
+    traces = [log for log in world.logs if log["event"] == "batch_failed"]
+    assert [each["records"] for each in traces] == [3, 1]
+    assert all(each["exc_info"] for each in traces)
+
+
+async def test_a_broken_quell_keeps_the_rest_in_the_stream_until_it_is_mended(
+    world: World,
+) -> None:
+    inventory, pipeline = curse(world), a_pipeline(world)
+    hosts = [f"cursed:{n}" for n in range(MAX_GIVEN_UP_IN_A_ROW + 5)]
+    await accept_of(world, *hosts)
+    async with running(pipeline):
+        await until(lambda: bool(pipeline.stopped))
+        await until(lambda: world.clock.sleeping == 1)
+        for _ in range(3):
+            world.clock.advance(RETRY_S)
+            await until(lambda: world.clock.sleeping == 0)
+            await until(lambda: world.clock.sleeping == 1)
+        ((partition, reason),) = pipeline.stopped.items()
+        assert f"partition {partition} waits at {MAX_GIVEN_UP_IN_A_ROW}: " in reason
+        assert len(await dead_letters(world)) == MAX_GIVEN_UP_IN_A_ROW
+        await accept_many(world, [f"service-{n}" for n in range(8)])
+        world.clock.advance(RETRY_S)
+        await until(lambda: world.clock.sleeping == 0)
+        inventory.cursed.clear()
+        world.clock.advance(RETRY_S)
+        found = await decided(world, len(hosts) + 8)
+    assert found == {"poison": MAX_GIVEN_UP_IN_A_ROW, "unmatched": 5 + 8}
+    assert pipeline.stopped == {}
+
+
+async def test_what_the_store_refuses_is_not_skipped_by_the_batch_behind_it(world: World) -> None:
+    refused = PermanentError("the store refused a statement")
+    store = FaultyStore(world.store, [refused, refused, refused])
+    await accept_of(world, "a:1")
+    pipeline = a_pipeline(world, store)
+    with pytest.raises(PermanentError):
+        await pipeline.run()
+    await accept_of(world, "b:1")
+    async with running(pipeline):
+        assert await decided(world, 2) == {"unmatched": 2}
+
+
+async def test_a_partition_that_cannot_be_read_is_told_until_it_goes_on(world: World) -> None:
+    await accept_of(world, "a:1")
+    (partition,) = [p for p, end in (await world.stream.end_offsets()).items() if end]
+    name = world.stream.name
+    await world.store.write(lambda tx: tx.advance(name, partition, 0, 5))
+    pipeline = a_pipeline(world)
+    async with running(pipeline):
+        await until(lambda: bool(pipeline.stopped))
+        assert pipeline.assigned == {0, 1}
+        assert "is to go on at 5 and holds 0 to 1" in pipeline.stopped[partition]
+        await until(lambda: world.clock.sleeping == 1)
+        world.clock.advance(RETRY_S)
+        await accept_many(world, [f"service-{n}" for n in range(8)])
+        others = sum(end for p, end in (await world.stream.end_offsets()).items() if p != partition)
+        await decided(world, others)
+        assert set(pipeline.stopped) == {partition}
+    assert pipeline.assigned == frozenset()
+    await world.store.write(lambda tx: tx.advance(name, partition, 5, 0))
+    async with running(pipeline):
+        await decided(world, 9)
+        assert pipeline.stopped == {}

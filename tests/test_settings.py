@@ -15,6 +15,7 @@ from engine.settings import (
     LoadedSettings,
     Settings,
     client_settings,
+    host_and_port,
     load_settings,
     resolve_secrets,
 )
@@ -47,7 +48,8 @@ def mistakes(tmp_path: Path, text: str) -> list[str]:
 def test_without_anything_it_is_the_embedded_system_on_loopback() -> None:
     loaded = load_settings(None, {})
     settings = loaded.settings
-    assert (settings.host, settings.port, settings.loopback) == ("127.0.0.1", 8484, True)
+    assert host_and_port(settings.listen) == ("127.0.0.1", 8484)
+    assert settings.loopback
     assert settings.data == Path("quell-data")
     assert settings.store.url is None
     assert settings.stream == {"uses": "embedded"}
@@ -62,7 +64,7 @@ def test_the_command_line_wins_over_the_environment_over_the_file_over_the_defau
     monkeypatch.setenv("QUELL_LISTEN", "127.0.0.1:2")
     monkeypatch.setenv("QUELL_DATA", "from-environment")
     settings = load(tmp_path, text, listen="127.0.0.1:3", data=None).settings
-    assert settings.port == 3
+    assert host_and_port(settings.listen)[1] == 3
     assert settings.data == Path("from-environment")
     assert settings.shipped_mode == "observe"
     assert settings.policy is None
@@ -84,7 +86,8 @@ def test_one_key_of_a_section_is_set_by_the_environment(
 def test_the_file_in_the_folder_is_read_without_being_named(tmp_path: Path) -> None:
     (tmp_path / "quell.yaml").write_text("listen: '[::1]:9'\n")
     settings = load_settings(None, {}).settings
-    assert (settings.host, settings.port, settings.loopback) == ("::1", 9, True)
+    assert host_and_port(settings.listen) == ("::1", 9)
+    assert settings.loopback
 
 
 def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:

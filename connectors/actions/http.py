@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
@@ -22,10 +20,11 @@ from engine.core.actions import (
     Repeat,
     Result,
 )
-from engine.core.egress import Address, EgressConfig, is_guarded
+from engine.core.egress import EgressConfig
 from engine.core.expressions import ValueType
 from engine.core.json_value import Json, JsonObject, canonical_bytes
 from engine.errors import OutcomeUnknownError, PermanentError, QuellError, TransientError
+from engine.ports.resolving import checked_address
 
 if TYPE_CHECKING:
     import httpx
@@ -152,7 +151,7 @@ class HttpRequest:
         host, port = _origin(parts)
         self._require_allowed(host, port)  # it may have been taken back since the plan
         where = f"{payload['method']} {payload['url']}"
-        address = await self._checked_address(host, port)
+        address = await checked_address(self._egress, host, port)
         headers = {"host": parts.netloc, "accept-encoding": "identity", "user-agent": "quell"}
         headers |= _headers(payload["headers"])
         if payload["keyed"]:
@@ -178,25 +177,6 @@ class HttpRequest:
             said = str(error) or type(error).__name__
             raise exchange.ended(f"{where}: {said}") from error
         return _result(response, body, exchange, truncated=truncated, latency=loop.time() - began)
-
-    async def _checked_address(self, host: str, port: int) -> Address:
-        """Where to connect: the first address of the host that isn't guarded. Resolved once."""
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(
-                host, port, type=socket.SOCK_STREAM
-            )
-        except (socket.gaierror, UnicodeError) as error:
-            if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
-                raise TransientError(f"{host!r} can't be resolved now: {error.strerror}") from error
-            raise PermanentError(f"there is no host {host!r}: {error}") from error
-        addresses = [ip_address(str(info[4][0]).partition("%")[0]) for info in found]
-        for address in addresses:
-            if not is_guarded(address) or self._egress.allows(str(address), port):
-                return address
-        raise PermanentError(
-            f"{host!r} leads to {', '.join(sorted({str(each) for each in addresses}))}: this "
-            "machine, its link or a metadata service; egress.allow must name the address itself"
-        )
 
 
 @dataclass(slots=True)

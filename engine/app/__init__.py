@@ -2,11 +2,12 @@
 
 from engine.app.activation import Catalogs
 from engine.app.configured import Connectors, catalog_sources, load_connectors
+from engine.app.engine import Engine
 from engine.app.offline import open_deciding, open_reading
 from engine.app.process import SystemClock
-from engine.app.rehearsing import check_project, normalize_payload, rehearse_plan
+from engine.app.rehearsing import check_project, normalize_payload, rehearse_plan, try_emergency
 from engine.app.stop_file import remove_stop_file
-from engine.app.wiring import Engine, local_actor, open_engine
+from engine.app.wiring import local_actor, open_engine
 
 __all__ = [
     "Catalogs",
@@ -23,4 +24,5 @@ __all__ = [
     "open_reading",
     "rehearse_plan",
     "remove_stop_file",
+    "try_emergency",
 ]

@@ -23,8 +23,10 @@ from engine.core.documents import ConnectionDocument
 from engine.core.durations import format_duration
 from engine.core.findings import Finding, nearest
 from engine.core.inventory import Inventory
+from engine.core.progress import OWN_SOURCE
 from engine.errors import ConfigError
 from engine.ports.action import Action
+from engine.ports.emergency import Emergency
 from engine.ports.known_secrets import KNOWN
 from engine.ports.masked_action import MaskedAction
 from engine.ports.notifier import Approver, Notifier
@@ -51,6 +53,7 @@ class Connectors:
     notifiers: Mapping[str, Notifier]
     approvers: tuple[Approver, ...]
     tracker: Tracker | None
+    emergency: Emergency | None
 
 
 def load_connectors(loaded: LoadedSettings, from_files: CatalogSources | None = None) -> Connectors:
@@ -63,12 +66,13 @@ def load_connectors(loaded: LoadedSettings, from_files: CatalogSources | None = 
     stream = mistakes.of(lambda: _stream(loaded))
     people = mistakes.of(lambda: _people(loaded))
     tracker = mistakes.of(lambda: (_tracker(loaded),))
+    emergency = mistakes.of(lambda: (emergency_address(loaded),))
     if catalog is None or actions is None or sources is None:
         raise mistakes.error()
-    if stream is None or people is None or tracker is None:
+    if stream is None or people is None or tracker is None or emergency is None:
         raise mistakes.error()
     _refuse_written_secrets(catalog, from_files)
-    return Connectors(catalog, actions, sources, stream, *people, *tracker)
+    return Connectors(catalog, actions, sources, stream, *people, *tracker, *emergency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +247,14 @@ def _source(
     loaded: LoadedSettings, name: str, kind: str, values: Mapping[str, JsonValue]
 ) -> Source:
     place = ("sources", name)
+    if name == OWN_SOURCE:
+        line, column = locate(loaded.node, place) if loaded.node else (0, 0)
+        problem = (
+            f"sources.{name}: quell's own alerts come from a source of this name; choose another"
+        )
+        raise ConfigError(
+            "the settings are not valid", [Finding(loaded.file, line, column, problem)]
+        )
     plugin = _plugin(loaded, registry.SOURCES, kind, "source", place)
     return plugin.build(loaded.configure(plugin.config, place, {"name": name, **values}))
 
@@ -277,3 +289,12 @@ def _tracker(loaded: LoadedSettings) -> Tracker | None:
     plugin = registry.TRACKERS["jira"]
     tracker: Tracker = plugin.build(loaded.configure(plugin.config, ("records", "jira"), values))
     return tracker
+
+
+def emergency_address(loaded: LoadedSettings) -> Emergency | None:
+    """The address that is told when nothing else can be; None without one."""
+    values = loaded.settings.emergency
+    if values is None:
+        return None
+    config = loaded.configure(registry.EMERGENCY_CONFIG, ("emergency",), values)
+    return registry.build_emergency(config, loaded.settings.egress)

@@ -36,6 +36,9 @@ async def open_store(
     # Before it is open: an opening that fails halfway leaves something to close.
     stack.push_async_callback(store.close)
     await store.open()
+    if isinstance(store, SqliteStore):
+        # The folder is locked, so whoever held a lease is dead: nobody waits for its end.
+        await store.write(lambda tx: tx.free_leases())
     return store
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
@@ -17,10 +18,12 @@ from typing_extensions import override
 from engine.app.connections import BoundedHttp
 from engine.errors import ConfigError
 from engine.ports.clock import Clock
-from engine.settings import LoadedSettings, Settings
+from engine.settings import host_and_port
 
 # A connection that is kept open without a request; senders post in bursts.
 KEEP_ALIVE_S = 15
+# The exit code of a process that couldn't close in time; nothing is lost by it.
+CUT_SHORT = 3
 # How long open requests may take to finish once the engine was told to stop.
 STOP_WITHIN_S = 10
 # As uvicorn's own; the kernel may allow fewer.
@@ -28,6 +31,8 @@ BACKLOG = 2048
 
 # On Linux the one that goes on while the machine is suspended: the world's effects do, too.
 _MONOTONIC: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+log = structlog.get_logger(__name__)
 
 
 class SystemClock(Clock):
@@ -85,14 +90,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-def http_server(loaded: LoadedSettings, app: ASGIApp) -> _Server:
+def http_server(app: ASGIApp) -> _Server:
     """uvicorn for this application; the caller binds the socket and stops it."""
-    settings = loaded.settings
     return _Server(
         uvicorn.Config(
             app,
-            host=settings.host,
-            port=settings.port,
             http=BoundedHttp,
             lifespan="off",
             log_config=None,
@@ -104,41 +106,78 @@ def http_server(loaded: LoadedSettings, app: ASGIApp) -> _Server:
     )
 
 
-def listen_on(settings: Settings) -> socket.socket:
+def listen_on(address: str) -> socket.socket:
     """The bound socket. Raises ConfigError when the address can't be had."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family)
+    host, port = host_and_port(address)
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((settings.host, settings.port))
+        listening.bind((host, port))
         # From here connections wait in the kernel: the address works as soon as it is printed.
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
         raise ConfigError(
-            f"can't listen on {settings.listen}: {error.strerror}; choose another with --listen"
+            f"can't listen on {address}: {error.strerror}; choose another with --listen"
         ) from None
     return listening
 
 
-def url_of(settings: Settings, listening: socket.socket) -> str:
+def url_of(address: str, listening: socket.socket) -> str:
     """Where this machine reaches it; a wildcard is no address to connect to."""
-    own = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    given, _ = host_and_port(address)
+    own = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(given, given)
     host = f"[{own}]" if ":" in own else own
     return f"http://{host}:{listening.getsockname()[1]}"
 
 
 @contextlib.contextmanager
 def stop_signals(stop: asyncio.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM set `stop` while this is open; only the main thread can ask for it."""
+    """The first SIGINT or SIGTERM sets `stop`; the second ends the process at once.
+
+    Only the main thread can ask for that. The second is the kernel's own business: it works
+    whatever the process does, and quell may be killed at any point.
+    """
     loop = asyncio.get_running_loop()
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def first() -> None:
+        stop.set()
+        for number in numbers:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in numbers:
+        loop.add_signal_handler(number, first)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+        if not stop.is_set():
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+
+class Shutdown:
+    """That the process was asked to end, and by when it must have."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self._timer: threading.Timer | None = None
+
+    def bound(self, seconds: float) -> None:
+        """From now on it has so long; then it ends, whatever hangs in it."""
+        self._timer = threading.Timer(seconds, self._end, (seconds,))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def done(self) -> None:
+        """Everything is closed in time."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _end(self, seconds: float) -> None:
+        log.error("stop_cut_short", after_s=seconds)
+        os._exit(CUT_SHORT)

@@ -1,4 +1,4 @@
-"""What the verbs ask of the files alone: check, plan, normalize."""
+"""What the verbs ask of the files alone: check, plan, normalize, emergency-test."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,15 +6,23 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from connectors import registry
-from engine.app.configured import alert_sources, catalog_sources, load_connectors, with_path
-from engine.app.process import SystemClock
+from engine.app.configured import (
+    alert_sources,
+    catalog_sources,
+    emergency_address,
+    load_connectors,
+    with_path,
+)
+from engine.app.process import SystemClock, worker_name
 from engine.core import events
 from engine.core.catalog import Catalog
+from engine.core.emergency import trial_text
 from engine.core.incident import opened as incident_opened
 from engine.core.planning import Planner, Rendered
 from engine.core.records import alert_json
 from engine.core.scopes import Known
 from engine.core.trigger import run_by_hand
+from engine.errors import ConfigError
 from engine.gateway import strict_json
 from engine.ports.known_secrets import KNOWN
 from engine.settings import LoadedSettings
@@ -58,3 +66,16 @@ def normalize_payload(
     parsed = source.parse(body, SystemClock().now(), form=form)
     problems = [f"{each.field}: {each.problem}".removeprefix(": ") for each in parsed.rejected]
     return [alert_json(alert) for alert in parsed.alerts], problems
+
+
+async def try_emergency(loaded: LoadedSettings) -> None:
+    """Send a test to the emergency address; an address that was never tried doesn't work.
+
+    Raises ConfigError where there is none, and what Emergency raises.
+    """
+    address = emergency_address(loaded)
+    if address is None:
+        raise ConfigError(
+            f"{loaded.file}: there is no emergency address; set emergency.url (docs/emergency.md)"
+        )
+    await address.tell(trial_text(worker_name()))

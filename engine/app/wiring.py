@@ -1,15 +1,11 @@
 """One straight line from settings to a running engine."""
 
-import asyncio
-import contextlib
-import gc
 import getpass
 import hmac
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 
@@ -20,34 +16,25 @@ from connectors import registry
 from engine.app.activation import Catalogs, activate
 from engine.app.audit_keys import checking_keys, configured_signer, folder_signer
 from engine.app.configured import load_connectors
+from engine.app.engine import Engine
+from engine.app.loops import Loops
 from engine.app.opening import open_store, open_stream
-from engine.app.process import (
-    SystemClock,
-    http_server,
-    listen_on,
-    stop_signals,
-    url_of,
-)
+from engine.app.process import Shutdown, SystemClock
 from engine.app.stop_file import reason_in, stop_file_of
+from engine.app.watches import Watched, not_ready, watches
 from engine.app.workers import Ground, task_loop
 from engine.core.access import ADMIN
-from engine.core.masking import UNMASKED
 from engine.core.retention import Retention
-from engine.errors import ConfigError, QuellError, TransientError
-from engine.gateway.app import build_gateway
+from engine.errors import ConfigError, TransientError
 from engine.gateway.intake import parse_again
 from engine.gateway.parts import GatewayParts
 from engine.pipeline import Pipeline
-from engine.ports.action import Action
-from engine.ports.clock import Clock
 from engine.ports.commands import By
 from engine.ports.known_secrets import KNOWN
 from engine.ports.metrics import Metrics
-from engine.ports.notifier import Approver, Click
 from engine.ports.source import Source
 from engine.ports.store import Store, Tx
-from engine.ports.stream import Stream
-from engine.settings import LoadedSettings, Role, Settings
+from engine.settings import LoadedSettings, Settings
 from engine.stages.checkpoints import schedule_checkpoints
 from engine.stages.commands import CommandStage
 from engine.stages.gauges import GaugeStage
@@ -56,88 +43,9 @@ from engine.stages.intake import StreamIntake
 from engine.stages.queries import QueryStage
 from engine.stages.replaying import ReplayStage
 from engine.stages.stopping import StopFileStage
-from engine.stages.tasks import TaskLoop
 from engine.store.directory import DataDirectory
-from engine.store.spooled_stream import SpooledStream
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """All parts, opened; `run` makes them work until a signal or cancellation."""
-
-    loaded: LoadedSettings
-    catalogs: Catalogs
-    store: Store
-    stream: Stream
-    spool: SpooledStream | None
-    clock: Clock
-    commands: CommandStage
-    queries: QueryStage
-    pipeline: Pipeline
-    tasks: TaskLoop
-    gauges: GaugeStage
-    stop_file: StopFileStage
-    approvers: tuple[Approver, ...]
-    parts: GatewayParts
-    token: SecretStr
-    actions: Mapping[str, Action]
-
-    async def run(self, roles: frozenset[Role], started: Callable[[str], None]) -> None:
-        """Serve and work until a signal or cancellation; `started` gets the url, "" without one."""
-        settings, stop = self.loaded.settings, asyncio.Event()
-        for name in KNOWN.masker.unmasked:
-            log.warning("secret_not_masked", setting=name, hint=UNMASKED)
-        # Before any task is claimed.
-        await self.stop_file.look()
-        server = http_server(self.loaded, build_gateway(self.parts))
-        with stop_signals(stop), contextlib.ExitStack() as sockets:
-            listening, url = None, ""
-            if "gateway" in roles:
-                listening = sockets.enter_context(listen_on(settings))
-                url = url_of(settings, listening)
-            async with asyncio.TaskGroup() as group:
-                if listening is not None:
-                    group.create_task(server.serve(sockets=[listening]))
-                loops = [group.create_task(each) for each in self._loops(roles)]
-                # A collection over everything imported would hold the loop for 30-60 ms.
-                gc.collect()
-                gc.freeze()
-                started(url)
-                await stop.wait()
-                server.should_exit = True
-                for each in loops:
-                    each.cancel()
-
-    def _loops(self, roles: frozenset[Role]) -> Iterator[Coroutine[None, None, None]]:
-        yield self.stop_file.watch()
-        if self.spool is not None:
-            yield self.spool.run()
-        if "pipeline" in roles:
-            yield self.pipeline.run()
-        if "worker" in roles:
-            yield self.tasks.run()
-            yield self.gauges.run()
-            for approver in self.approvers:
-                yield approver.listen(self.decide)
-
-    async def decide(self, click: Click) -> str:
-        """A person's click as an order; the answer is a sentence for that person."""
-        roles = self.loaded.settings.roles_of(click.actor)
-        try:
-            decided = await self.commands.decide(
-                click.approval_id,
-                click.decision,
-                plan_hash=click.plan_hash,
-                by=By(click.actor, click.via, roles),
-                reason=click.reason,
-            )
-        except TransientError:
-            raise
-        except QuellError as error:
-            return KNOWN.mask(str(error))
-        return decided.sentence
 
 
 @asynccontextmanager
@@ -145,14 +53,16 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
     """Open every part, and close them in reverse. Raises ConfigError with all mistakes."""
     settings, clock, metrics = loaded.settings, SystemClock(), Metrics()
     token = settings.access.token or _made_token()
+    shutdown = Shutdown()
     parts = load_connectors(loaded)
     _refuse_open_doors(settings, parts.sources)
     signer = configured_signer(settings)
     async with AsyncExitStack() as stack:
-        for action in parts.actions.values():
-            stack.push_async_callback(action.close)
-        if parts.tracker is not None:
-            stack.push_async_callback(parts.tracker.close)
+        # Called last: until then something may hang.
+        stack.callback(shutdown.done)
+        for connector in (*parts.actions.values(), parts.tracker):
+            if connector is not None:
+                stack.push_async_callback(connector.close)
         store = await open_store(loaded, clock, stack)
         stream, spool = await open_stream(loaded, parts.stream, store, clock, stack)
         spooled = spool.spooled if spool is not None else int
@@ -168,6 +78,9 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
         queries = QueryStage(store, stream, partial(_bodies, metrics), spooled, lambda: keys)
         parse = partial(parse_again, parts.sources)
         pipeline = Pipeline(store, stream, clock, catalogs, metrics, settings.retention)
+        tasks = task_loop(ground, signer, shutdown)
+        watched = Watched(store, stream, spool, pipeline, tasks, Loops(clock, metrics))
+        seen = watches(watched, clock, metrics, parts.emergency)
         yield Engine(
             loaded=loaded,
             catalogs=catalogs,
@@ -180,7 +93,9 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
             pipeline=pipeline,
             stop_file=StopFileStage(commands, queries, clock, partial(reason_in, stop_path)),
             gauges=GaugeStage(store, stream, clock, metrics, spooled),
-            tasks=task_loop(ground, signer),
+            tasks=tasks,
+            watches=seen,
+            shutdown=shutdown,
             approvers=parts.approvers,
             parts=GatewayParts(
                 sources=parts.sources,
@@ -191,9 +106,9 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
                 clock=clock,
                 authenticate=partial(_authenticate, token),
                 loopback=settings.loopback,
-                ready=partial(_not_ready, store, stream),
                 warnings=partial(_warnings, store, settings.retention),
-                alive=pipeline.stopped.copy,
+                ready=partial(not_ready, store, stream, seen.watch),
+                alive=seen.watch.problems,
                 metrics=metrics,
                 version=version("quell"),
             ),
@@ -206,6 +121,16 @@ def _schedule(tx: Tx) -> None:
     """What comes back by itself."""
     schedule_checkpoints(tx)
     schedule_housekeeping(tx)
+
+
+async def _warnings(store: Store, retention: Retention) -> list[str]:
+    """What an operator should see before senders do."""
+    try:
+        usage = await store.read(lambda tx: tx.dead_letter_usage())
+    except TransientError:
+        return []  # which is a problem of its own
+    problem = retention.nearly_full(usage.with_body, usage.size)
+    return [problem] if problem else []
 
 
 def _made_token() -> SecretStr:
@@ -251,27 +176,3 @@ def _authenticate(secret: SecretStr, token: str) -> By | None:
 def local_actor(via: str) -> By:
     """Who holds the installation's own token, or may read its files."""
     return By(f"local:{getpass.getuser()}", via, frozenset({ADMIN}))
-
-
-async def _warnings(store: Store, retention: Retention) -> list[str]:
-    """What an operator should see before senders do."""
-    try:
-        usage = await store.read(lambda tx: tx.dead_letter_usage())
-    except TransientError:
-        return []  # which is a problem of its own
-    problem = retention.nearly_full(usage.with_body, usage.size)
-    return [problem] if problem else []
-
-
-async def _not_ready(store: Store, stream: Stream) -> list[str]:
-    """What keeps this process from taking alerts."""
-    problems = []
-    try:
-        await store.read(lambda tx: tx.now)
-    except TransientError as error:
-        problems.append(f"store: {error}")
-    try:
-        await stream.check()
-    except TransientError as error:
-        problems.append(f"stream: {error}")
-    return problems

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from engine.app.activation import Catalogs
 from engine.app.configured import Connectors
-from engine.app.process import worker_name
+from engine.app.process import Shutdown, worker_name
 from engine.ports.clock import Clock
 from engine.ports.confirming import Confirming
 from engine.ports.metrics import Metrics
@@ -22,11 +21,13 @@ from engine.stages.checkpoints import CheckpointStage
 from engine.stages.housekeeping import HousekeepingStage
 from engine.stages.messages import MessageStage
 from engine.stages.records import RecordsStage
-from engine.stages.runs import RunStage
+from engine.stages.runs import Pace, RunStage
 from engine.stages.tasks import Handler, TaskLoop
 from engine.stages.ticks import TickStage
 from engine.store.checkpoint_file import CheckpointFile
 from engine.store.embedded_stream import EmbeddedStream
+from engine.store.postmortem_files import keep_postmortem
+from engine.store.sqlite_store import SqliteStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Ground:
         return Author(catalog=self.catalogs.active.version)
 
 
-def task_loop(ground: Ground, signer: Ed25519Signer | None) -> TaskLoop:
+def task_loop(ground: Ground, signer: Ed25519Signer | None, shutdown: Shutdown) -> TaskLoop:
     """A worker for every kind of task; `signer` signs checkpoints, None leaves them unsigned."""
     parts, store, clock = ground.connectors, ground.store, ground.clock
     sources = {each.name: each for found in parts.sources.values() for each in found}
@@ -57,6 +58,7 @@ def task_loop(ground: Ground, signer: Ed25519Signer | None) -> TaskLoop:
         parts.actions,
         Confirming(sources, clock),
         ground.metrics,
+        pace=partial(_pace, shutdown, store),
     )
     messages = MessageStage(store, parts.notifiers, ground.author)
     records = _records(ground.settings, store, parts.tracker, ground.author)
@@ -80,6 +82,13 @@ def task_loop(ground: Ground, signer: Ed25519Signer | None) -> TaskLoop:
     )
 
 
+def _pace(shutdown: Shutdown, store: Store) -> Pace:
+    """Whether runs may begin something: its outcome should find room in the journal, too."""
+    if shutdown.asked.is_set():
+        return "stopping"
+    return "waiting" if isinstance(store, SqliteStore) and store.is_full() else "on"
+
+
 def _checkpoints(
     settings: Settings, store: Store, signer: Ed25519Signer | None, metrics: Metrics
 ) -> CheckpointStage:
@@ -96,14 +105,5 @@ def _records(
     settings: Settings, store: Store, tracker: Tracker | None, author: Callable[[], Author]
 ) -> RecordsStage:
     folder = settings.records.postmortems or settings.data / "postmortems"
-    keep = partial(_keep_postmortem, folder)
+    keep = partial(keep_postmortem, folder)
     return RecordsStage(store, keep, tracker, settings.promises(), author)
-
-
-def _keep_postmortem(folder: Path, name: str, text: str) -> str:
-    """Write a postmortem whole or not at all, and return its path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path, draft = folder / f"{name}.md", folder / f".{name}.new"
-    draft.write_text(text)
-    draft.replace(path)
-    return str(path)

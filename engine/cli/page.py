@@ -31,8 +31,9 @@ the folder for reading only, and `approve`, `reject`, `stop`, `resume`, `cancel`
 release` are kept in it:
 they take effect when an engine starts.
 
-`quell up` and `quell serve` end on Ctrl-C or SIGTERM, with exit code 0: requests are answered,
-nothing new begins, and what is under way on a host is looked at after the next start.
+`quell up` and `quell serve` end on Ctrl-C or SIGTERM, with exit code 0: open requests are answered,
+nothing new begins, and what is under way on a host gets `stop_grace` to end; what it doesn't is
+looked at after the next start. A second signal ends them at once, which loses nothing either.
 """
 
 

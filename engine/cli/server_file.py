@@ -4,6 +4,7 @@ The engine keeps the file locked while it runs. One that was killed leaves a fil
 locked: its address may belong to somebody else by now, so nobody is asked there.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from engine.errors import ConfigError
+from engine.errors import ConfigError, TransientError
 from engine.ports.known_secrets import KNOWN
 
 SERVER_FILE = "server.json"
@@ -30,23 +31,41 @@ class Running:
 
 @contextmanager
 def announced(data: Path, engine: Running) -> Iterator[Path]:
-    """While this is open the file is there, locked, and readable by its owner alone."""
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """While this is open the file is there, locked, and readable by its owner alone.
+
+    Raises TransientError where it can't be written.
+    """
     path = data / SERVER_FILE
     draft = data / f".{SERVER_FILE}.{os.getpid()}"
-    draft.unlink(missing_ok=True)
-    opened = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(opened, "w") as file:
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        opened = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    text = json.dumps({"url": engine.url, "token": engine.token.get_secret_value()})
+    # Unbuffered: closing would write again what a full disk did not take.
+    with os.fdopen(opened, "wb", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        json.dump({"url": engine.url, "token": engine.token.get_secret_value()}, file)
-        file.flush()
-        draft.replace(path)
+        try:
+            if file.write(text.encode()) != len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            draft.replace(path)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise _unwritable(path, error) from None
         try:
             yield path
         finally:
             # Engines that share a PostgreSQL may share a folder: only the last one's is there.
             if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
                 path.unlink()
+
+
+def _unwritable(path: Path, error: OSError) -> TransientError:
+    return TransientError(
+        f"{str(path)!r}, by which the verbs find the engine, can't be written: {error.strerror}"
+    )
 
 
 def running_engine(data: Path) -> Running | None:

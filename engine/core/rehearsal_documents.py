@@ -18,6 +18,7 @@ class AlertStep(Document):
     at: Duration = "0s"
     fire: str | None = None
     resolve: str | None = None
+    source: str = Field(default="alertmanager", min_length=1)
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
 

@@ -38,6 +38,7 @@ class Metrics:
         self._declare_intake(registry)
         self._declare_flow(registry)
         self._declare_work(registry)
+        self._declare_health(registry)
 
     def _declare_intake(self, registry: CollectorRegistry) -> None:
         self.intake_requests = Counter(
@@ -167,8 +168,39 @@ class Metrics:
         )
         self.retention_removed = Counter(
             "quell_retention_removed_total",
-            "What was older than its retention: stream_records, dead_letters, occurrences",
+            "What was older than its retention: stream_records, dead_letters, occurrences, "
+            "reservations",
             ["what"],
+            registry=registry,
+        )
+
+    def _declare_health(self, registry: CollectorRegistry) -> None:
+        self.stalled = Gauge(
+            "quell_stalled_seconds",
+            "How long a part has stood still although work waits there; 0 while it moves",
+            ["part"],
+            registry=registry,
+        )
+        self.store_unwritable = Gauge(
+            "quell_store_unwritable_seconds",
+            "How long the store could not be written; 0 while it can",
+            registry=registry,
+        )
+        self.loop_lag = Gauge(
+            "quell_event_loop_lag_seconds",
+            "By how much the event loop was late at worst in the last half minute or more",
+            registry=registry,
+        )
+        self.emergency_messages = Counter(
+            "quell_emergency_messages_total",
+            "Messages to the emergency address by what became of them: told, failed, unknown",
+            ["outcome"],
+            registry=registry,
+        )
+        self.faults = Counter(
+            "quell_faults_total",
+            "Unexpected errors, gaps in quell itself, by the part that met one: see its log",
+            ["part"],
             registry=registry,
         )
         self.last_progress = Gauge(

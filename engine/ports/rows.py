@@ -34,6 +34,18 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class DueWork:
+    """How many tasks are due that nobody has claimed, since when the first of them.
+
+    `last_lease` rises with each claim, whoever made it.
+    """
+
+    tasks: int
+    since: datetime | None
+    last_lease: int
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalRow:
     """A request for approval and its answer; `state` is changed once, by compare-and-set."""
 

@@ -13,6 +13,7 @@ from engine.ports.rows import (
     ApprovalRow,
     DeadLetter,
     DeadLetterUsage,
+    DueWork,
     IncidentFilter,
     RunRow,
     Task,
@@ -287,6 +288,14 @@ class Tx(Protocol):
 
         Others may be there: a newer version's, which this one can't do.
         """
+        ...
+
+    def due_work(self) -> DueWork:
+        """What is due and unclaimed, of all kinds."""
+        ...
+
+    def free_leases(self) -> None:
+        """End every lease; only for who knows that no other worker lives."""
         ...
 
     def waiting_tasks(self) -> Mapping[str, int]:

@@ -49,16 +49,24 @@ class Positions(Protocol):
 class Subscription(Protocol):
     """One consumer's view; several share the partitions between them."""
 
+    @property
+    def assigned(self) -> frozenset[int]:
+        """The partitions that are this consumer's now."""
+        ...
+
     def batches(self) -> AsyncIterator[Batch]:
         """Batches of assigned partitions as they come, from the store's positions on.
 
         The caller commits its position to the store before it asks for the next batch. After a
         batch whose commit failed, `rewind` reads it again.
+
+        Raises PartitionStoppedError for those that can't be read on; asking again goes on with
+        the others. After a TransientError, leave the context and subscribe again.
         """
         ...
 
     async def rewind(self, partition: int, offset: int) -> None:
-        """Go on at `offset`; does nothing when the partition is no longer assigned."""
+        """Go on at `offset`, also where it had stopped; nothing when it is no longer assigned."""
         ...
 
 
@@ -75,6 +83,10 @@ class Stream(Protocol):
 
         Raises TransientError when that can't be had now; some may then have been appended.
         """
+        ...
+
+    def partition_of(self, key: str) -> int:
+        """Where the records of a key are."""
         ...
 
     def subscribe(

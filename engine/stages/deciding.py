@@ -114,10 +114,35 @@ def decide(
                 work.dispositions["poison"] += 1
     _write(work)
     keep_of_stream(tx, work.poison, retention)
-    decided = {f"disposition/{name}": n for name, n in work.dispositions.items()}
-    tx.count({**decided, f"records/{stream}": len(batch.records)})
+    _count(tx, stream, work.dispositions)
     failures = tuple(dict.fromkeys(work.failures))[:FAILURES_TOLD]
     return Decided(work.dispositions, tuple(work.opened), failures)
+
+
+def give_up(
+    tx: Tx,
+    stream: str,
+    batch: Batch,
+    expected: int,
+    reason: str,
+    retention: Retention = USUAL,
+) -> Decided:
+    """Keep the records of `batch` as dead letters and move the position behind them.
+
+    It is for what `decide` can't take because of a gap in quell; raises FencedError as that does.
+    """
+    tx.advance(stream, batch.partition, expected, batch.next_offset)
+    gap = PayloadError(f"a gap in quell: {reason}")
+    keep_of_stream(tx, [_poison(tx, stream, each, gap) for each in batch.records], retention)
+    dispositions = Counter[Disposition]({"poison": len(batch.records)})
+    _count(tx, stream, dispositions)
+    return Decided(dispositions, (), ())
+
+
+def _count(tx: Tx, stream: str, dispositions: Counter[Disposition]) -> None:
+    """Each record has one disposition, so both sides of the balance are counted together."""
+    decided = {f"disposition/{name}": n for name, n in dispositions.items()}
+    tx.count({**decided, f"records/{stream}": dispositions.total()})
 
 
 def _decode(each: Record) -> Alert | Tick | PayloadError:

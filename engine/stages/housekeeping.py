@@ -1,4 +1,4 @@
-"""Each minute what is older than its retention goes: from the stream, dead letters, occurrences."""
+"""Each minute what is older than its retention goes: stream, dead letters, occurrences, locks."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,6 +8,7 @@ from functools import partial
 
 import structlog
 
+from engine.core.guards import LONGEST_LOOK_BACK
 from engine.core.ids import derived_id
 from engine.core.retention import Retention
 from engine.ports.metrics import Metrics
@@ -59,6 +60,10 @@ class HousekeepingStage:
         removed["dead_letters"] = await self._dead_letters(now)
         after = str(task.payload.get("after", ""))
         removed["occurrences"], after = await self._occurrences(now, after)
+        looked_back = now - LONGEST_LOOK_BACK
+        removed["reservations"] = await self.store.write(
+            lambda tx: tx.forget_reservations_before(looked_back)
+        )
         for what, count in removed.items():
             self.metrics.retention_removed.labels(what=what).inc(count)
         if any(removed.values()):

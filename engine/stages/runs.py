@@ -5,9 +5,10 @@ decides: what it may do next is `engine.core.run_machine`'s word on the folded j
 it may begin is `engine.core.point_of_no_return`'s.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Literal
 
 from engine.core import events
 from engine.core.actions import Call, Repeat, Result
@@ -49,6 +50,10 @@ from engine.ports.rows import Task
 from engine.ports.run_look import Seen, look
 from engine.ports.store import Store, Tx
 
+# Of this process: at work; to end, so that others go on at once; unable to journal outcomes.
+Pace = Literal["on", "stopping", "waiting"]
+WAITS_FOR = timedelta(seconds=5)
+
 # The look just before a change is quick, or the state before counts as unreadable.
 LOOK_WITHIN_S = 30.0
 # Texts of runs that began before the active ones; one that was dropped is read again.
@@ -57,7 +62,10 @@ MAX_OLD_PLAYBOOKS = 64
 
 @dataclass(frozen=True, slots=True)
 class RunStage:
-    """Advances runs, one task at a time; several execute concurrently."""
+    """Advances runs, one task at a time; several execute concurrently.
+
+    Where `pace` isn't "on", a run goes no further than what it has begun.
+    """
 
     store: Store
     clock: Clock
@@ -66,6 +74,7 @@ class RunStage:
     confirming: Confirming
     metrics: Metrics
     playbooks: dict[str, Playbook] = field(default_factory=dict)
+    pace: Callable[[], Pace] = lambda: "on"
 
     async def advance(self, task: Task) -> None:
         """Do what the run of this task can do now; leave it waiting or ended.
@@ -74,6 +83,9 @@ class RunStage:
         """
         seen: Seen | None = await self.store.write(lambda tx: look(tx, task, None))
         while seen is not None:
+            if (pace := self.pace()) != "on":
+                await self._pause(task, WAITS_FOR if pace == "waiting" else timedelta(0))
+                return
             playbook = await self._playbook(seen.state)
             command = next_command(seen.state, self._world(seen, playbook))
             seen = await self._obey(task, seen, playbook, command)
@@ -85,6 +97,9 @@ class RunStage:
         if run is not None and run.ended_at is None:
             parked = events.RunParked(run_id=run.id, failures=task.failures + 1, error=error)
             record(tx, incident_of(tx, task), [parked], self._author())
+
+    async def _pause(self, task: Task, pause: timedelta) -> None:
+        await self.store.write(lambda tx: tx.release_task(task, tx.now + pause))
 
     async def _obey(
         self, task: Task, seen: Seen, playbook: Playbook, command: Command

@@ -35,7 +35,7 @@ Park = Callable[[Tx, Task, str], None]
 Fenced = Callable[[Tx, Task], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TaskLoop:
     """Claims due tasks, the most urgent first, and hands each to its kind's handler.
 
@@ -50,28 +50,64 @@ class TaskLoop:
     metrics: Metrics
     parks: Mapping[TaskKind, Park] = field(default_factory=dict)
     fenced: Mapping[TaskKind, Fenced] = field(default_factory=dict)
+    # What was claimed and hasn't been handled to its end, by token; what was cut short stays.
+    _under_way: dict[int, Task] = field(default_factory=dict)
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _claiming: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def free_places(self) -> int:
+        """How many more tasks would be claimed now."""
+        return CONCURRENT_TASKS - len(self._under_way)
 
     async def run(self) -> None:
         """Work until cancelled; cancellation leaves open attempts to their bound and recovery."""
+        await self.give_back()
         free = asyncio.Semaphore(CONCURRENT_TASKS)
         async with asyncio.TaskGroup() as group:
             while True:
                 await free.acquire()
-                task = await self._claim()
-                if task is None:
-                    free.release()
-                    await self._wait()
-                    continue
-                group.create_task(self._supervise(task, free), name=task.id)
+                async with self._claiming:
+                    task = await self._claim()
+                    if task is not None:
+                        self._under_way[task.token] = task
+                        group.create_task(self._supervise(task, free), name=task.id)
+                        continue
+                free.release()
+                await self._wait()
+
+    async def finish(self) -> None:
+        """Claim nothing more, and return when nothing is under way; the caller owns the deadline.
+
+        After it, cancel `run`, then call `give_back`.
+        """
+        await self._claiming.acquire()
+        while self._under_way:
+            self._ended.clear()
+            await self._ended.wait()
+
+    async def give_back(self) -> None:
+        """Free the leases of what was cut short, so that nobody has to wait for their end."""
+        while self._under_way:
+            _, task = self._under_way.popitem()
+            await self._free(task)
+
+    async def _free(self, task: Task) -> None:
+        # Where that can't be written, the lease runs out by itself.
+        with suppress(TransientError, OutcomeUnknownError, FencedError):
+            await self.store.write(lambda tx: tx.release_task(task, tx.now))
 
     async def _claim(self) -> Task | None:
         kinds = tuple(self.handlers)
         try:
-            return await self.store.write(lambda tx: tx.claim_task(self.worker, LEASE_S, kinds))
+            task = await self.store.write(lambda tx: tx.claim_task(self.worker, LEASE_S, kinds))
         except (TransientError, OutcomeUnknownError) as error:
             log.warning("claim_failed", error=str(error))
             await self.clock.sleep(1.0)
             return None
+        if task is not None:
+            self.metrics.last_progress.labels(part="worker").set(self.clock.now().timestamp())
+        return task
 
     async def _wait(self) -> None:
         try:
@@ -97,12 +133,19 @@ class TaskLoop:
             except FencedError as error:
                 log.warning("lease_lost", error=str(error))
                 await self._make_good(task)
+            except (TransientError, OutcomeUnknownError) as error:
+                log.warning("task_put_off", error=str(error))
+                self.metrics.task_failures.labels(kind=task.kind).inc()
+                await self._put_off(task, str(error))
             except Exception as error:
                 log.exception("task_failed", error=str(error))
                 self.metrics.task_failures.labels(kind=task.kind).inc()
                 await self._put_off(task, str(error))
             finally:
                 free.release()
+                self._ended.set()
+            # Not in `finally`: who was cancelled still holds the lease.
+            del self._under_way[task.token]
 
     async def _hold_and_handle(self, task: Task) -> None:
         try:

@@ -1,5 +1,6 @@
 """The data folder: who may read it, where its files are, and that one engine alone uses it."""
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -58,8 +59,10 @@ class DataDirectory:
                 f"the data folder {str(self.path)!r} is in use by a running engine (process "
                 f"{holder or 'unknown'}): stop that one, or choose another folder with --data"
             ) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        # For people alone; a full disk is told by those who need the room.
+        with contextlib.suppress(OSError):
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         self._lock = lock
 
     def close(self) -> None:

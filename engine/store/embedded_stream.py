@@ -15,7 +15,7 @@ from zlib import crc32
 from typing_extensions import override
 
 from engine.core.journal import to_us
-from engine.errors import PermanentError, TransientError
+from engine.errors import PartitionStoppedError, PermanentError, TransientError
 from engine.ports.stream import Batch, Message, Positions, Record, Stream, Subscription
 from engine.store.group_writer import GroupWriter
 from engine.store.log_file import LogFile
@@ -95,6 +95,10 @@ class EmbeddedStream(Stream):
         if messages:
             placed = [(partition_of(each.key, file.partitions), each) for each in messages]
             await writer.execute(lambda: file.insert(placed), self._appended)
+
+    @override
+    def partition_of(self, key: str) -> int:
+        return partition_of(key, self._partitions)
 
     @override
     def subscribe(
@@ -208,13 +212,13 @@ class _EmbeddedSubscription(Subscription):
         """There are more records, or other partitions."""
         self._news.set()
 
+    @property
+    @override
+    def assigned(self) -> frozenset[int]:
+        return self._assigned
+
     @override
     async def batches(self) -> AsyncIterator[Batch]:
-        """As the port says.
-
-        A partition that can't be read on raises PermanentError and stops; asking again goes on
-        with the others.
-        """
         while True:
             self._news.clear()
             await self._place()
@@ -249,9 +253,9 @@ class _EmbeddedSubscription(Subscription):
             return None
         try:
             records = await self._stream.read(partition, offset, self._max_records)
-        except PermanentError:
+        except PermanentError as error:
             self._next[partition] = None
-            raise
+            raise PartitionStoppedError(str(error), [partition]) from error
         if self._next.get(partition) != offset or not records:
             return None
         batch = Batch(partition, records)

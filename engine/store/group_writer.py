@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -91,11 +92,16 @@ class GroupWriter:
             for item in group:
                 self._attempt(item)
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+        except Exception as error:  # noqa: BLE001 - all who wait are told, and the thread lives on
+            self._roll_back()
             for item in group:
                 item.error = item.error or unreachable(error)
+
+    def _roll_back(self) -> None:
+        """What can't be rolled back now (the disk is bad) fails the next group, which tries too."""
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     def _attempt(self, item: _Item[Any]) -> None:
         self._connection.execute("SAVEPOINT work")

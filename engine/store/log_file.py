@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.errors import ConfigError, FullError, PermanentError
 from engine.ports.stream import Message, Record
+from engine.store.disk import require_free
 from engine.store.faults import classify
 from engine.store.sqlite_files import open_reader, open_writer
 
@@ -173,6 +174,8 @@ class LogFile:
 
     def require_room(self, size: int) -> None:
         """Raise FullError when so many bytes more would pass the file's bound."""
+        """Raise TransientError when the file's bound or the disk leaves no room for so many."""
+        require_free(self._path, size)
         (used,) = self.writer.execute(_USED_BYTES).fetchone()
         if used + size > self._max_bytes:
             raise FullError(

@@ -62,6 +62,11 @@ class SpooledStream(Stream):
         """The stream's own: positions count its records, the spool's have none."""
         return self._primary.name
 
+    @property
+    def away(self) -> str:
+        """Why the stream is taken to be away, "" while it works."""
+        return self._away
+
     def spooled(self) -> int:
         """How many records wait on disk."""
         return self._spool.end(0) - self._next
@@ -109,6 +114,10 @@ class SpooledStream(Stream):
             self._news.set()
 
     @override
+    def partition_of(self, key: str) -> int:
+        return self._primary.partition_of(key)
+
+    @override
     def subscribe(
         self, positions: Positions, *, max_records: int
     ) -> AbstractAsyncContextManager[Subscription]:
@@ -136,6 +145,16 @@ class SpooledStream(Stream):
                 f"{reason}. Alerts are kept on this machine's disk meanwhile ({self.spooled()} "
                 "records wait) and processed when it is back"
             )
+
+    async def check_keeping(self) -> None:
+        """Raise TransientError when a record could be kept neither by the stream nor on disk."""
+        try:
+            await self.check()
+        except TransientError as away:
+            try:
+                await self._spool.check()
+            except TransientError as full:
+                raise TransientError(f"{self.away}, and the spool: {full}") from away
 
     async def run(self) -> None:
         """Move what waits to the stream whenever that works, until cancelled."""

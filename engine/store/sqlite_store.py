@@ -15,6 +15,7 @@ from typing_extensions import override
 from engine.errors import ConfigError, TransientError
 from engine.ports.clock import Clock
 from engine.ports.store import Store, Tx
+from engine.store.disk import is_full
 from engine.store.faults import classified
 from engine.store.group_writer import GroupWriter
 from engine.store.migration import is_current, migrate
@@ -67,6 +68,10 @@ class SqliteStore(Store):
             _close(self._readers.get())
         if self._connection is not None:
             _close(self._connection)
+
+    def is_full(self) -> bool:
+        """Whether its disk has so little left that nothing new should begin."""
+        return is_full(self._path)
 
     @override
     async def write(self, work: Callable[[Tx], T]) -> T:

@@ -80,3 +80,18 @@ def next_number(connection: Connection, name: Numbering) -> int:
     """The next number of a sequence; on PostgreSQL a rolled back one leaves a gap."""
     number: int = connection.execute(_NEXT_NUMBER[name].on(connection)).scalar_one()
     return number
+
+
+_LAST_NUMBER = {
+    name: Spelled(
+        text(f"SELECT value FROM numbers WHERE name = '{name}'"),
+        text(f"SELECT last_value FROM {name}"),
+    )
+    for name in _NEXT_NUMBER
+}
+
+
+def last_number(connection: Connection, name: Numbering) -> int:
+    """The number that was given last; it never falls."""
+    number: int = connection.execute(_LAST_NUMBER[name].on(connection)).scalar_one()
+    return number

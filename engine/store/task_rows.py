@@ -32,8 +32,8 @@ from sqlalchemy import (
 from engine.core.journal import from_us, to_us
 from engine.core.json_value import canonical_bytes
 from engine.errors import FencedError
-from engine.ports.rows import Task, TaskKind
-from engine.store.statements import next_number, upsert
+from engine.ports.rows import DueWork, Task, TaskKind
+from engine.store.statements import last_number, next_number, upsert
 from engine.store.tables import tasks
 
 PRIORITIES = (1, 2, 3, 4)
@@ -119,6 +119,12 @@ _RELEASE = (
 )
 _KINDS: BindParameter[Any] = bindparam("kinds", expanding=True)
 _NEXT_DUE = select(func.min(tasks.c.due_at_us)).where(tasks.c.kind.in_(_KINDS))
+_FREE_ALL = (
+    update(tasks).where(tasks.c.lease_until_us > 0).values(**_FREE, due_at_us=tasks.c.not_before_us)
+)
+_DUE = select(func.count().label("tasks"), func.min(tasks.c.due_at_us).label("since_us")).where(
+    tasks.c.due_at_us <= bindparam("now_us", BigInteger)
+)
 
 
 @cache
@@ -253,6 +259,19 @@ class TaskRows:
         self.flush()
         due_us = self._connection.execute(_NEXT_DUE, {"kinds": list(kinds)}).scalar()
         return None if due_us is None else from_us(due_us)
+
+    def due_work(self) -> DueWork:
+        """What nobody has claimed, although it is due."""
+        self.flush()
+        row = self._connection.execute(_DUE, {"now_us": to_us(self._now())}).one()
+        since = None if row.since_us is None else from_us(row.since_us)
+        return DueWork(row.tasks, since, last_number(self._connection, "lease_token"))
+
+    def free_leases(self) -> None:
+        """Who held one is fenced, as after its end."""
+        self.flush()
+        self._connection.execute(_FREE_ALL)
+        self.woke = True
 
     def waiting_tasks(self) -> dict[str, int]:
         """How many there are of each kind."""

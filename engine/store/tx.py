@@ -18,6 +18,7 @@ from engine.ports.rows import (
     ApprovalRow,
     DeadLetter,
     DeadLetterUsage,
+    DueWork,
     IncidentFilter,
     RunRow,
     Task,
@@ -313,6 +314,14 @@ class SqlTx(Tx):
     @override
     def next_due(self, kinds: Sequence[TaskKind]) -> datetime | None:
         return self._tasks.next_due(kinds)
+
+    @override
+    def due_work(self) -> DueWork:
+        return self._tasks.due_work()
+
+    @override
+    def free_leases(self) -> None:
+        self._tasks.free_leases()
 
     @override
     def waiting_tasks(self) -> Mapping[str, int]:

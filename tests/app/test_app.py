@@ -283,6 +283,7 @@ def test_the_page_of_settings_is_a_file_that_loads_and_names_every_key(
 ) -> None:
     for name in ("ALERTMANAGER_TOKEN", "JIRA_TOKEN"):
         monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("EMERGENCY_URL", "https://hooks.example/secret")
     monkeypatch.setenv("QUELL_STORE_URL", "postgresql://quell@127.0.0.1:9/quell")
     monkeypatch.setenv("SLACK_APP_TOKEN", "xapp-secret")
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret")

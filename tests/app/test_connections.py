@@ -3,7 +3,6 @@
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -12,7 +11,6 @@ from engine.app import connections
 from engine.app.connections import MAX_HEAD_BYTES
 from engine.app.process import http_server, listen_on
 from engine.gateway.app import build_gateway
-from engine.settings import load_settings
 from tests.doubles.gateway import gateway_parts
 from tests.services.process import wait_until
 
@@ -21,15 +19,12 @@ DEADLINE_S = 10.0
 
 
 @pytest.fixture
-def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The gateway as the engine serves it, whose bounds a test reaches soon."""
     monkeypatch.setattr(connections, "HEAD_WITHIN_S", 0.3)
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
-    file = tmp_path / "quell.yaml"
-    file.write_text("listen: 127.0.0.1:0\n")
-    loaded = load_settings(file, {})
-    server = http_server(loaded, build_gateway(gateway_parts()))
-    with listen_on(loaded.settings) as listener:
+    server = http_server(build_gateway(gateway_parts()))
+    with listen_on("127.0.0.1:0") as listener:
         thread = Thread(target=lambda: server.run(sockets=[listener]), daemon=True)
         thread.start()
         wait_until(lambda: server.started, "the server listens")

@@ -77,6 +77,7 @@ def test_rules_are_asked_in_order_and_what_takes_everything_comes_last(tmp_path:
         "second",
         "model-cache-nearly-full",
         "gpu-memory-leak",
+        "quell-stalled",
         "vllm-not-answering",
         "mine-takes-all",
         "unmatched",

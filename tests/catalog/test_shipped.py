@@ -1,5 +1,6 @@
 """What ships loads, and each rule takes the alert that it is for."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from engine.core.expressions import Bindings
 from engine.core.inventory import enrich
 from engine.core.parameters import check_parameters
 from engine.core.policy import policy_limits
+from engine.core.progress import STALLED_S, Seen, Standing, stall_alert
 from engine.core.rendering import render
 from engine.core.scopes import alert_bindings
 from engine.core.severity import Mode, effective_mode
 from engine.errors import ConfigError
 from tests.doubles.declarations import ACTIONS, firing
+from tests.doubles.virtual_time import START
 
 INVENTORY = """
 language: 1
@@ -102,6 +105,22 @@ def test_what_no_rule_takes_opens_one_incident_per_service(
     assert (found.severity.name, found.group) == (severity, {"service": "gw"})
     assert found.mode.mode is Mode.SUGGEST
     assert catalog.rules[-1] is found.rule
+
+
+def test_quell_s_own_alert_is_a_p1_that_only_quell_can_raise(catalog: Catalog) -> None:
+    standing = Standing(Seen("partition 3", 7, 0), START, STALLED_S)
+    alert = enrich(stall_alert(standing, "firing", START), catalog.inventory)
+    found = classify(alert, catalog.rules).taken
+    assert found is not None
+    assert (found.rule.id, found.severity.name, found.mode.mode) == (
+        "quell-stalled",
+        "P1",
+        Mode.SUGGEST,
+    )
+    assert (found.rule.notify, found.group) == (("team",), {"service": "quell"})
+    forged = classify(replace(alert, source="alertmanager"), catalog.rules).taken
+    assert forged is not None
+    assert forged.is_catch_all
 
 
 def test_no_shipped_playbook_runs_without_approval_under_the_shipped_policy(

@@ -6,28 +6,34 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from engine.cli.main import execute
 from engine.cli.server_file import SERVER_FILE
 from tests.cli.project import PROGRAM, Project
+from tests.services.process import free_port
 
 STOPS_WITHIN_S = 5.0
 
 
 @contextmanager
-def started(project: Project, *words: str) -> Iterator["subprocess.Popen[str]"]:
-    """The program with its output in pipes; killed where a test didn't end it."""
+def started(
+    project: Project, *words: str, log: TextIO | None = None
+) -> Iterator["subprocess.Popen[str]"]:
+    """The program with its output in pipes, or its log there; killed where it didn't end."""
     child = subprocess.Popen(
         [str(PROGRAM), *words, "--config", str(project.config)],
         env=os.environ | {"QUELL_DATA": str(project.data), "QUELL_LISTEN": "127.0.0.1:0"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=log or subprocess.PIPE,
         text=True,
     )
     try:
@@ -90,6 +96,51 @@ def test_a_part_without_the_gateway_listens_nowhere(project: Project) -> None:
         assert child.stdout is not None
         assert json.loads(child.stdout.readline())["url"] == ""
         assert not (project.data / SERVER_FILE).exists()
+        assert ended(child, signal.SIGTERM)[0] == 0
+
+
+def test_a_part_without_the_gateway_shows_its_health_where_it_is_told_to(
+    project: Project,
+) -> None:
+    port = free_port()
+    text = f"health_listen: 127.0.0.1:{port}\n"
+    project.config.write_text(project.config.read_text() + text)
+    with started(project, "serve", "--json", "--only", "worker") as child:
+        assert child.stdout is not None
+        assert json.loads(child.stdout.readline())["url"] == ""
+        assert not (project.data / SERVER_FILE).exists()
+        for page, says in (("healthz", b"alive"), ("readyz", b"ready"), ("metrics", b"quell_")):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=10) as answer:
+                assert says in answer.read()
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/incidents", timeout=10)
+        assert ended(child, signal.SIGTERM)[0] == 0
+
+
+def test_a_second_signal_ends_it_at_once(project: Project) -> None:
+    with started(project, "up", "--json", "--listen", "127.0.0.1:0") as child:
+        assert child.stdout is not None
+        url = json.loads(child.stdout.readline())["url"]
+        host, port = url.removeprefix("http://").split(":")
+        # A request that never ends keeps the first signal waiting.
+        with socket.create_connection((host, int(port))) as slow:
+            slow.sendall(b"POST /v1/alerts/alertmanager HTTP/1.1\r\ncontent-length: 9\r\n\r\n{")
+            child.send_signal(signal.SIGTERM)
+            with pytest.raises(subprocess.TimeoutExpired):
+                child.wait(1)
+            child.send_signal(signal.SIGTERM)
+            assert child.wait(STOPS_WITHIN_S) == -signal.SIGTERM
+
+
+def test_a_log_that_nobody_can_write_stops_nothing(project: Project) -> None:
+    with Path("/dev/full").open("w") as full, started(project, "up", "--json", log=full) as child:
+        assert child.stdout is not None
+        url = json.loads(child.stdout.readline())["url"]
+        body = b'{"version": "4", "alerts": [{"status": "firing", "labels": {}}]}'
+        request = urllib.request.Request(f"{url}/v1/alerts/alertmanager", body)
+        with pytest.raises(urllib.error.HTTPError, match="422"):  # which is logged, too
+            urllib.request.urlopen(request, timeout=10)
+        urllib.request.urlopen(f"{url}/healthz", timeout=10).close()
         assert ended(child, signal.SIGTERM)[0] == 0
 
 

@@ -1,5 +1,7 @@
 """An engine that runs is found; one that died is not taken for it."""
 
+import errno
+import os
 import stat
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from engine.cli.server_file import SERVER_FILE, Running, announced, running_engine
-from engine.errors import ConfigError
+from engine.errors import ConfigError, TransientError
 
 ENGINE = Running("http://127.0.0.1:8484", SecretStr("t0ken"))
 
@@ -49,3 +51,20 @@ def test_a_file_that_cannot_be_read_says_whose_it_is(tmp_path: Path) -> None:
     (tmp_path / SERVER_FILE).mkdir()
     with pytest.raises(ConfigError, match="ask as the user that quell runs as"):
         running_engine(tmp_path)
+
+
+def test_a_disk_that_takes_no_file_is_told_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", full)
+    said = "can't be written: No space left"
+    with pytest.raises(TransientError, match=said), announced(tmp_path, ENGINE):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    written = announced(tmp_path / "file", ENGINE)
+    with pytest.raises(TransientError, match="can't be written"), written:
+        pass

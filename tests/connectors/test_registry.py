@@ -12,7 +12,7 @@ from engine.errors import ConfigError
 KINDS = {
     "sources": registry.SOURCES,
     "streams": registry.STREAMS,
-    "people": registry.NOTIFIERS,
+    "people": [*registry.NOTIFIERS, "emergency"],
     "records": registry.TRACKERS,
 }
 

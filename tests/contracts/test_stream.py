@@ -270,6 +270,14 @@ async def test_keys_and_values_come_back_as_they_were(
     assert (record.key, record.value) == (key, value)
 
 
+@pytest.mark.parametrize("key", ["service-0", "größe-🚨", ""], ids=["ascii", "unicode", "empty"])
+async def test_where_a_key_is_can_be_told_before(stream: Stream, key: str) -> None:
+    told = stream.partition_of(key)
+    await stream.append([Message(key, b"1")])
+    (record,) = records(await read(stream, 1))
+    assert record.partition == told
+
+
 async def test_a_record_of_nearly_a_megabyte_passes(stream: Stream) -> None:
     large = bytes(range(250)) * 4000
     await stream.append([Message("a", b"before"), Message("a", large), Message("a", b"after")])
@@ -311,6 +319,16 @@ async def test_end_offsets_name_every_partition_and_follow_the_appends(stream: S
 async def test_an_empty_append_changes_nothing(stream: Stream) -> None:
     await stream.append([])
     assert set((await stream.end_offsets()).values()) == {0}
+
+
+async def test_a_lone_subscription_has_every_partition(stream: Stream) -> None:
+    await stream.append(messages(1))
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        stream.subscribe(StoredPositions(), max_records=1) as subscription,
+    ):
+        await anext(subscription.batches())
+        assert subscription.assigned == frozenset(range(PARTITIONS))
 
 
 async def test_leaving_the_context_gives_the_partitions_back(stream: Stream) -> None:

@@ -45,13 +45,31 @@ class Quell:
         """Ask it to end (SIGTERM) and wait."""
         self._process.stop()
 
+    def signal(self, number: int) -> None:
+        """Send it a signal, and wait for nothing."""
+        self._process.signal(number)
+
+    def wait(self, deadline_s: float) -> int:
+        """Wait until it has ended by itself; its exit code."""
+        return self._process.wait(deadline_s)
+
+    def log(self) -> str:
+        """All that it logged."""
+        return self._process.log.read_text()
+
     def kill(self) -> None:
         """Let it die without a chance to tidy up (SIGKILL)."""
         self._process.kill()
 
     def ready(self) -> bool:
+        return self._answers("/readyz")
+
+    def alive(self) -> bool:
+        return self._answers("/healthz")
+
+    def _answers(self, path: str) -> bool:
         try:
-            urllib.request.urlopen(f"{self.url}/readyz", timeout=10).close()
+            urllib.request.urlopen(f"{self.url}{path}", timeout=10).close()
         except OSError:
             return False
         return True

@@ -97,7 +97,11 @@ class PostgresServer:
 
     def ask(self, statement: str) -> str:
         """What one statement answers to the superuser, bare."""
-        options = (*self._address, "-U", "postgres", *BARE_OUTPUT)
+        return self.ask_of("postgres", statement)
+
+    def ask_of(self, database: str, statement: str) -> str:
+        """The same, in one database."""
+        options = (*self._address, "-U", "postgres", "-d", database, *BARE_OUTPUT)
         return run([self._programs / "psql", *options, "-c", statement])
 
     @property

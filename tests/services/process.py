@@ -123,6 +123,20 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill()
 
+    def signal(self, number: int) -> None:
+        """Send it a signal, and wait for nothing."""
+        if self._child is not None:
+            self._child.send_signal(number)
+
+    def wait(self, deadline_s: float) -> int:
+        """Wait until it has ended by itself; its exit code, negative by a signal."""
+        if self._child is None:
+            raise ServiceError(f"{self._argv} was never started")
+        try:
+            return self._child.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            raise ServiceError(f"not ended within {deadline_s:g} s: {self.log_tail()}") from None
+
     def kill(self) -> None:
         """End it and its children without a chance to tidy up (SIGKILL)."""
         if self._child is None or self._child.poll() is not None:

@@ -52,10 +52,14 @@ class Log:
 
     def append(self, messages: Sequence[Message]) -> None:
         for message in messages:
-            partition = sum(message.key.encode()) % PARTITIONS
+            partition = partition_of(message.key)
             place = self.records[partition]
             place.append(Record(partition, len(place), message.key, message.value))
         ring(self.bells)
+
+
+def partition_of(key: str) -> int:
+    return sum(key.encode()) % PARTITIONS
 
 
 @dataclass
@@ -74,6 +78,9 @@ class MemoryStream:
         self.log.append(messages)
         if fault == LOST_ACK:
             raise TransientError("the append got no answer: simulated")
+
+    def partition_of(self, key: str) -> int:
+        return partition_of(key)
 
     @asynccontextmanager
     async def subscribe(
@@ -94,6 +101,10 @@ class _Subscription:
     log: Log
     process: Process
     cursors: dict[int, int]
+
+    @property
+    def assigned(self) -> frozenset[int]:
+        return frozenset(self.cursors)
 
     async def batches(self) -> AsyncIterator[Batch]:
         scheduler = self.log.scheduler

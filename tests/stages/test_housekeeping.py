@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from engine.core.guards import LONGEST_LOOK_BACK, Reservation
 from engine.core.retention import Retention
 from engine.ports.rows import Task
 from engine.ports.source import Rejected
@@ -16,6 +17,7 @@ from engine.stages.housekeeping import (
     schedule_housekeeping,
 )
 from engine.store.embedded_stream import partition_of
+from tests.doubles.virtual_time import START
 from tests.doubles.world import World
 from tests.store.values import an_occurrence
 
@@ -105,6 +107,18 @@ async def test_large_bodies_go_a_few_at_a_time(
     assert parts == [1, 1, 1, 1, 1]
     world.clock.advance(4 * DAY)
     assert await keep(world) == "dead_letters=5"
+
+
+async def test_reservations_go_once_no_guard_looks_back_so_far(kept_world: World) -> None:
+    world = kept_world
+    taken = [Reservation(run, run, "p", "r", "s", "i", "INC-1", START) for run in ("held", "over")]
+    await world.store.write(lambda tx: tx.reserve(taken))
+    await world.store.write(lambda tx: tx.release("over"))
+    world.clock.advance(LONGEST_LOOK_BACK.total_seconds())
+    assert await keep(world) == ""
+    world.clock.advance(EVERY.total_seconds())
+    assert await keep(world) == "reservations=1"
+    assert [each.run_id for each in await world.store.read(lambda tx: tx.held())] == ["held"]
 
 
 async def test_closed_occurrences_are_forgotten_over_several_passes(

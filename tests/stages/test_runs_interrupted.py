@@ -1,6 +1,7 @@
 """An attempt whose end nobody saw is left alone until it is over, then looked at."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from engine.core import events
 from engine.core.actions import Call, ProbeAnswer, Repeat, Result
 from engine.errors import FencedError, OutcomeUnknownError, TransientError
 from engine.ports.attempting import BEGIN_WITHIN, CLEAN_UP
+from engine.stages.runs import Pace
 from tests.doubles.scripted import OK, never
 from tests.doubles.virtual_time import until
 from tests.doubles.world import LEASE_S, ONCALL, World, a_world, approve, ended, mending
@@ -42,6 +44,35 @@ async def test_an_unknown_outcome_is_probed_once_nothing_can_be_under_way(
     assert (call.attempt_id, before) == (world.mend.calls[0][1].attempt_id, {"started": "1"})
     assert (await ended(world))[0] == outcome
     assert world.mend.done("restart") == done
+
+
+@pytest.mark.parametrize(("pace", "waits_s"), [("stopping", 0), ("waiting", 5)])
+async def test_a_worker_that_is_to_pause_ends_what_it_began_and_begins_nothing_more(
+    tmp_path: Path, pace: Pace, waits_s: float
+) -> None:
+    async with a_world(tmp_path, playbook=MORE_STEPS) as world:
+        paces: list[Pace] = ["on"]
+
+        async def restart(_: Call) -> Result:
+            paces.append(pace)
+            return OK
+
+        world.mend.will("restart", restart)
+        await world.fire()
+        row = await world.approval()
+        await world.commands.decide(row.id, "approved", plan_hash=row.plan_hash, by=ONCALL)
+        stage = replace(world.runs, pace=lambda: paces[-1])
+        await stage.advance(await world.claimed("run"))
+        assert [each.outcome for each in await world.told(events.AttemptEnded)] == ["succeeded"]
+        assert [what for what, _ in world.mend.calls] == ["restart"]
+        # Whoever comes next, who may be the same, gets no further.
+        if waits_s:
+            assert await world.claim("run") is None
+        world.clock.advance(waits_s)
+        await stage.advance(await world.claimed("run"))
+        assert len(await world.told(events.AttemptIntended)) == 1
+        await world.elapse(waits_s)
+        assert [what for what, _ in world.mend.calls][:2] == ["restart", "warm"]
 
 
 async def test_what_surely_never_began_is_tried_again_after_the_wait(tmp_path: Path) -> None:

@@ -239,3 +239,67 @@ async def test_a_stopped_loop_leaves_its_work_to_the_next_lease(world: World) ->
     assert await world.claim("run") is None
     world.clock.advance(LEASE_S)
     assert (await world.claimed("run")).failures == 0
+
+
+async def test_finishing_claims_nothing_more_and_waits_for_what_is_under_way(
+    world: World,
+) -> None:
+    work = Work(world, held={"long": asyncio.Event()})
+    await put(world, "long")
+    loop = world.loop(run=work.handle)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(loop.run())
+        await until(lambda: work.begun == ["long"])
+        assert loop.free_places == CONCURRENT_TASKS - 1
+        finishing = group.create_task(loop.finish())
+        await until_idle(world)
+        await put(world, "late")
+        await until_idle(world)
+        assert (work.begun, finishing.done()) == (["long"], False)
+        work.held["long"].set()
+        await until(finishing.done)
+        running.cancel()
+    await loop.give_back()
+    assert (work.done, work.cancelled) == (["long"], [])
+    assert set(await world.tasks("run")) == {"run/late"}
+    assert loop.free_places == CONCURRENT_TASKS
+
+
+async def test_what_is_cut_short_is_given_back_and_can_be_claimed_at_once(world: World) -> None:
+    work = Work(world, held={"long": asyncio.Event(), "longer": asyncio.Event()})
+    await put(world, "long", "longer")
+    loop = world.loop(run=work.handle)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(loop.run())
+        await until(lambda: len(work.begun) == 2)
+        running.cancel()
+    await loop.give_back()
+    claimed = [await world.claimed("run", worker="other") for _ in range(2)]
+    assert {each.key for each in claimed} == {"long", "longer"}
+    assert [each.failures for each in claimed] == [0, 0]
+
+
+async def test_a_lease_that_somebody_else_has_is_not_given_back(world: World) -> None:
+    work = Work(world, held={"long": asyncio.Event()})
+    await put(world, "long")
+    loop = world.loop(run=work.handle)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(loop.run())
+        await until(lambda: work.begun == ["long"])
+        running.cancel()
+    taken = await world.store.write(partial(overtake, world.clock))
+    assert taken is not None
+    await loop.give_back()
+    await world.store.write(lambda tx: tx.hold_task(taken))
+
+
+async def test_a_loop_that_begins_anew_gives_back_what_it_left(world: World) -> None:
+    work = Work(world, held={"long": asyncio.Event()})
+    await put(world, "long")
+    loop = world.loop(run=work.handle)
+    for runs in (1, 2):
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(loop.run())
+            await until(lambda: len(work.begun) == runs)  # noqa: B023 - used in this turn
+            running.cancel()
+    assert work.begun == ["long", "long"]

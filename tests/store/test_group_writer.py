@@ -109,6 +109,25 @@ async def test_a_transaction_that_sqlite_ended_fails_its_group_and_not_the_next(
     assert await writer.execute(inserting(connection, 2)) == 2
 
 
+async def test_a_commit_and_a_rollback_that_fail_end_no_thread_and_leave_nothing_behind(
+    connection: sqlite3.Connection, writer: GroupWriter
+) -> None:
+    refused = {"COMMIT", "ROLLBACK"}
+
+    def refuse(action: int, operation: str | None, *_: object) -> int:
+        ends = action == sqlite3.SQLITE_TRANSACTION and operation in refused
+        return sqlite3.SQLITE_DENY if ends else sqlite3.SQLITE_OK
+
+    connection.set_authorizer(refuse)
+    for number in (1, 2):
+        await raises(writer.execute(inserting(connection, number)), TransientError)
+    refused.remove("ROLLBACK")
+    await raises(writer.execute(inserting(connection, 3)), TransientError)
+    refused.clear()
+    assert await writer.execute(inserting(connection, 4)) == 4
+    assert numbers(connection) == [4]
+
+
 async def test_a_cancelled_caller_is_told_nothing_and_others_all(
     connection: sqlite3.Connection, writer: GroupWriter
 ) -> None:

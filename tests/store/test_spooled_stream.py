@@ -56,6 +56,10 @@ class Brokers(OpenableStream):
         self._answer()
 
     @override
+    def partition_of(self, key: str) -> int:
+        return 0
+
+    @override
     async def end_offsets(self) -> Mapping[int, int]:
         self._answer()
         return {0: len(self.taken)}

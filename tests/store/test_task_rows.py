@@ -295,3 +295,37 @@ async def test_wakers_and_workers_of_one_incident_do_not_block_each_other(
         group.create_task(worker())
     heads = await store.read(lambda tx: tx.heads())
     assert heads["incident/i1"][0] == 120
+
+
+async def test_what_is_due_and_unclaimed_is_told_with_the_last_lease(
+    database: Database, store: Store
+) -> None:
+    nothing = await store.read(lambda tx: tx.due_work())
+    assert (nothing.tasks, nothing.since) == (0, None)
+    later = await store.read(lambda tx: tx.now + timedelta(hours=1))
+    await put(store, a_task("a"), a_task("b", not_before=PAST + timedelta(days=1)))
+    await put(store, a_task("later", not_before=later))
+    due = await store.read(lambda tx: tx.due_work())
+    assert (due.tasks, due.since, due.last_lease) == (2, PAST, nothing.last_lease)
+    first = await claimed(store)
+    due = await store.read(lambda tx: tx.due_work())
+    assert (due.tasks, due.since) == (1, PAST + timedelta(days=1))
+    assert due.last_lease == first.token
+    # A lease that ran out makes it due again.
+    await database.elapse(LEASE_S + 1)
+    assert (await store.read(lambda tx: tx.due_work())).tasks == 2
+
+
+async def test_freed_leases_can_be_claimed_at_once_and_their_holders_are_fenced(
+    store: Store,
+) -> None:
+    later = await store.read(lambda tx: tx.now + timedelta(hours=1))
+    await put(store, a_task("a"), a_task("later", not_before=later))
+    first = await claimed(store, "w1")
+    await store.write(lambda tx: tx.free_leases())
+    with pytest.raises(FencedError):
+        await store.write(lambda tx: tx.hold_task(first))
+    second = await claimed(store, "w2")
+    assert (second.key, second.token > first.token) == ("a", True)
+    assert await claim(store) is None
+    await store.write(lambda tx: tx.hold_task(second))

@@ -99,6 +99,10 @@ class KafkaStream(Stream):
                 await self._retire(failed)
 
     @override
+    def partition_of(self, key: str) -> int:
+        return _partition_of(key.encode(), self._config.partitions)
+
+    @override
     @asynccontextmanager
     async def subscribe(
         self, positions: Positions, *, max_records: int
@@ -268,10 +272,15 @@ def _ms(seconds: float) -> int:
 
 
 def _pinned_partitioner(partitions: int) -> "Callable[[bytes, list[int], list[int]], int]":
-    """Kafka's own hash over a fixed number of partitions, so that no key ever moves."""
+    """For a fixed number of partitions, so that no key ever moves."""
+    return lambda key, _all, _available: _partition_of(key, partitions)
+
+
+def _partition_of(key: bytes, partitions: int) -> int:
+    """By Kafka's own hash."""
     from aiokafka.partitioner import murmur2
 
-    return lambda key, _all, _available: (murmur2(key) & 0x7FFFFFFF) % partitions
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 async def _start(client: "AIOKafkaProducer | AIOKafkaConsumer") -> None:

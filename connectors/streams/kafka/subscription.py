@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from connectors.streams.kafka.cluster import KafkaConfig, other_count, quells_errors
-from engine.errors import PermanentError, TransientError
+from engine.errors import PartitionStoppedError, TransientError
 from engine.ports.stream import Batch, Positions, Record, Subscription
 
 if TYPE_CHECKING:
@@ -58,13 +58,13 @@ class KafkaSubscription(Subscription):
             self._consumer.pause(place)
         self._unplaced = frozenset(assigned)
 
+    @property
+    @override
+    def assigned(self) -> frozenset[int]:
+        return frozenset(place.partition for place in self._consumer.assignment())
+
     @override
     async def batches(self) -> AsyncIterator[Batch]:
-        """As the port says.
-
-        A partition that can't be read on raises PermanentError and stops; asking again goes on
-        with the others. After a TransientError, leave the context and subscribe again.
-        """
         while True:
             if self._unplaced is not None:
                 await self._place()
@@ -88,7 +88,7 @@ class KafkaSubscription(Subscription):
         """Send the new partitions to where the store says."""
         known = self._consumer.partitions_for_topic(self._config.topic)
         if known is not None and len(known) != self._config.partitions:
-            raise PermanentError(other_count(self._config, len(known)))
+            raise PartitionStoppedError(other_count(self._config, len(known)), self.assigned)
         while (places := self._unplaced) is not None:
             offsets = await self._positions(sorted(place.partition for place in places))
             if places is not self._unplaced:
@@ -117,6 +117,11 @@ class KafkaSubscription(Subscription):
                 raise TransientError(
                     f"membership in Kafka group {self._config.group_id!r} was lost"
                 ) from error
+        if self._consumer._fetcher.error_future.done():
+            # It has died, and aiokafka would go on to find nothing, for ever and without a word.
+            raise TransientError(
+                f"reading Kafka topic {self._config.topic!r}: the fetcher ended by itself"
+            )
         for place, records in fetched.items():
             self._fetched[place.partition] = [
                 # Another program may have written no key, bytes that are no text, or no value.
@@ -129,7 +134,7 @@ class KafkaSubscription(Subscription):
                 for found in records
             ]
 
-    async def _out_of_range(self, wanted: "Mapping[TopicPartition, int]") -> PermanentError:
+    async def _out_of_range(self, wanted: "Mapping[TopicPartition, int]") -> PartitionStoppedError:
         """Hold these partitions, so that the others can go on, and say what is wrong."""
         for place in wanted:
             if place in self._consumer.assignment():
@@ -141,10 +146,11 @@ class KafkaSubscription(Subscription):
             f"{end[place]}"
             for place, offset in wanted.items()
         )
-        return PermanentError(
+        return PartitionStoppedError(
             f"Kafka topic {self._config.topic!r}: {lost}. Records expired before they were "
             "processed, or the topic was made anew. Set the stored position to an offset that "
-            "is there to go on without the lost ones"
+            "is there to go on without the lost ones",
+            [place.partition for place in wanted],
         )
 
 

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
 from connectors.streams.kafka import KafkaConfig, KafkaStream
+from connectors.streams.kafka.subscription import KafkaSubscription
 from engine.errors import PermanentError, TransientError
 from engine.ports.stream import Batch, Message, Subscription
 from tests.services.kafka import KafkaBroker
@@ -210,6 +211,24 @@ async def test_a_stuck_consumer_loses_its_partitions_and_can_come_back(
                     batch = await anext(again.batches())
         assert (batch.partition, batch.records[0].offset) == (1, 0)
     await impatient.close()
+
+
+async def test_a_fetcher_that_died_is_told_so_that_the_caller_subscribes_again(
+    config: KafkaConfig, stream: KafkaStream
+) -> None:
+    positions = StoredPositions()
+    async with asyncio.timeout(DEADLINE_S):
+        async with stream.subscribe(positions, max_records=10) as subscription:
+            assert isinstance(subscription, KafkaSubscription)
+            await stream.append([Message(KEY_0, b"0")])
+            assert await values(subscription, 1) == [0]
+            subscription._consumer._fetcher.error_future.cancel()
+            await stream.append([Message(KEY_0, b"1")])
+            with pytest.raises(TransientError, match="the fetcher ended by itself"):
+                await values(subscription, 1)
+        positions.offsets = {0: 1}
+        async with stream.subscribe(positions, max_records=10) as subscription:
+            assert await values(subscription, 1) == [1]
 
 
 async def test_long_work_on_a_batch_keeps_the_partitions(
