@@ -9,12 +9,13 @@ QuellError
 ├── FencedError          this writer lost its right to write (lease, position or version)
 ├── TransientError       try again later; the effect is known not to have happened
 ├── PermanentError       trying again won't help; the effect is known not to have happened
+│   └── StoppedError     partitions of the stream that can't be read on; carries why, for each
 └── OutcomeUnknownError  the effect may or may not have happened
 
 A connector alone decides between the last three: it knows the protocol.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class QuellError(Exception):
@@ -64,6 +65,14 @@ class TransientError(QuellError):
 
 class PermanentError(QuellError):
     """Trying again won't help: the effect is known not to have happened."""
+
+
+class StoppedError(PermanentError):
+    """These partitions of the stream can't be read on; `reasons` says why, by partition."""
+
+    def __init__(self, reasons: Mapping[int, str]) -> None:
+        super().__init__("; ".join(dict.fromkeys(reasons.values())))
+        self.reasons = dict(reasons)
 
 
 class OutcomeUnknownError(QuellError):

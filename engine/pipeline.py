@@ -10,20 +10,22 @@ lost its partition is fenced the same way and goes on with what it still has.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
+from engine.core.positions import Refused, placement
 from engine.errors import (
     ConflictError,
     FencedError,
     OutcomeUnknownError,
-    PermanentError,
+    StoppedError,
     TransientError,
 )
 from engine.ports.catalogs import ActiveCatalog
 from engine.ports.clock import Clock
 from engine.ports.metrics import Metrics
-from engine.ports.store import Store
+from engine.ports.store import Store, Tx
 from engine.ports.stream import Batch, Stream, Subscription
 from engine.stages.deciding import Decided, decide
 
@@ -35,10 +37,19 @@ RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class _Stop:
+    """Why a partition is held still, and the stored position then; None: none in this log."""
+
+    reason: str
+    at: int | None
+
+
+@dataclass(slots=True)
 class Pipeline:
     """Reads the stream and decides, batch by batch, until cancelled.
 
-    `stopped` says which partitions can't go on and why; the others do.
+    A partition that can't go on is held still, and the others do, until a person sets its
+    position.
     """
 
     store: Store
@@ -46,7 +57,13 @@ class Pipeline:
     clock: Clock
     catalogs: ActiveCatalog
     metrics: Metrics
-    stopped: list[str] = field(default_factory=list)
+    # What the current subscription reads, whatever takes its place in the stream meanwhile.
+    _log: str = ""
+    _stops: dict[int, _Stop] = field(default_factory=dict)
+
+    def problems(self) -> list[str]:
+        """Why partitions of this process can't go on; empty while all can."""
+        return list(dict.fromkeys(stop.reason for stop in self._stops.values()))
 
     async def run(self) -> None:
         """Consume; a store or broker that is away is waited for, nothing is skipped."""
@@ -55,28 +72,50 @@ class Pipeline:
                 async with self.stream.subscribe(
                     self._positions, max_records=MAX_RECORDS
                 ) as subscription:
+                    self._begin(self.stream.name)
                     await self._consume_all(subscription)
-            except (TransientError, OutcomeUnknownError) as error:
+            except (TransientError, OutcomeUnknownError, FencedError) as error:
                 # After a lost commit the store's positions tell whether the batch is in it.
                 log.warning("pipeline_waits", error=str(error))
                 await self.clock.sleep(RETRY_S)
 
+    def _begin(self, name: str) -> None:
+        if name != self._log:
+            self._log, self._stops = name, {}
+
     async def _positions(self, partitions: Sequence[int]) -> Mapping[int, int]:
-        name = self.stream.name
-        return await self.store.read(
-            lambda tx: {partition: tx.position(name, partition) for partition in partitions}
-        )
+        """Of those that may be read; the others are stopped."""
+        stored = await self.store.read(lambda tx: tx.positions(self._log))
+        found, stops = dict[int, int](), dict[int, _Stop]()
+        for partition in partitions:
+            placed = placement(self._log, partition, stored.get(partition, {}))
+            known = self._stops.get(partition)
+            if isinstance(placed, Refused):
+                stops[partition] = _Stop(placed.reason, None)
+            elif known is not None and known.at == placed.offset:
+                stops[partition] = known  # nobody has set it yet
+            else:
+                found[partition] = placed.offset
+                if placed.is_adopted:
+                    await self.store.write(partial(_adopt, self._log, partition, placed.offset))
+        self._tell_stops(stops)
+        self._stops = stops
+        return found
 
     async def _position(self, partition: int) -> int:
-        return (await self._positions([partition]))[partition]
+        return await self.store.read(lambda tx: tx.position(self._log, partition))
 
     async def _consume_all(self, subscription: Subscription) -> None:
         while True:
             try:
                 await self._consume(subscription)
-            except PermanentError as error:
-                log.error("partition_stopped", problem=str(error))
-                self.stopped.append(str(error))
+            except StoppedError as error:
+                stops = {
+                    partition: _Stop(reason, await self._position(partition))
+                    for partition, reason in error.reasons.items()
+                }
+                self._tell_stops(stops)
+                self._stops.update(stops)
 
     async def _consume(self, subscription: Subscription) -> None:
         async for batch in subscription.batches():
@@ -98,8 +137,13 @@ class Pipeline:
             self._tell(batch, decided)
 
     async def _decide(self, batch: Batch, expected: int) -> Decided:
-        catalog, name = self.catalogs.active, self.stream.name
+        catalog, name = self.catalogs.active, self._log
         return await self.store.write(lambda tx: decide(tx, name, batch, expected, catalog))
+
+    def _tell_stops(self, stops: Mapping[int, _Stop]) -> None:
+        for partition, stop in stops.items():
+            if self._stops.get(partition) != stop:
+                log.error("partition_stopped", partition=partition, problem=stop.reason)
 
     def _tell(self, batch: Batch, decided: Decided) -> None:
         for disposition, count in decided.dispositions.items():
@@ -116,3 +160,8 @@ class Pipeline:
             )
         for failure in decided.failures:
             log.warning("expression_failed", problem=failure)
+
+
+def _adopt(log_name: str, partition: int, offset: int, tx: Tx) -> None:
+    """Keep a position that was stored before the log's id was known as one in this log."""
+    tx.advance(log_name, partition, 0, offset)

@@ -177,6 +177,58 @@ async def accept_many(world: World, services: Sequence[str]) -> None:
     await world.intake.accept("alertmanager", alerts, 0)
 
 
+async def partition_of_host(world: World) -> int:
+    """Where the records of `accept` come to."""
+    (partition,) = [p for p, end in (await world.stream.end_offsets()).items() if end]
+    return partition
+
+
+async def test_a_position_of_another_log_stops_its_partition_until_it_is_set(world: World) -> None:
+    await accept(world, "Down", "Down")
+    partition = await partition_of_host(world)
+    await world.store.write(lambda tx: tx.advance("embedded@removed", partition, 0, 1))
+    pipeline = a_pipeline(world)
+    async with running(pipeline):
+        await until(lambda: pipeline.problems() != [])
+        (problem,) = pipeline.problems()
+        assert "processed up to 1 in log removed" in problem
+        await accept_many(world, [f"service-{n}" for n in range(8)])
+        others = sum(end for p, end in (await world.stream.end_offsets()).items() if p != partition)
+        assert await decided(world, others) == {"unmatched": others}, "the other goes on"
+        await world.store.write(lambda tx: tx.advance(world.stream.name, partition, 0, 0))
+        assert (await decided(world, 10))["new"] == 1
+        assert pipeline.problems() == []
+    assert [log["event"] for log in world.logs].count("partition_stopped") == 1
+
+
+async def test_a_position_without_records_stops_its_partition_until_it_is_set(
+    world: World,
+) -> None:
+    await accept(world, "Down", "Down")
+    partition, name = await partition_of_host(world), world.stream.name
+    await world.store.write(lambda tx: tx.advance(name, partition, 0, 7))
+    pipeline = a_pipeline(world)
+    async with running(pipeline):
+        await until(lambda: pipeline.problems() != [])
+        (problem,) = pipeline.problems()
+        assert "go on at 7 and holds 0 to 2" in problem
+        await world.store.write(lambda tx: tx.advance(name, partition, 7, 1))
+        assert await decided(world, 1) == {"new": 1}
+        assert pipeline.problems() == []
+    assert [log["event"] for log in world.logs].count("partition_stopped") == 1
+
+
+async def test_a_position_from_before_the_logs_id_was_known_is_kept(world: World) -> None:
+    await accept(world, "Down", "Down")
+    partition = await partition_of_host(world)
+    await world.store.write(lambda tx: tx.advance("embedded", partition, 0, 1))
+    pipeline = a_pipeline(world)
+    async with running(pipeline):
+        assert await decided(world, 1) == {"new": 1}
+    assert pipeline.problems() == []
+    assert await world.position(partition) == 2
+
+
 async def test_poison_does_not_stop_the_partition(world: World) -> None:
     await world.stream.append([Message(world.alert().partition_key, b"no JSON")])
     await accept(world, "Down")

@@ -8,7 +8,7 @@ from engine.app.process import AnchoredClock
 from engine.errors import ConfigError
 from engine.ports.clock import Clock
 from engine.ports.store import Store
-from engine.ports.stream import OpenableStream, Stream
+from engine.ports.stream import KeptStream, OpenableStream
 from engine.settings import LoadedSettings
 from engine.stages.intake import StreamIntake
 from engine.store.directory import DataDirectory
@@ -45,7 +45,7 @@ async def open_stream(
     store: Store,
     clock: Clock,
     stack: AsyncExitStack,
-) -> tuple[Stream, SpooledStream | None]:
+) -> tuple[KeptStream, SpooledStream | None]:
     """The stream, with a spool before it where that can be away and the data folder is ours."""
     directory = DataDirectory(loaded.settings.data)
     spool = None

@@ -186,7 +186,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
                 authenticate=partial(_authenticate, token),
                 loopback=settings.loopback,
                 ready=partial(_not_ready, store, stream),
-                alive=pipeline.stopped.copy,
+                alive=pipeline.problems,
                 metrics=metrics,
                 version=version("quell"),
             ),

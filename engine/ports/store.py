@@ -73,6 +73,10 @@ class Tx(Protocol):
         """The next offset to process; 0 when nothing was."""
         ...
 
+    def positions(self, log: str) -> Mapping[int, Mapping[str, int]]:
+        """By partition: the next offset in each log of this one's stream, by the log's name."""
+        ...
+
     def advance(self, stream: str, partition: int, expected: int, to: int) -> None:
         """Compare-and-set the position; raises FencedError when it isn't `expected`."""
         ...

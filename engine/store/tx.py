@@ -111,6 +111,10 @@ class SqlTx(Tx):
         return self._positions.position(stream, partition)
 
     @override
+    def positions(self, log: str) -> Mapping[int, Mapping[str, int]]:
+        return self._positions.of_stream(log)
+
+    @override
     def advance(self, stream: str, partition: int, expected: int, to: int) -> None:
         self._positions.advance(stream, partition, expected, to)
 
