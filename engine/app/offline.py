@@ -13,9 +13,12 @@ from engine.core.actions import Estate
 from engine.core.catalog import Catalog
 from engine.core.inventory import Inventory
 from engine.core.policy import Policy
-from engine.errors import ConfigError
+from engine.errors import ConfigError, TransientError
+from engine.ports.metrics import Metrics
+from engine.ports.recording import Author
 from engine.stages.commands import CommandStage
 from engine.stages.queries import QueryStage
+from engine.stages.repositioning import RepositionStage
 from engine.store.directory import DataDirectory
 from engine.store.embedded_stream import EmbeddedStream
 from engine.store.sqlite_store import SqliteStore
@@ -45,19 +48,7 @@ async def open_deciding(data: Path) -> AsyncIterator[CommandStage]:
     Nothing is activated: a decision is about the plan that was shown, and its author is the
     catalog version that was active last.
     """
-    clock, directory = SystemClock(), DataDirectory(data)
-    async with AsyncExitStack() as stack:
-        directory.open()
-        stack.callback(directory.close)
-        if not directory.store_path.exists():
-            raise ConfigError(
-                f"no engine ever kept anything in {str(data)!r}: name its folder with --data, or a "
-                "server with QUELL_SERVER"
-            )
-        store = SqliteStore(directory.store_path, clock)
-        stack.push_async_callback(store.close)
-        await store.open()
-        version = await store.read(activated)
+    async with _locked_store(data) as (store, version):
         nothing = Catalog(
             version=version,
             files={},
@@ -68,5 +59,39 @@ async def open_deciding(data: Path) -> AsyncIterator[CommandStage]:
             inventory=Inventory(),
             policy=Policy(),
         )
-        stop_file = partial(stop_file_of, directory.stop_path)
-        yield CommandStage(store, clock, Catalogs(nothing, {}), stop_file)
+        stop_file = partial(stop_file_of, DataDirectory(data).stop_path)
+        yield CommandStage(store, SystemClock(), Catalogs(nothing, {}), stop_file)
+
+
+@asynccontextmanager
+async def open_repositioning(data: Path) -> AsyncIterator[RepositionStage]:
+    """The same for the positions of the stream in that folder. Raises TransientError without."""
+    async with _locked_store(data) as (store, version), AsyncExitStack() as stack:
+        path = DataDirectory(data).stream_path
+        if not path.exists():
+            raise TransientError(
+                f"the stream isn't in {str(data)!r}: start the engine, which waits at the stopped "
+                "partition, and say it again"
+            )
+        stream = EmbeddedStream(path)
+        stack.push_async_callback(stream.close)
+        await stream.open()
+        yield RepositionStage(store, stream, Metrics(), lambda: Author(catalog=version))
+
+
+@asynccontextmanager
+async def _locked_store(data: Path) -> AsyncIterator[tuple[SqliteStore, str]]:
+    """The store of a folder on which no engine runs, and the catalog that was active last."""
+    directory = DataDirectory(data)
+    async with AsyncExitStack() as stack:
+        directory.open()
+        stack.callback(directory.close)
+        if not directory.store_path.exists():
+            raise ConfigError(
+                f"no engine ever kept anything in {str(data)!r}: name its folder with --data, or a "
+                "server with QUELL_SERVER"
+            )
+        store = SqliteStore(directory.store_path, SystemClock())
+        stack.push_async_callback(store.close)
+        await store.open()
+        yield store, await store.read(activated)

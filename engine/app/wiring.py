@@ -51,6 +51,7 @@ from engine.stages.gauges import GaugeStage
 from engine.stages.intake import StreamIntake
 from engine.stages.queries import QueryStage
 from engine.stages.replaying import ReplayStage
+from engine.stages.repositioning import RepositionStage
 from engine.stages.stopping import StopFileStage
 from engine.stages.tasks import TaskLoop
 from engine.store.directory import DataDirectory
@@ -182,6 +183,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
                 commands=commands,
                 queries=queries,
                 replays=ReplayStage(store, stream, intake, parse, ground.author),
+                repositions=RepositionStage(store, stream, metrics, ground.author),
                 clock=clock,
                 authenticate=partial(_authenticate, token),
                 loopback=settings.loopback,

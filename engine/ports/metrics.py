@@ -81,7 +81,8 @@ class Metrics:
     def _declare_flow(self, registry: CollectorRegistry) -> None:
         self.dispositions = Counter(
             "quell_dispositions_total",
-            "Records by what became of them: stale, repeat, resolved, unmatched, suppressed, new",
+            "Records by what became of them: stale, repeat, resolved, unmatched, suppressed, new; "
+            "skipped by a person",
             ["disposition"],
             registry=registry,
         )
