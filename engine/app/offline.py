@@ -91,7 +91,8 @@ async def _locked_store(data: Path) -> AsyncIterator[tuple[SqliteStore, str]]:
                 f"no engine ever kept anything in {str(data)!r}: name its folder with --data, or a "
                 "server with QUELL_SERVER"
             )
-        store = SqliteStore(directory.store_path, SystemClock())
+        # Only an engine knows whether it publishes; one that doesn't is done with such tasks.
+        store = SqliteStore(directory.store_path, SystemClock(), publishes=True)
         stack.push_async_callback(store.close)
         await store.open()
         yield store, await store.read(activated)

@@ -20,7 +20,7 @@ from connectors import registry
 from engine.app.activation import Catalogs, activate
 from engine.app.audit_keys import checking_keys, configured_signer, folder_signer
 from engine.app.configured import load_connectors
-from engine.app.opening import open_store, open_stream
+from engine.app.opening import open_publisher, open_store, open_stream
 from engine.app.process import (
     SystemClock,
     http_server,
@@ -29,7 +29,7 @@ from engine.app.process import (
     url_of,
 )
 from engine.app.stop_file import reason_in, stop_file_of
-from engine.app.workers import Ground, task_loop
+from engine.app.workers import Ground, outbox, task_loop
 from engine.core.access import ADMIN
 from engine.errors import ConfigError, QuellError, TransientError
 from engine.gateway.app import build_gateway
@@ -74,6 +74,7 @@ class Engine:
     queries: QueryStage
     pipeline: Pipeline
     tasks: TaskLoop
+    outbox: TaskLoop | None
     gauges: GaugeStage
     stop_file: StopFileStage
     approvers: tuple[Approver, ...]
@@ -113,6 +114,8 @@ class Engine:
             yield self.pipeline.run()
         if "worker" in roles:
             yield self.tasks.run()
+            if self.outbox is not None:
+                yield self.outbox.run()
             yield self.gauges.run()
             for approver in self.approvers:
                 yield approver.listen(self.decide)
@@ -144,16 +147,15 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
     _refuse_open_doors(settings, parts.sources)
     signer = configured_signer(settings)
     async with AsyncExitStack() as stack:
-        for action in parts.actions.values():
-            stack.push_async_callback(action.close)
-        if parts.tracker is not None:
-            stack.push_async_callback(parts.tracker.close)
-        store = await open_store(loaded, clock, stack)
+        parts.close_with(stack)
+        publisher = parts.publisher
+        store = await open_store(loaded, clock, stack, publishes=publisher is not None)
         stream, spool = await open_stream(loaded, parts.stream, store, clock, stack)
         spooled = spool.spooled if spool is not None else int
         intake = StreamIntake(store, stream, clock)
         catalogs = Catalogs(parts.catalog, registry.by_name(parts.actions.values()))
         signer = signer or folder_signer(settings)
+        await open_publisher(publisher)
         await store.write(partial(activate, catalog=parts.catalog))
         await store.write(schedule_checkpoints)
         ground = Ground(settings, parts, store, stream, clock, metrics, catalogs)
@@ -176,6 +178,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
             stop_file=StopFileStage(commands, queries, clock, partial(reason_in, stop_path)),
             gauges=GaugeStage(store, stream, clock, metrics, spooled),
             tasks=task_loop(ground, signer),
+            outbox=outbox(ground),
             approvers=parts.approvers,
             parts=GatewayParts(
                 sources=parts.sources,

@@ -20,11 +20,11 @@ from engine.settings import Settings
 from engine.signing import Ed25519Signer
 from engine.stages.checkpoints import CheckpointStage
 from engine.stages.messages import MessageStage
+from engine.stages.publishing import PUBLISHED_AT_ONCE, PublishStage
 from engine.stages.records import RecordsStage
 from engine.stages.runs import RunStage
 from engine.stages.tasks import Handler, TaskLoop
 from engine.stages.ticks import TickStage
-from engine.store.checkpoint_file import CheckpointFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,10 @@ class Ground:
 
 
 def task_loop(ground: Ground, signer: Ed25519Signer | None) -> TaskLoop:
-    """A worker for every kind of task; `signer` signs checkpoints, None leaves them unsigned."""
+    """Workers for every kind of task but what has an outbox.
+
+    `signer` signs checkpoints, None leaves them unsigned.
+    """
     parts, store, clock = ground.connectors, ground.store, ground.clock
     sources = {each.name: each for found in parts.sources.values() for each in found}
     runs = RunStage(
@@ -64,8 +67,11 @@ def task_loop(ground: Ground, signer: Ed25519Signer | None) -> TaskLoop:
         "postmortem": records.write_postmortem,
         "ticket": records.open_ticket,
         "tick": TickStage(store, ground.stream, clock).fire,
-        "checkpoint": _checkpoints(ground.settings, store, signer, ground.metrics).sign,
+        "checkpoint": CheckpointStage(store, signer, parts.checkpoint_copies, ground.metrics).sign,
     }
+    if parts.publisher is None:
+        # What another configuration left.
+        handlers["publish"] = _publishing(ground).publish
     return TaskLoop(
         store,
         clock,
@@ -77,11 +83,27 @@ def task_loop(ground: Ground, signer: Ed25519Signer | None) -> TaskLoop:
     )
 
 
-def _checkpoints(
-    settings: Settings, store: Store, signer: Ed25519Signer | None, metrics: Metrics
-) -> CheckpointStage:
-    copies = [CheckpointFile(path) for path in settings.audit.copies]
-    return CheckpointStage(store, signer, copies, metrics)
+def outbox(ground: Ground) -> TaskLoop | None:
+    """Workers for what is published; None where nobody follows incidents.
+
+    While a broker is away, they wait, and hold no slot that a run needs.
+    """
+    if ground.connectors.publisher is None:
+        return None
+    publishing = _publishing(ground)
+    return TaskLoop(
+        ground.store,
+        ground.clock,
+        worker_name(),
+        {"publish": publishing.publish},
+        ground.metrics,
+        fenced={"publish": publishing.publish_again},
+        concurrent=PUBLISHED_AT_ONCE,
+    )
+
+
+def _publishing(ground: Ground) -> PublishStage:
+    return PublishStage(ground.store, ground.connectors.publisher, ground.metrics)
 
 
 def _records(

@@ -138,6 +138,13 @@ class Metrics:
             ["kind"],
             registry=registry,
         )
+        self.published = Counter(
+            "quell_published_total",
+            "States of incidents for those who follow them elsewhere: published, or refused for "
+            "good",
+            ["outcome"],
+            registry=registry,
+        )
         self.checkpoints = Counter(
             "quell_checkpoints_total",
             "Checkpoints that were made over the journal",

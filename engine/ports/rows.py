@@ -6,7 +6,7 @@ from typing import Literal
 
 from engine.core.json_value import JsonObject
 
-TaskKind = Literal["run", "message", "postmortem", "ticket", "tick", "checkpoint"]
+TaskKind = Literal["run", "message", "postmortem", "ticket", "tick", "checkpoint", "publish"]
 
 
 @dataclass(frozen=True, slots=True)

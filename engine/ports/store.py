@@ -26,6 +26,11 @@ class Tx(Protocol):
         """The store's clock, read once per transaction; leases and expiries use it."""
         ...
 
+    @property
+    def publishes(self) -> bool:
+        """Whether somebody follows incidents elsewhere, so that each change brings a task."""
+        ...
+
     # Journal.
     def append(self, chain: str, entries: Sequence[NewEntry]) -> Sequence[Entry]:
         """Chain the entries behind the head of `chain` (locked) and return them sealed."""
@@ -247,8 +252,10 @@ class Tx(Protocol):
         """Remove it if it is there."""
         ...
 
-    def next_due(self, kinds: Sequence[TaskKind]) -> datetime | None:
-        """When the next task of these kinds is due, or its lease runs out.
+    def next_due(
+        self, kinds: Sequence[TaskKind], *, before: datetime | None = None
+    ) -> datetime | None:
+        """When the next task of these kinds is due, or its lease runs out; None: not `before`.
 
         Others may be there: a newer version's, which this one can't do.
         """

@@ -50,10 +50,11 @@ class TaskLoop:
     metrics: Metrics
     parks: Mapping[TaskKind, Park] = field(default_factory=dict)
     fenced: Mapping[TaskKind, Fenced] = field(default_factory=dict)
+    concurrent: int = CONCURRENT_TASKS
 
     async def run(self) -> None:
         """Work until cancelled; cancellation leaves open attempts to their bound and recovery."""
-        free = asyncio.Semaphore(CONCURRENT_TASKS)
+        free = asyncio.Semaphore(self.concurrent)
         async with asyncio.TaskGroup() as group:
             while True:
                 await free.acquire()
@@ -75,8 +76,10 @@ class TaskLoop:
 
     async def _wait(self) -> None:
         try:
-            kinds = tuple(self.handlers)
-            due, now = await self.store.read(lambda tx: (tx.next_due(kinds), tx.now))
+            kinds, net = tuple(self.handlers), timedelta(seconds=SAFETY_NET_S)
+            due, now = await self.store.read(
+                lambda tx: (tx.next_due(kinds, before=tx.now + net), tx.now)
+            )
         except TransientError as error:
             log.warning("wait_failed", error=str(error))
             await self.clock.sleep(1.0)

@@ -32,9 +32,15 @@ class SqlTx(Tx):
     """Gathers what it can and writes it together; `flush` comes before the commit."""
 
     def __init__(
-        self, connection: Connection, clock: Callable[[], datetime], *, reading: bool = False
+        self,
+        connection: Connection,
+        clock: Callable[[], datetime],
+        *,
+        reading: bool = False,
+        publishes: bool = False,
     ) -> None:
         """`clock` is asked at most once; `reading` takes no locks."""
+        self._publishes = publishes
         self._connection = connection
         self._clock = clock
         self._now: datetime | None = None
@@ -65,6 +71,11 @@ class SqlTx(Tx):
         if self._now is None:
             self._now = self._clock()
         return self._now
+
+    @property
+    @override
+    def publishes(self) -> bool:
+        return self._publishes
 
     # Journal.
     @override
@@ -279,8 +290,10 @@ class SqlTx(Tx):
         self._tasks.cancel(f"{kind}/{key}")
 
     @override
-    def next_due(self, kinds: Sequence[TaskKind]) -> datetime | None:
-        return self._tasks.next_due(kinds)
+    def next_due(
+        self, kinds: Sequence[TaskKind], *, before: datetime | None = None
+    ) -> datetime | None:
+        return self._tasks.next_due(kinds, before)
 
     @override
     def waiting_tasks(self) -> Mapping[str, int]:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,38 @@ SERVICES = 10
 PARTITIONS = 4
 
 
+def stream_section(broker: KafkaBroker, prefix: str) -> dict[str, object]:
+    """quell.yaml's `stream`, with topics and a group of its own."""
+    return {
+        "uses": "kafka",
+        "bootstrap_servers": [broker.bootstrap],
+        "topic_prefix": prefix,
+        "group_id": prefix,
+        "partitions": PARTITIONS,
+        "replication_factor": 1,
+        "deadline_s": 3,
+    }
+
+
+def read_topic(broker: KafkaBroker, topic: str) -> Sequence[bytes]:
+    """The values of all that is there now, each partition in its order."""
+
+    async def read() -> list[bytes]:
+        from aiokafka import AIOKafkaConsumer
+
+        consumer = AIOKafkaConsumer(
+            topic, bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest"
+        )
+        await consumer.start()
+        try:
+            ends = await consumer.end_offsets(consumer.assignment())
+            return [(await anext(consumer)).value for _ in range(sum(ends.values()))]
+        finally:
+            await consumer.stop()
+
+    return asyncio.run(read())
+
+
 class OnKafka:
     """One installation with topics of its own."""
 
@@ -27,17 +59,8 @@ class OnKafka:
         """`more` are further sections of quell.yaml."""
         self.broker = broker
         self.prefix = f"outage-{uuid4().hex}."
-        stream = {
-            "uses": "kafka",
-            "bootstrap_servers": [broker.bootstrap],
-            "topic_prefix": self.prefix,
-            "group_id": self.prefix,
-            "partitions": PARTITIONS,
-            "replication_factor": 1,
-            "deadline_s": 3,
-        }
         address = f"127.0.0.1:{free_port()}"
-        sections = {"stream": stream, **(more or {})}
+        sections = {"stream": stream_section(broker, self.prefix), **(more or {})}
         self.quell = Quell(folder, address, sections, ["serve"])
 
     def start_unready(self) -> None:
@@ -102,28 +125,10 @@ class OnKafka:
         assert set(became) <= {"unmatched", "repeat"}
         occurrences = {each["service"]: each["occurrences"] for each in self.quell.incidents()}
         assert occurrences == {f"svc-{n}": alerts for n in range(SERVICES)}
-        for service, numbers in asyncio.run(self._topic()).items():
+        found: dict[str, list[int]] = {}
+        for value in read_topic(self.broker, f"{self.prefix}alerts"):
+            labels: Mapping[str, Any] = json.loads(value)["data"]["labels"]
+            found.setdefault(labels["service"], []).append(int(labels["number"]))
+        for service, numbers in found.items():
             assert list(dict.fromkeys(numbers)) == list(range(alerts)), service
         assert self.quell.verb("audit", "verify")["faults"] == []
-
-    async def _topic(self) -> dict[str, list[int]]:
-        """The numbers of each service's alerts in the order of the topic."""
-        from aiokafka import AIOKafkaConsumer, TopicPartition
-
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.broker.bootstrap, auto_offset_reset="earliest"
-        )
-        await consumer.start()
-        found: dict[str, list[int]] = {}
-        try:
-            places = [TopicPartition(f"{self.prefix}alerts", n) for n in range(PARTITIONS)]
-            consumer.assign(places)
-            ends = await consumer.end_offsets(places)
-            for place in places:
-                while await consumer.position(place) < ends[place]:
-                    for record in (await consumer.getmany(place, timeout_ms=1000)).get(place, ()):
-                        labels: Mapping[str, Any] = json.loads(record.value)["data"]["labels"]
-                        found.setdefault(labels["service"], []).append(int(labels["number"]))
-        finally:
-            await consumer.stop()
-        return found

@@ -115,6 +115,6 @@ def test_positions_of_the_embedded_stream_keep_their_file(connection: Connection
     migrate(connection)
     connection.execute(text("INSERT INTO positions VALUES ('embedded/0a1b', 0, 7)"))
     connection.execute(text("INSERT INTO positions VALUES ('kafka/quell.alerts', 0, 9)"))
-    at_revision(connection, "1.4")
+    at_revision(connection, "1.5")
     migrate(connection)
     assert sorted(logs()) == ["embedded@0a1b", "kafka/quell.alerts"]

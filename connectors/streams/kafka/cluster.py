@@ -161,7 +161,7 @@ def other_count(topic: Topic, found: int) -> str:
     return (
         f"Kafka topic {topic.name!r} has {found} partitions and the configuration says "
         f"{topic.partitions}; with another number, keys move between partitions and lose their "
-        f"order: drain the topic, then set partitions to {found}"
+        f"order: make the topic with {topic.partitions}, or drain it and set partitions to {found}"
     )
 
 

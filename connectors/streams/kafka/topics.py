@@ -19,13 +19,15 @@ _NO_ID = bytes(16)
 class Topic:
     """One of quell's topics. `settings` are those of a topic that quell makes itself.
 
-    `is_fixed`: with another number of partitions keys would move, so it is refused.
+    Each record gets `headers`. `is_fixed`: with another number of partitions keys would move, so
+    that is refused.
     """
 
     name: str
     partitions: int
     max_record_bytes: int
     settings: Mapping[str, str] = field(default_factory=dict)
+    headers: Sequence[tuple[str, bytes]] = ()
     is_fixed: bool = False
 
 

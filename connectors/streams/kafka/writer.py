@@ -58,6 +58,12 @@ class TopicWriter:
             if failed is not None:
                 await self._retire(failed)
 
+    async def abandon(self) -> None:
+        """Give up what is under way, so that it doesn't arrive behind what comes next."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _stop(producer, 0)
+
     async def check(self) -> None:
         """Raise TransientError when not every partition can be written to now."""
         from aiokafka import TopicPartition
@@ -112,7 +118,11 @@ class TopicWriter:
         acknowledgements: list[asyncio.Future[object]] = []
         try:
             for key, value in pairs:
-                acknowledgements.append(await producer.send(self._topic.name, value, key=key))
+                acknowledgements.append(
+                    await producer.send(
+                        self._topic.name, value, key=key, headers=list(self._topic.headers)
+                    )
+                )
                 if len(acknowledgements) % SENDS_PER_TURN == 0:
                     await asyncio.sleep(0)
             for acknowledgement in acknowledgements:
