@@ -13,6 +13,7 @@ from engine.errors import ConflictError, TransientError
 from engine.pipeline import RETRY_S, Pipeline
 from engine.ports.store import Store, Tx
 from engine.ports.stream import Message
+from engine.store import embedded_stream
 from tests.doubles.virtual_time import DEADLINE_S, until
 from tests.doubles.world import World
 
@@ -24,6 +25,7 @@ class FaultyStore(Store):
     store: Store
     faults: list[Exception] = field(default_factory=list)
     writes: int = 0
+    reads: int = 0
 
     @override
     async def write(self, work: Any) -> Any:
@@ -34,6 +36,7 @@ class FaultyStore(Store):
 
     @override
     async def read(self, work: Any) -> Any:
+        self.reads += 1
         return await self.store.read(work)
 
     @override
@@ -183,7 +186,10 @@ async def partition_of_host(world: World) -> int:
     return partition
 
 
-async def test_a_position_of_another_log_stops_its_partition_until_it_is_set(world: World) -> None:
+async def test_a_position_of_another_log_stops_its_partition_until_it_is_set(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_stream, "STOPPED_ASKS_S", 0.01)
     await accept(world, "Down", "Down")
     partition = await partition_of_host(world)
     await world.store.write(lambda tx: tx.advance("embedded@removed", partition, 0, 1))
@@ -202,31 +208,39 @@ async def test_a_position_of_another_log_stops_its_partition_until_it_is_set(wor
 
 
 async def test_a_position_without_records_stops_its_partition_until_it_is_set(
-    world: World,
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(embedded_stream, "STOPPED_ASKS_S", 0.01)
     await accept(world, "Down", "Down")
     partition, name = await partition_of_host(world), world.stream.name
     await world.store.write(lambda tx: tx.advance(name, partition, 0, 7))
-    pipeline = a_pipeline(world)
+    store = FaultyStore(world.store)
+    pipeline = a_pipeline(world, store)
     async with running(pipeline):
         await until(lambda: pipeline.problems() != [])
         (problem,) = pipeline.problems()
         assert "go on at 7 and holds 0 to 2" in problem
+        looked = store.reads
+        await until(lambda: store.reads > looked + 3)
+        assert pipeline.problems() == [problem], "it is told without a break"
         await world.store.write(lambda tx: tx.advance(name, partition, 7, 1))
         assert await decided(world, 1) == {"new": 1}
         assert pipeline.problems() == []
     assert [log["event"] for log in world.logs].count("partition_stopped") == 1
 
 
-async def test_a_position_from_before_the_logs_id_was_known_is_kept(world: World) -> None:
+async def test_a_position_from_before_the_logs_id_was_known_is_kept_as_this_logs(
+    world: World,
+) -> None:
+    """At once: another log may take its place before there is another record."""
     await accept(world, "Down", "Down")
     partition = await partition_of_host(world)
-    await world.store.write(lambda tx: tx.advance("embedded", partition, 0, 1))
-    pipeline = a_pipeline(world)
-    async with running(pipeline):
+    await world.store.write(lambda tx: tx.advance("embedded", partition, 0, 2))
+    async with running(a_pipeline(world)), asyncio.timeout(DEADLINE_S):
+        while await world.position(partition) != 2:
+            await asyncio.sleep(0)
+        await accept(world, "Down")
         assert await decided(world, 1) == {"new": 1}
-    assert pipeline.problems() == []
-    assert await world.position(partition) == 2
 
 
 async def test_poison_does_not_stop_the_partition(world: World) -> None:

@@ -54,11 +54,15 @@ class OnKafka:
     """One installation with topics of its own."""
 
     def __init__(
-        self, folder: Path, broker: KafkaBroker, more: Mapping[str, object] | None = None
+        self,
+        folder: Path,
+        broker: KafkaBroker,
+        more: Mapping[str, object] | None = None,
+        prefix: str = "",
     ) -> None:
-        """`more` are further sections of quell.yaml."""
+        """`more` are further sections of quell.yaml; replicas share their topics' `prefix`."""
         self.broker = broker
-        self.prefix = f"outage-{uuid4().hex}."
+        self.prefix = prefix or f"outage-{uuid4().hex}."
         address = f"127.0.0.1:{free_port()}"
         sections = {"stream": stream_section(broker, self.prefix), **(more or {})}
         self.quell = Quell(folder, address, sections, ["serve"])
