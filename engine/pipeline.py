@@ -75,7 +75,8 @@ class Pipeline:
                     self._begin(self.stream.name)
                     await self._consume_all(subscription)
             except (TransientError, OutcomeUnknownError, FencedError) as error:
-                # After a lost commit the store's positions tell whether the batch is in it.
+                # After a lost commit the store's positions tell whether the batch is in it, and
+                # what another replica moved meanwhile.
                 log.warning("pipeline_waits", error=str(error))
                 await self.clock.sleep(RETRY_S)
 

@@ -25,9 +25,14 @@ from engine.store.sqlite_store import SqliteStore
 
 
 @asynccontextmanager
-async def open_reading(data: Path) -> AsyncIterator[QueryStage]:
-    """Questions to the files of a folder, beside a running engine too."""
+async def open_reading(data: Path, *, of_stream: bool = False) -> AsyncIterator[QueryStage]:
+    """Questions to the files of a folder, beside a running engine too.
+
+    `of_stream`: about the stream. Raises TransientError where that isn't in the folder.
+    """
     clock, directory = SystemClock(), DataDirectory(data)
+    if of_stream:
+        _require_stream(directory)
     async with AsyncExitStack() as stack:
         store = SqliteStore(directory.store_path, clock)
         stack.push_async_callback(store.close)
@@ -67,16 +72,21 @@ async def open_deciding(data: Path) -> AsyncIterator[CommandStage]:
 async def open_repositioning(data: Path) -> AsyncIterator[RepositionStage]:
     """The same for the positions of the stream in that folder. Raises TransientError without."""
     async with _locked_store(data) as (store, version), AsyncExitStack() as stack:
-        path = DataDirectory(data).stream_path
-        if not path.exists():
-            raise TransientError(
-                f"the stream isn't in {str(data)!r}: start the engine, which waits at the stopped "
-                "partition, and say it again"
-            )
-        stream = EmbeddedStream(path)
+        directory = DataDirectory(data)
+        _require_stream(directory)
+        stream = EmbeddedStream(directory.stream_path)
         stack.push_async_callback(stream.close)
         await stream.open()
         yield RepositionStage(store, stream, Metrics(), lambda: Author(catalog=version))
+
+
+def _require_stream(directory: DataDirectory) -> None:
+    """Only an engine knows its brokers."""
+    if not directory.stream_path.exists():
+        raise TransientError(
+            f"the stream isn't in {str(directory.stream_path.parent)!r}: start the engine, which "
+            "waits at a partition that is stopped, and ask again"
+        )
 
 
 @asynccontextmanager

@@ -91,7 +91,7 @@ class LocalSite:
         async def ask(queries: QueryStage) -> BalanceAnswer:
             return balance_answer(await queries.balance())
 
-        return self._ask(ask)
+        return self._ask(ask, of_stream=True)
 
     def verify_audit(self) -> AuditAnswer:
         """Check every chain of the journal."""
@@ -199,7 +199,7 @@ class LocalSite:
         async def ask(queries: QueryStage) -> PositionsAnswer:
             return positions_answer(await queries.positions())
 
-        return self._ask(ask)
+        return self._ask(ask, of_stream=True)
 
     def set_position(self, partition: int, to: Destination, *, reason: str) -> RepositionAnswer:
         """Send a stopped partition on, once an engine starts."""
@@ -227,9 +227,9 @@ class LocalSite:
 
         return asyncio.run(tell())
 
-    def _ask(self, question: Callable[[QueryStage], Awaitable[T]]) -> T:
+    def _ask(self, question: Callable[[QueryStage], Awaitable[T]], *, of_stream: bool = False) -> T:
         async def ask() -> T:
-            async with open_reading(self._data) as queries:
+            async with open_reading(self._data, of_stream=of_stream) as queries:
                 return await question(queries)
 
         return asyncio.run(ask())

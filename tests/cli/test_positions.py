@@ -102,5 +102,8 @@ def test_a_folder_without_the_stream_says_what_to_do(
     """As on Kafka: only an engine knows its brokers."""
     for file in stopped.data.glob("stream.db*"):
         file.unlink()
-    assert verb(stopped, "set", "0", "first", "--reason", "x") == 3
+    for words in (("list",), ("set", "0", "first", "--reason", "x")):
+        assert verb(stopped, *words) == 3
+        assert "start the engine" in capsys.readouterr().err
+    assert execute(["balance", "--data", str(stopped.data)]) == 3
     assert "start the engine" in capsys.readouterr().err

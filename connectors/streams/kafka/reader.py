@@ -37,13 +37,14 @@ class TopicReader:
         """Raises TransientError."""
         from aiokafka import TopicPartition
 
-        name, partitions = self._topic.name, range(self._topic.partitions)
+        name = self._topic.name
         async with self._cluster.bounded("look at the offsets"), self._busy:
             consumer = await self._connected()
             topic = await find_topic(consumer._client, name)
             if topic is None:
                 raise TransientError(f"Kafka topic {name!r} is gone")
-            places = [TopicPartition(name, partition) for partition in partitions]
+            count = min(self._topic.partitions, topic.partitions)
+            places = [TopicPartition(name, partition) for partition in range(count)]
             first = await consumer.beginning_offsets(places)
             end = await consumer.end_offsets(places)
         return Seen(

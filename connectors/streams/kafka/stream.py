@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import structlog
 from typing_extensions import override
 
-from connectors.streams.kafka.cluster import Cluster, KafkaConfig
+from connectors.streams.kafka.cluster import Cluster, KafkaConfig, other_count
 from connectors.streams.kafka.reader import Seen, TopicReader, new_consumer, stop_consumer
 from connectors.streams.kafka.refusal import refusal
 from connectors.streams.kafka.subscription import KafkaSubscription, log_of
@@ -93,7 +93,11 @@ class KafkaStream(KeptStream):
 
     @override
     async def first_offsets(self) -> Mapping[int, int]:
-        return (await self._look()).first
+        """As the port says; all partitions of a topic with another number of them are stopped."""
+        seen = await self._look()
+        if seen.topic.partitions != self._topic.partitions:
+            raise TransientError(other_count(self._topic, seen.topic.partitions))
+        return seen.first
 
     @override
     async def check(self) -> None:

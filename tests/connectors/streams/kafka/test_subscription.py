@@ -173,6 +173,8 @@ async def test_a_changed_number_of_partitions_stops_the_subscription(
         # Alerts are still taken, and no key has moved.
         await stream.append([Message(KEY_0, b"2"), Message(KEY_1, b"3")])
         assert await stream.end_offsets() == {0: 2, 1: 1}
+        with pytest.raises(TransientError, match="has 3 partitions"):
+            await stream.first_offsets()
 
 
 async def test_a_rebalance_takes_back_what_was_fetched_and_asks_the_store_again(
