@@ -14,13 +14,20 @@ from connectors.probes.llm import LlmComplete, LlmConfig
 from connectors.probes.prometheus import PrometheusConfig, PrometheusQuery
 from connectors.records.jira import JiraConfig, JiraTracker
 from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource
-from connectors.streams.kafka import KafkaConfig, KafkaStream
+from connectors.streams.kafka import (
+    KafkaCheckpoints,
+    KafkaConfig,
+    KafkaStream,
+    incident_publisher,
+)
 from engine.core.actions import Declaration
 from engine.core.egress import EgressConfig
 from engine.core.findings import nearest
 from engine.errors import ConfigError
 from engine.ports.action import Action
 from engine.ports.emergency import Emergency
+from engine.ports.publisher import Publisher
+from engine.ports.signer import CheckpointCopy
 from engine.ports.source import Source
 from engine.ports.stream import OpenableStream
 
@@ -36,11 +43,19 @@ class Plugin(Generic[C, P]):
     build: Callable[[C], P]
 
 
+@dataclass(frozen=True, slots=True)
+class StreamPlugin(Plugin[C, OpenableStream]):
+    """A stream, and what else its brokers keep: incidents for others, copies of checkpoints."""
+
+    publisher: Callable[[C], Publisher | None]
+    checkpoints: Callable[[C], CheckpointCopy]
+
+
 SOURCES: Mapping[str, Plugin[Any, Source]] = {
     "alertmanager": Plugin(AlertmanagerConfig, AlertmanagerSource),
 }
-STREAMS: Mapping[str, Plugin[Any, OpenableStream]] = {
-    "kafka": Plugin(KafkaConfig, KafkaStream),
+STREAMS: Mapping[str, StreamPlugin[Any]] = {
+    "kafka": StreamPlugin(KafkaConfig, KafkaStream, incident_publisher, KafkaCheckpoints),
 }
 NOTIFIERS = {"slack": Plugin(SlackConfig, SlackNotifier)}
 APPROVERS = {"slack": Plugin(SlackConfig, SlackApprover)}

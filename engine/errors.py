@@ -10,13 +10,13 @@ QuellError
 ├── TransientError       try again later; the effect is known not to have happened
 │   └── FullError        a bound is reached, and room has to be made; anybody may read what it says
 ├── PermanentError       trying again won't help; the effect is known not to have happened
-│   └── PartitionStoppedError    partitions of the stream can't be read on; the others can
+│   └── StoppedError     partitions of the stream that can't be read on; carries why, for each
 └── OutcomeUnknownError  the effect may or may not have happened
 
 A connector alone decides between the last three: it knows the protocol.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 
 class QuellError(Exception):
@@ -72,12 +72,12 @@ class PermanentError(QuellError):
     """Trying again won't help: the effect is known not to have happened."""
 
 
-class PartitionStoppedError(PermanentError):
-    """These partitions of the stream can't be read on until a person helps; the others can."""
+class StoppedError(PermanentError):
+    """These partitions of the stream can't be read on; `reasons` says why, by partition."""
 
-    def __init__(self, message: str, partitions: Collection[int]) -> None:
-        super().__init__(message)
-        self.partitions = frozenset(partitions)
+    def __init__(self, reasons: Mapping[int, str]) -> None:
+        super().__init__("; ".join(dict.fromkeys(reasons.values())))
+        self.reasons = dict(reasons)
 
 
 class OutcomeUnknownError(QuellError):

@@ -12,23 +12,25 @@ import asyncio
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import structlog
 
+from engine.core.positions import Refused, placement
 from engine.core.retention import USUAL, Retention
 from engine.errors import (
     ConflictError,
     FencedError,
     OutcomeUnknownError,
-    PartitionStoppedError,
+    StoppedError,
     TransientError,
 )
 from engine.ports.catalogs import ActiveCatalog
 from engine.ports.clock import Clock
 from engine.ports.metrics import Metrics
-from engine.ports.store import Store
+from engine.ports.store import Store, Tx
 from engine.ports.stream import Batch, Stream, Subscription
 from engine.stages.deciding import Decided, decide, give_up
 
@@ -45,11 +47,20 @@ MAX_GIVEN_UP_IN_A_ROW = 10
 Taken = Literal["decided", "again", "later"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """Why a partition is held still, and the stored position then; None: none in this log."""
+
+    reason: str
+    at: int | None
+
+
 @dataclass(slots=True)
 class Pipeline:
     """Reads the stream and decides, batch by batch, until cancelled.
 
-    `stopped` says which partitions can't go on and why; the others do.
+    A partition that can't go on is held still, and the others do, until a person sets its
+    position.
     """
 
     store: Store
@@ -58,8 +69,12 @@ class Pipeline:
     catalogs: ActiveCatalog
     metrics: Metrics
     retention: Retention = USUAL
-    stopped: dict[int, str] = field(default_factory=dict)
     _subscription: Subscription | None = None
+    # What the current subscription reads, whatever takes its place in the stream meanwhile.
+    _log: str = ""
+    _stops: dict[int, _Stop] = field(default_factory=dict)
+    # Why a partition waits for a better quell; its next record is tried again and again.
+    _gaps: dict[int, str] = field(default_factory=dict)
     # How many records of a partition were given up since the last one that was decided.
     _given_up: dict[int, int] = field(default_factory=dict)
     _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -69,6 +84,12 @@ class Pipeline:
         """The partitions that are this consumer's now."""
         return frozenset() if self._subscription is None else self._subscription.assigned
 
+    @property
+    def stopped(self) -> Mapping[int, str]:
+        """Why partitions of this consumer can't go on; empty while all can."""
+        waiting = {p: reason for p, reason in self._gaps.items() if p in self.assigned}
+        return waiting | {partition: stop.reason for partition, stop in self._stops.items()}
+
     async def run(self) -> None:
         """Consume; a store or broker that is away is waited for, nothing is skipped."""
         while True:
@@ -77,10 +98,11 @@ class Pipeline:
                     self._positions, max_records=MAX_RECORDS
                 ) as subscription:
                     self._subscription = subscription
-                    self.stopped.clear()
+                    self._begin(self.stream.name)
                     await self._consume_all(subscription)
-            except (TransientError, OutcomeUnknownError) as error:
-                # After a lost commit the store's positions tell whether the batch is in it.
+            except (TransientError, OutcomeUnknownError, FencedError) as error:
+                # After a lost commit the store's positions tell whether the batch is in it, and
+                # what another replica moved meanwhile.
                 log.warning("pipeline_waits", error=str(error))
             finally:
                 self._subscription = None
@@ -90,24 +112,44 @@ class Pipeline:
         """Return once no batch is being decided; none is begun after it. Then cancel `run`."""
         await self._deciding.acquire()
 
+    def _begin(self, name: str) -> None:
+        self._gaps.clear()
+        if name != self._log:
+            self._log, self._stops = name, {}
+
     async def _positions(self, partitions: Sequence[int]) -> Mapping[int, int]:
-        name = self.stream.name
-        return await self.store.read(
-            lambda tx: {partition: tx.position(name, partition) for partition in partitions}
-        )
+        """Of those that may be read; the others are stopped."""
+        stored = await self.store.read(lambda tx: tx.positions(self._log))
+        found, stops = dict[int, int](), dict[int, _Stop]()
+        for partition in partitions:
+            placed = placement(self._log, partition, stored.get(partition, {}))
+            known = self._stops.get(partition)
+            if isinstance(placed, Refused):
+                stops[partition] = _Stop(placed.reason, None)
+            elif known is not None and known.at == placed.offset:
+                stops[partition] = known  # nobody has set it yet
+            else:
+                found[partition] = placed.offset
+                if placed.is_adopted:
+                    await self.store.write(partial(_adopt, self._log, partition, placed.offset))
+        self._tell_stops(stops)
+        self._stops = stops
+        return found
 
     async def _position(self, partition: int) -> int:
-        return (await self._positions([partition]))[partition]
+        return await self.store.read(lambda tx: tx.position(self._log, partition))
 
     async def _consume_all(self, subscription: Subscription) -> None:
         while True:
             try:
                 await self._consume(subscription)
-            except PartitionStoppedError as error:
-                for partition in error.partitions:
-                    self._stop(partition, str(error))
-            # What stopped may say so again at once.
-            await self.clock.sleep(RETRY_S)
+            except StoppedError as error:
+                stops = {
+                    partition: _Stop(reason, await self._position(partition))
+                    for partition, reason in error.reasons.items()
+                }
+                self._tell_stops(stops)
+                self._stops.update(stops)
 
     async def _consume(self, subscription: Subscription) -> None:
         async for batch in subscription.batches():
@@ -135,10 +177,10 @@ class Pipeline:
         except (TransientError, OutcomeUnknownError):
             raise
         except Exception as error:
-            if partition not in self.stopped:
+            if partition not in self._gaps:
                 log.exception("batch_failed", partition=partition, records=len(batch.records))
             return await self._take_apart(batch, expected, error)
-        self.stopped.pop(partition, None)
+        self._gaps.pop(partition, None)
         self._given_up.pop(partition, None)
         self._tell(batch, decided)
         return "decided"
@@ -154,14 +196,14 @@ class Pipeline:
         partition, reason = batch.partition, _gap(error)
         given_up = self._given_up.get(partition, 0)
         if given_up == MAX_GIVEN_UP_IN_A_ROW:
-            self._stop(
+            self._wait(
                 partition,
                 f"partition {partition} waits at {expected}: {given_up} records in a row met a gap "
                 f"in quell ({reason}) and are dead letters, so the rest is kept in the stream. "
                 "Start another release of quell, then replay the dead letters",
             )
             return "later"
-        name = self.stream.name
+        name = self._log
         decided = await self.store.write(
             lambda tx: give_up(tx, name, batch, expected, reason, self.retention)
         )
@@ -171,16 +213,21 @@ class Pipeline:
         self._tell(batch, decided)
         return "decided"
 
-    def _stop(self, partition: int, reason: str) -> None:
-        if self.stopped.get(partition) != reason:
+    def _wait(self, partition: int, reason: str) -> None:
+        if self._gaps.get(partition) != reason:
             log.error("partition_stopped", partition=partition, problem=reason)
-        self.stopped[partition] = reason
+        self._gaps[partition] = reason
 
     async def _decide(self, batch: Batch, expected: int) -> Decided:
-        catalog, name = self.catalogs.active, self.stream.name
+        catalog, name = self.catalogs.active, self._log
         return await self.store.write(
             lambda tx: decide(tx, name, batch, expected, catalog, self.retention)
         )
+
+    def _tell_stops(self, stops: Mapping[int, _Stop]) -> None:
+        for partition, stop in stops.items():
+            if self._stops.get(partition) != stop:
+                log.error("partition_stopped", partition=partition, problem=stop.reason)
 
     def _tell(self, batch: Batch, decided: Decided) -> None:
         for disposition, count in decided.dispositions.items():
@@ -204,3 +251,8 @@ def _gap(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = "/".join(Path(frames[-1].filename).parts[-2:]) + f":{frames[-1].lineno}"
     return f"{type(error).__name__} at {place}"
+
+
+def _adopt(log_name: str, partition: int, offset: int, tx: Tx) -> None:
+    """Keep a position that was stored before the log's id was known as one in this log."""
+    tx.advance(log_name, partition, 0, offset)

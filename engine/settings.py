@@ -83,12 +83,14 @@ class AuditSection(Section):
 
     `signing_key` is Ed25519, PEM or base64; without it one is made in DATA/audit-key.pem, but with
     a PostgreSQL, that several share, checkpoints are unsigned, or refused where they are
-    `required`. `verify_keys` are public keys of before; `copies` are files on other disks.
+    `required`. `verify_keys` are public keys of before; `copies` are files on other disks, and
+    `copy_to_stream` adds a topic beside the alerts'.
     """
 
     signing_key: SecretStr | None = None
     verify_keys: tuple[str, ...] = ()
     copies: tuple[Path, ...] = ()
+    copy_to_stream: bool = False
     required: bool = False
 
 

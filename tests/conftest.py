@@ -15,6 +15,7 @@ pytest_plugins = [
     "tests.services.secured_kafka",
     "tests.services.secured_postgres",
     "tests.services.stores",
+    "tests.services.streams",
     "tests.services.prometheus",
     "tests.services.ssh_host",
 ]

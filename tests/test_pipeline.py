@@ -14,6 +14,7 @@ from engine.errors import ConflictError, PermanentError, TransientError
 from engine.pipeline import MAX_GIVEN_UP_IN_A_ROW, RETRY_S, Pipeline
 from engine.ports.store import Store, Tx
 from engine.ports.stream import Message
+from engine.store import embedded_stream
 from tests.doubles.virtual_time import DEADLINE_S, until
 from tests.doubles.world import World
 
@@ -25,6 +26,7 @@ class FaultyStore(Store):
     store: Store
     faults: list[Exception] = field(default_factory=list)
     writes: int = 0
+    reads: int = 0
 
     @override
     async def write(self, work: Any) -> Any:
@@ -35,6 +37,7 @@ class FaultyStore(Store):
 
     @override
     async def read(self, work: Any) -> Any:
+        self.reads += 1
         return await self.store.read(work)
 
     @override
@@ -178,6 +181,71 @@ async def accept_many(world: World, services: Sequence[str]) -> None:
     await world.intake.accept("alertmanager", alerts, 0)
 
 
+async def partition_of_host(world: World) -> int:
+    """Where the records of `accept` come to."""
+    (partition,) = [p for p, end in (await world.stream.end_offsets()).items() if end]
+    return partition
+
+
+async def test_a_position_of_another_log_stops_its_partition_until_it_is_set(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_stream, "STOPPED_ASKS_S", 0.01)
+    await accept(world, "Down", "Down")
+    partition = await partition_of_host(world)
+    await world.store.write(lambda tx: tx.advance("embedded@removed", partition, 0, 1))
+    pipeline = a_pipeline(world)
+    async with running(pipeline):
+        await until(lambda: bool(pipeline.stopped))
+        (problem,) = pipeline.stopped.values()
+        assert "processed up to 1 in log removed" in problem
+        await accept_many(world, [f"service-{n}" for n in range(8)])
+        others = sum(end for p, end in (await world.stream.end_offsets()).items() if p != partition)
+        assert await decided(world, others) == {"unmatched": others}, "the other goes on"
+        await world.store.write(lambda tx: tx.advance(world.stream.name, partition, 0, 0))
+        assert (await decided(world, 10))["new"] == 1
+        assert pipeline.stopped == {}
+    assert [log["event"] for log in world.logs].count("partition_stopped") == 1
+
+
+async def test_a_position_without_records_stops_its_partition_until_it_is_set(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_stream, "STOPPED_ASKS_S", 0.01)
+    await accept(world, "Down", "Down")
+    partition, name = await partition_of_host(world), world.stream.name
+    await world.store.write(lambda tx: tx.advance(name, partition, 0, 7))
+    store = FaultyStore(world.store)
+    pipeline = a_pipeline(world, store)
+    async with running(pipeline):
+        await until(lambda: bool(pipeline.stopped))
+        (problem,) = pipeline.stopped.values()
+        assert "go on at 7 and holds 0 to 2" in problem
+        assert pipeline.assigned == {0, 1}
+        looked = store.reads
+        await until(lambda: store.reads > looked + 3)
+        assert list(pipeline.stopped.values()) == [problem], "it is told without a break"
+        await world.store.write(lambda tx: tx.advance(name, partition, 7, 1))
+        assert await decided(world, 1) == {"new": 1}
+        assert pipeline.stopped == {}
+    assert pipeline.assigned == frozenset()
+    assert [log["event"] for log in world.logs].count("partition_stopped") == 1
+
+
+async def test_a_position_from_before_the_logs_id_was_known_is_kept_as_this_logs(
+    world: World,
+) -> None:
+    """At once: another log may take its place before there is another record."""
+    await accept(world, "Down", "Down")
+    partition = await partition_of_host(world)
+    await world.store.write(lambda tx: tx.advance("embedded", partition, 0, 2))
+    async with running(a_pipeline(world)), asyncio.timeout(DEADLINE_S):
+        while await world.position(partition) != 2:
+            await asyncio.sleep(0)
+        await accept(world, "Down")
+        assert await decided(world, 1) == {"new": 1}
+
+
 async def test_poison_does_not_stop_the_partition(world: World) -> None:
     await world.stream.append([Message(world.alert().partition_key, b"no JSON")])
     await accept(world, "Down")
@@ -268,26 +336,3 @@ async def test_what_the_store_refuses_is_not_skipped_by_the_batch_behind_it(worl
     await accept_of(world, "b:1")
     async with running(pipeline):
         assert await decided(world, 2) == {"unmatched": 2}
-
-
-async def test_a_partition_that_cannot_be_read_is_told_until_it_goes_on(world: World) -> None:
-    await accept_of(world, "a:1")
-    (partition,) = [p for p, end in (await world.stream.end_offsets()).items() if end]
-    name = world.stream.name
-    await world.store.write(lambda tx: tx.advance(name, partition, 0, 5))
-    pipeline = a_pipeline(world)
-    async with running(pipeline):
-        await until(lambda: bool(pipeline.stopped))
-        assert pipeline.assigned == {0, 1}
-        assert "is to go on at 5 and holds 0 to 1" in pipeline.stopped[partition]
-        await until(lambda: world.clock.sleeping == 1)
-        world.clock.advance(RETRY_S)
-        await accept_many(world, [f"service-{n}" for n in range(8)])
-        others = sum(end for p, end in (await world.stream.end_offsets()).items() if p != partition)
-        await decided(world, others)
-        assert set(pipeline.stopped) == {partition}
-    assert pipeline.assigned == frozenset()
-    await world.store.write(lambda tx: tx.advance(name, partition, 5, 0))
-    async with running(pipeline):
-        await decided(world, 9)
-        assert pipeline.stopped == {}

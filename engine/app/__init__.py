@@ -3,7 +3,7 @@
 from engine.app.activation import Catalogs
 from engine.app.configured import Connectors, catalog_sources, load_connectors
 from engine.app.engine import Engine
-from engine.app.offline import open_deciding, open_reading
+from engine.app.offline import open_deciding, open_reading, open_repositioning
 from engine.app.process import SystemClock
 from engine.app.rehearsing import check_project, normalize_payload, rehearse_plan, try_emergency
 from engine.app.stop_file import remove_stop_file
@@ -22,6 +22,7 @@ __all__ = [
     "open_deciding",
     "open_engine",
     "open_reading",
+    "open_repositioning",
     "rehearse_plan",
     "remove_stop_file",
     "try_emergency",

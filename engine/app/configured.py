@@ -1,6 +1,7 @@
 """What the settings and the inventory name, configured and checked; nothing is opened."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -30,10 +31,13 @@ from engine.ports.emergency import Emergency
 from engine.ports.known_secrets import KNOWN
 from engine.ports.masked_action import MaskedAction
 from engine.ports.notifier import Approver, Notifier
+from engine.ports.publisher import Publisher
+from engine.ports.signer import CheckpointCopy
 from engine.ports.source import Source
 from engine.ports.stream import OpenableStream
 from engine.ports.tracker import Tracker
 from engine.settings import LoadedSettings, resolve_secrets
+from engine.store.checkpoint_file import CheckpointFile
 from engine.store.directory import DataDirectory
 from engine.store.embedded_stream import EmbeddedStream
 
@@ -50,10 +54,20 @@ class Connectors:
     actions: Mapping[str, Action]
     sources: Mapping[str, Sequence[Source]]
     stream: OpenableStream
+    publisher: Publisher | None
+    checkpoint_copies: Sequence[CheckpointCopy]
     notifiers: Mapping[str, Notifier]
     approvers: tuple[Approver, ...]
     tracker: Tracker | None
     emergency: Emergency | None
+
+    def close_with(self, stack: AsyncExitStack) -> None:
+        """Close what opens when it is used. The stream has an order of its own."""
+        closings = [action.close for action in self.actions.values()]
+        closings += [part.close for part in (self.tracker, self.publisher) if part is not None]
+        closings += [copy.close for copy in self.checkpoint_copies]
+        for close in closings:
+            stack.push_async_callback(close)
 
 
 def load_connectors(loaded: LoadedSettings, from_files: CatalogSources | None = None) -> Connectors:
@@ -63,16 +77,16 @@ def load_connectors(loaded: LoadedSettings, from_files: CatalogSources | None = 
     catalog = mistakes.of(lambda: load_catalog(from_files, registry.declarations()))
     actions = mistakes.of(lambda: _actions(loaded, from_files.inventory))
     sources = mistakes.of(lambda: alert_sources(loaded))
-    stream = mistakes.of(lambda: _stream(loaded))
+    streams = mistakes.of(lambda: _streams(loaded))
     people = mistakes.of(lambda: _people(loaded))
     tracker = mistakes.of(lambda: (_tracker(loaded),))
     emergency = mistakes.of(lambda: (emergency_address(loaded),))
     if catalog is None or actions is None or sources is None:
         raise mistakes.error()
-    if stream is None or people is None or tracker is None or emergency is None:
+    if streams is None or people is None or tracker is None or emergency is None:
         raise mistakes.error()
     _refuse_written_secrets(catalog, from_files)
-    return Connectors(catalog, actions, sources, stream, *people, *tracker, *emergency)
+    return Connectors(catalog, actions, sources, *streams, *people, *tracker, *emergency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,22 +223,36 @@ def _connection(
     return config.model_copy(update=paths)
 
 
-def _stream(loaded: LoadedSettings) -> OpenableStream:
+def _streams(
+    loaded: LoadedSettings,
+) -> tuple[OpenableStream, Publisher | None, Sequence[CheckpointCopy]]:
+    """The stream, and what else its brokers keep."""
     settings = loaded.settings
     values = dict(settings.stream)
     uses = str(values.pop("uses", "embedded"))
+    copies: list[CheckpointCopy] = [CheckpointFile(path) for path in settings.audit.copies]
     if uses == "embedded":
         if values or settings.store.url is not None:
             raise ConfigError(
                 "stream: the embedded log has no settings and serves one process; "
                 "with a PostgreSQL store use `uses: kafka`"
             )
+        if settings.audit.copy_to_stream:
+            raise _mistake(
+                loaded,
+                ("audit", "copy_to_stream"),
+                "the embedded log lies beside the database, so who can change one can change the "
+                "other: name a file on another disk in audit.copies, or use Kafka",
+            )
         path = DataDirectory(settings.data).stream_path
-        return EmbeddedStream(path, max_bytes=settings.retention.stream_size)
+        return EmbeddedStream(path, max_bytes=settings.retention.stream_size), None, copies
     plugin = _plugin(loaded, registry.STREAMS, uses, "stream", ("stream",))
     if "retention" in plugin.config.model_fields:
         values.setdefault("retention", format_duration(settings.retention.stream))
-    return plugin.build(loaded.configure(plugin.config, ("stream",), values))
+    config = loaded.configure(plugin.config, ("stream",), values)
+    if settings.audit.copy_to_stream:
+        copies.append(plugin.checkpoints(config))
+    return plugin.build(config), plugin.publisher(config), copies
 
 
 def alert_sources(loaded: LoadedSettings) -> Mapping[str, Sequence[Source]]:
@@ -266,9 +294,12 @@ def _plugin(
     try:
         return registry.find(plugins, kind, what)
     except ConfigError as error:
-        line, column = locate(loaded.node, (*place, "uses")) if loaded.node else (0, 0)
-        finding = Finding(loaded.file, line, column, str(error))
-        raise ConfigError("the settings are not valid", [finding]) from None
+        raise _mistake(loaded, (*place, "uses"), str(error)) from None
+
+
+def _mistake(loaded: LoadedSettings, place: tuple[str, ...], problem: str) -> ConfigError:
+    line, column = locate(loaded.node, place) if loaded.node else (0, 0)
+    return ConfigError("the settings are not valid", [Finding(loaded.file, line, column, problem)])
 
 
 def _people(

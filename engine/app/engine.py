@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from engine.app.activation import Catalogs
 from engine.app.loops import Loop
 from engine.app.process import Shutdown, http_server, listen_on, stop_signals, url_of
-from engine.app.watches import PIPELINE, WORKER, Watches
+from engine.app.watches import OUTBOX, PIPELINE, WORKER, Watches
 from engine.core.masking import UNMASKED
 from engine.errors import QuellError, TransientError
 from engine.gateway.app import build_gateway
@@ -33,7 +33,7 @@ from engine.stages.commands import CommandStage
 from engine.stages.gauges import GaugeStage
 from engine.stages.queries import QueryStage
 from engine.stages.stopping import StopFileStage
-from engine.stages.tasks import CONCURRENT_TASKS, TaskLoop
+from engine.stages.tasks import TaskLoop
 from engine.store.spooled_stream import SpooledStream
 
 log = structlog.get_logger(__name__)
@@ -59,6 +59,7 @@ class Engine:
     queries: QueryStage
     pipeline: Pipeline
     tasks: TaskLoop
+    outbox: TaskLoop | None
     gauges: GaugeStage
     stop_file: StopFileStage
     approvers: tuple[Approver, ...]
@@ -113,25 +114,33 @@ class Engine:
         if "pipeline" in roles:
             yield PIPELINE, self.pipeline.run
         if "worker" in roles:
-            yield WORKER, self.tasks.run
+            for name, tasks in self._task_loops():
+                yield name, tasks.run
             yield "gauges", self.gauges.run
             for number, approver in enumerate(self.approvers):
                 yield f"approver {number}", partial(approver.listen, self.decide)
         yield from self.watches.loops(roles)
 
+    def _task_loops(self) -> Iterator[tuple[str, TaskLoop]]:
+        yield WORKER, self.tasks
+        if self.outbox is not None:
+            yield OUTBOX, self.outbox
+
     async def _end(self, kept: Mapping[str, asyncio.Task[None]]) -> None:
         """Take nothing more, let what is under way end within the grace, give the rest back."""
         grace_s = self.loaded.settings.stop_grace_s
-        log.info("stopping", under_way=CONCURRENT_TASKS - self.tasks.free_places, grace_s=grace_s)
+        log.info("stopping", under_way=self.tasks.under_way, grace_s=grace_s)
         self.watches.systemd.tell("STOPPING=1")
         self.shutdown.bound(grace_s + CLOSE_WITHIN_S)
         async with asyncio.TaskGroup() as group:
             # At once, so that another replica takes its partitions.
             group.create_task(self._end_loop(PIPELINE, self.pipeline.finish, kept))
-            group.create_task(self._end_loop(WORKER, self.tasks.finish, kept))
+            for name, tasks in self._task_loops():
+                group.create_task(self._end_loop(name, tasks.finish, kept))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GIVE_BACK_S):
-                await self.tasks.give_back()
+                for _, tasks in self._task_loops():
+                    await tasks.give_back()
         for each in kept.values():
             each.cancel()
 

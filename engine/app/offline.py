@@ -13,18 +13,26 @@ from engine.core.actions import Estate
 from engine.core.catalog import Catalog
 from engine.core.inventory import Inventory
 from engine.core.policy import Policy
-from engine.errors import ConfigError
+from engine.errors import ConfigError, TransientError
+from engine.ports.metrics import Metrics
+from engine.ports.recording import Author
 from engine.stages.commands import CommandStage
 from engine.stages.queries import QueryStage
+from engine.stages.repositioning import RepositionStage
 from engine.store.directory import DataDirectory
 from engine.store.embedded_stream import EmbeddedStream
 from engine.store.sqlite_store import SqliteStore
 
 
 @asynccontextmanager
-async def open_reading(data: Path) -> AsyncIterator[QueryStage]:
-    """Questions to the files of a folder, beside a running engine too."""
+async def open_reading(data: Path, *, of_stream: bool = False) -> AsyncIterator[QueryStage]:
+    """Questions to the files of a folder, beside a running engine too.
+
+    `of_stream`: about the stream. Raises TransientError where that isn't in the folder.
+    """
     clock, directory = SystemClock(), DataDirectory(data)
+    if of_stream:
+        _require_stream(directory)
     async with AsyncExitStack() as stack:
         store = SqliteStore(directory.store_path, clock)
         stack.push_async_callback(store.close)
@@ -45,19 +53,7 @@ async def open_deciding(data: Path) -> AsyncIterator[CommandStage]:
     Nothing is activated: a decision is about the plan that was shown, and its author is the
     catalog version that was active last.
     """
-    clock, directory = SystemClock(), DataDirectory(data)
-    async with AsyncExitStack() as stack:
-        directory.open()
-        stack.callback(directory.close)
-        if not directory.store_path.exists():
-            raise ConfigError(
-                f"no engine ever kept anything in {str(data)!r}: name its folder with --data, or a "
-                "server with QUELL_SERVER"
-            )
-        store = SqliteStore(directory.store_path, clock)
-        stack.push_async_callback(store.close)
-        await store.open()
-        version = await store.read(activated)
+    async with _locked_store(data) as (store, version):
         nothing = Catalog(
             version=version,
             files={},
@@ -68,5 +64,45 @@ async def open_deciding(data: Path) -> AsyncIterator[CommandStage]:
             inventory=Inventory(),
             policy=Policy(),
         )
-        stop_file = partial(stop_file_of, directory.stop_path)
-        yield CommandStage(store, clock, Catalogs(nothing, {}), stop_file)
+        stop_file = partial(stop_file_of, DataDirectory(data).stop_path)
+        yield CommandStage(store, SystemClock(), Catalogs(nothing, {}), stop_file)
+
+
+@asynccontextmanager
+async def open_repositioning(data: Path) -> AsyncIterator[RepositionStage]:
+    """The same for the positions of the stream in that folder. Raises TransientError without."""
+    async with _locked_store(data) as (store, version), AsyncExitStack() as stack:
+        directory = DataDirectory(data)
+        _require_stream(directory)
+        stream = EmbeddedStream(directory.stream_path)
+        stack.push_async_callback(stream.close)
+        await stream.open()
+        yield RepositionStage(store, stream, Metrics(), lambda: Author(catalog=version))
+
+
+def _require_stream(directory: DataDirectory) -> None:
+    """Only an engine knows its brokers."""
+    if not directory.stream_path.exists():
+        raise TransientError(
+            f"the stream isn't in {str(directory.stream_path.parent)!r}: start the engine, which "
+            "waits at a partition that is stopped, and ask again"
+        )
+
+
+@asynccontextmanager
+async def _locked_store(data: Path) -> AsyncIterator[tuple[SqliteStore, str]]:
+    """The store of a folder on which no engine runs, and the catalog that was active last."""
+    directory = DataDirectory(data)
+    async with AsyncExitStack() as stack:
+        directory.open()
+        stack.callback(directory.close)
+        if not directory.store_path.exists():
+            raise ConfigError(
+                f"no engine ever kept anything in {str(data)!r}: name its folder with --data, or a "
+                "server with QUELL_SERVER"
+            )
+        # Only an engine knows whether it publishes; one that doesn't is done with such tasks.
+        store = SqliteStore(directory.store_path, SystemClock(), publishes=True)
+        stack.push_async_callback(store.close)
+        await store.open()
+        yield store, await store.read(activated)

@@ -5,10 +5,11 @@ from contextlib import AsyncExitStack
 import structlog
 
 from engine.app.process import AnchoredClock
-from engine.errors import ConfigError
+from engine.errors import ConfigError, TransientError
 from engine.ports.clock import Clock
+from engine.ports.publisher import Publisher
 from engine.ports.store import Store
-from engine.ports.stream import OpenableStream, Stream
+from engine.ports.stream import KeptStream, OpenableStream
 from engine.settings import LoadedSettings
 from engine.stages.intake import StreamIntake
 from engine.store.directory import DataDirectory
@@ -21,18 +22,22 @@ log = structlog.get_logger(__name__)
 
 
 async def open_store(
-    loaded: LoadedSettings, clock: Clock, stack: AsyncExitStack
+    loaded: LoadedSettings, clock: Clock, stack: AsyncExitStack, *, publishes: bool
 ) -> SqliteStore | PostgresStore:
-    """PostgreSQL where the settings name one, else SQLite in the data folder, then locked."""
+    """PostgreSQL where the settings name one, else SQLite in the data folder, then locked.
+
+    `publishes` as in Tx.
+    """
     settings = loaded.settings
     store: SqliteStore | PostgresStore
     if settings.store.url is not None:
-        store = PostgresStore(settings.store.url.get_secret_value())
+        store = PostgresStore(settings.store.url.get_secret_value(), publishes=publishes)
     else:
         directory = DataDirectory(settings.data)
         directory.open()
         stack.callback(directory.close)
-        store = SqliteStore(directory.store_path, AnchoredClock(clock))
+        clock = AnchoredClock(clock)
+        store = SqliteStore(directory.store_path, clock, publishes=publishes)
     # Before it is open: an opening that fails halfway leaves something to close.
     stack.push_async_callback(store.close)
     await store.open()
@@ -42,13 +47,23 @@ async def open_store(
     return store
 
 
+async def open_publisher(publisher: Publisher | None) -> None:
+    """Where others follow incidents; a broker that is away is waited for, later."""
+    if publisher is None:
+        return
+    try:
+        await publisher.open()
+    except TransientError as error:
+        log.warning("publishing_waits", topic=publisher.name, error=str(error))
+
+
 async def open_stream(
     loaded: LoadedSettings,
     stream: OpenableStream,
     store: Store,
     clock: Clock,
     stack: AsyncExitStack,
-) -> tuple[Stream, SpooledStream | None]:
+) -> tuple[KeptStream, SpooledStream | None]:
     """The stream, with a spool before it where that can be away and the data folder is ours."""
     directory = DataDirectory(loaded.settings.data)
     spool = None

@@ -24,7 +24,7 @@ from engine.stages.tasks import TaskLoop
 from engine.stages.watching import Own, WatchStage
 from engine.store.spooled_stream import SpooledStream
 
-PIPELINE, WORKER = "pipeline", "worker"
+PIPELINE, WORKER, OUTBOX = "pipeline", "worker", "outbox"
 # A load balancer asks again soon.
 READY_WITHIN_S = 5.0
 

@@ -18,11 +18,11 @@ from engine.app.audit_keys import checking_keys, configured_signer, folder_signe
 from engine.app.configured import load_connectors
 from engine.app.engine import Engine
 from engine.app.loops import Loops
-from engine.app.opening import open_store, open_stream
+from engine.app.opening import open_publisher, open_store, open_stream
 from engine.app.process import Shutdown, SystemClock
 from engine.app.stop_file import reason_in, stop_file_of
 from engine.app.watches import Watched, not_ready, watches
-from engine.app.workers import Ground, task_loop
+from engine.app.workers import Ground, outbox, task_loop
 from engine.core.access import ADMIN
 from engine.core.retention import Retention
 from engine.errors import ConfigError, TransientError
@@ -42,6 +42,7 @@ from engine.stages.housekeeping import schedule_housekeeping
 from engine.stages.intake import StreamIntake
 from engine.stages.queries import QueryStage
 from engine.stages.replaying import ReplayStage
+from engine.stages.repositioning import RepositionStage
 from engine.stages.stopping import StopFileStage
 from engine.store.directory import DataDirectory
 
@@ -60,15 +61,15 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
     async with AsyncExitStack() as stack:
         # Called last: until then something may hang.
         stack.callback(shutdown.done)
-        for connector in (*parts.actions.values(), parts.tracker):
-            if connector is not None:
-                stack.push_async_callback(connector.close)
-        store = await open_store(loaded, clock, stack)
+        parts.close_with(stack)
+        publisher = parts.publisher
+        store = await open_store(loaded, clock, stack, publishes=publisher is not None)
         stream, spool = await open_stream(loaded, parts.stream, store, clock, stack)
         spooled = spool.spooled if spool is not None else int
         intake = StreamIntake(store, stream, clock, settings.retention)
         catalogs = Catalogs(parts.catalog, registry.by_name(parts.actions.values()))
         signer = signer or folder_signer(settings)
+        await open_publisher(publisher)
         await store.write(partial(activate, catalog=parts.catalog))
         await store.write(_schedule)
         ground = Ground(settings, parts, store, stream, clock, metrics, catalogs)
@@ -96,6 +97,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
             tasks=tasks,
             watches=seen,
             shutdown=shutdown,
+            outbox=outbox(ground),
             approvers=parts.approvers,
             parts=GatewayParts(
                 sources=parts.sources,
@@ -103,6 +105,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
                 commands=commands,
                 queries=queries,
                 replays=ReplayStage(store, stream, intake, parse, ground.author),
+                repositions=RepositionStage(store, stream, metrics, ground.author),
                 clock=clock,
                 authenticate=partial(_authenticate, token),
                 loopback=settings.loopback,

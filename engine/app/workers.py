@@ -20,11 +20,11 @@ from engine.signing import Ed25519Signer
 from engine.stages.checkpoints import CheckpointStage
 from engine.stages.housekeeping import HousekeepingStage
 from engine.stages.messages import MessageStage
+from engine.stages.publishing import PUBLISHED_AT_ONCE, PublishStage
 from engine.stages.records import RecordsStage
 from engine.stages.runs import Pace, RunStage
 from engine.stages.tasks import Handler, TaskLoop
 from engine.stages.ticks import TickStage
-from engine.store.checkpoint_file import CheckpointFile
 from engine.store.embedded_stream import EmbeddedStream
 from engine.store.postmortem_files import keep_postmortem
 from engine.store.sqlite_store import SqliteStore
@@ -48,7 +48,10 @@ class Ground:
 
 
 def task_loop(ground: Ground, signer: Ed25519Signer | None, shutdown: Shutdown) -> TaskLoop:
-    """A worker for every kind of task; `signer` signs checkpoints, None leaves them unsigned."""
+    """Workers for every kind of task but what has an outbox.
+
+    `signer` signs checkpoints, None leaves them unsigned.
+    """
     parts, store, clock = ground.connectors, ground.store, ground.clock
     sources = {each.name: each for found in parts.sources.values() for each in found}
     runs = RunStage(
@@ -68,9 +71,12 @@ def task_loop(ground: Ground, signer: Ed25519Signer | None, shutdown: Shutdown) 
         "postmortem": records.write_postmortem,
         "ticket": records.open_ticket,
         "tick": TickStage(store, ground.stream, clock).fire,
-        "checkpoint": _checkpoints(ground.settings, store, signer, ground.metrics).sign,
+        "checkpoint": CheckpointStage(store, signer, parts.checkpoint_copies, ground.metrics).sign,
         "housekeeping": _housekeeping(ground).keep,
     }
+    if parts.publisher is None:
+        # What another configuration left.
+        handlers["publish"] = _publishing(ground).publish
     return TaskLoop(
         store,
         clock,
@@ -82,18 +88,34 @@ def task_loop(ground: Ground, signer: Ed25519Signer | None, shutdown: Shutdown) 
     )
 
 
+def outbox(ground: Ground) -> TaskLoop | None:
+    """Workers for what is published; None where nobody follows incidents.
+
+    While a broker is away, they wait, and hold no slot that a run needs.
+    """
+    if ground.connectors.publisher is None:
+        return None
+    publishing = _publishing(ground)
+    return TaskLoop(
+        ground.store,
+        ground.clock,
+        worker_name(),
+        {"publish": publishing.publish},
+        ground.metrics,
+        fenced={"publish": publishing.publish_again},
+        concurrent=PUBLISHED_AT_ONCE,
+    )
+
+
+def _publishing(ground: Ground) -> PublishStage:
+    return PublishStage(ground.store, ground.connectors.publisher, ground.metrics)
+
+
 def _pace(shutdown: Shutdown, store: Store) -> Pace:
     """Whether runs may begin something: its outcome should find room in the journal, too."""
     if shutdown.asked.is_set():
         return "stopping"
     return "waiting" if isinstance(store, SqliteStore) and store.is_full() else "on"
-
-
-def _checkpoints(
-    settings: Settings, store: Store, signer: Ed25519Signer | None, metrics: Metrics
-) -> CheckpointStage:
-    copies = [CheckpointFile(path) for path in settings.audit.copies]
-    return CheckpointStage(store, signer, copies, metrics)
 
 
 def _housekeeping(ground: Ground) -> HousekeepingStage:

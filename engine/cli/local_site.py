@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from engine.app import local_actor, open_deciding, open_reading
+from engine.app import local_actor, open_deciding, open_reading, open_repositioning
 from engine.core import events
+from engine.core.positions import Destination
 from engine.core.stops import StopScope
 from engine.errors import TransientError
 from engine.gateway.answers import (
@@ -19,6 +20,8 @@ from engine.gateway.answers import (
     incident_answer,
     incident_story,
     locks_answer,
+    positions_answer,
+    reposition_answer,
     stops_answer,
 )
 from engine.ports.api import (
@@ -31,7 +34,9 @@ from engine.ports.api import (
     IncidentPage,
     IncidentStory,
     LocksAnswer,
+    PositionsAnswer,
     ReplayAnswer,
+    RepositionAnswer,
     StopsAnswer,
 )
 from engine.ports.commands import By
@@ -87,7 +92,7 @@ class LocalSite:
         async def ask(queries: QueryStage) -> BalanceAnswer:
             return balance_answer(await queries.balance())
 
-        return self._ask(ask)
+        return self._ask(ask, of_stream=True)
 
     def verify_audit(self) -> AuditAnswer:
         """Check every chain of the journal."""
@@ -189,6 +194,26 @@ class LocalSite:
             self._tell(lambda commands, by: commands.release_lock(target, by=by, reason=reason))
         )
 
+    def positions(self) -> PositionsAnswer:
+        """Where each partition of the stream in this folder goes on, and why one can't."""
+
+        async def ask(queries: QueryStage) -> PositionsAnswer:
+            return positions_answer(await queries.positions())
+
+        return self._ask(ask, of_stream=True)
+
+    def set_position(self, partition: int, to: Destination, *, reason: str) -> RepositionAnswer:
+        """Send a stopped partition on, once an engine starts."""
+
+        async def tell() -> RepositionAnswer:
+            async with open_repositioning(self._data) as repositions:
+                by = local_actor("cli")
+                return reposition_answer(
+                    await repositions.set_position(partition, to, by=by, reason=reason)
+                )
+
+        return asyncio.run(tell())
+
     def run_playbook(self, playbook: str, parameters: object, *, reason: str = "") -> IncidentStory:
         """Always refused: nobody would execute it."""
         raise TransientError(
@@ -203,9 +228,9 @@ class LocalSite:
 
         return asyncio.run(tell())
 
-    def _ask(self, question: Callable[[QueryStage], Awaitable[T]]) -> T:
+    def _ask(self, question: Callable[[QueryStage], Awaitable[T]], *, of_stream: bool = False) -> T:
         async def ask() -> T:
-            async with open_reading(self._data) as queries:
+            async with open_reading(self._data, of_stream=of_stream) as queries:
                 return await question(queries)
 
         return asyncio.run(ask())

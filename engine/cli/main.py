@@ -24,6 +24,7 @@ from engine.cli import (
     locks,
     normalize,
     plan,
+    positions,
     run,
     serve,
     stop,
@@ -71,6 +72,7 @@ for verbs in (
     audit,
     normalize,
     balance,
+    positions,
     dead_letters,
 ):
     verbs.register(app)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import JsonValue, SecretStr, ValidationError
 
+from engine.core.positions import Destination
 from engine.core.stops import StopScope
 from engine.errors import (
     ConfigError,
@@ -38,9 +39,12 @@ from engine.ports.api import (
     IncidentStory,
     LocksAnswer,
     Order,
+    PositionOrder,
+    PositionsAnswer,
     Problem,
     ReleaseOrder,
     ReplayAnswer,
+    RepositionAnswer,
     ResumeOrder,
     RunOrder,
     StopOrder,
@@ -191,6 +195,15 @@ class QuellClient:
         """Let go of what the ended run that keeps this target locked holds; what that was."""
         path = f"/v1/locks/{_segment(target)}/release"
         return self._order(LocksAnswer, path, ReleaseOrder(reason=reason))
+
+    def positions(self) -> PositionsAnswer:
+        """Where each partition of the stream goes on, and why one can't."""
+        return self._read(PositionsAnswer, "/v1/positions")
+
+    def set_position(self, partition: int, to: Destination, *, reason: str) -> RepositionAnswer:
+        """Send a stopped partition on; ConflictError when it isn't stopped."""
+        order = PositionOrder(to=to, reason=reason)
+        return self._order(RepositionAnswer, f"/v1/positions/{partition}", order)
 
     def dead_letters(
         self, *, waiting: bool = False, limit: int = 50, cursor: str = ""

@@ -29,6 +29,13 @@ def may_decide(actor: str, roles: Collection[str], ask: Collection[str]) -> Verd
     )
 
 
+def may_administer(actor: str, roles: Collection[str]) -> Verdict:
+    """Whether this actor may decide what is lost for good."""
+    if ADMIN in roles:
+        return Verdict(allowed=True)
+    return Verdict(allowed=False, reason=f"{actor} needs the role {ADMIN}")
+
+
 def may_order(actor: str, roles: Collection[str]) -> Verdict:
     """Whether this actor may start, cancel or acknowledge."""
     if ADMIN in roles or "oncall" in roles:

@@ -131,6 +131,9 @@ def _outside_incidents(event: events.Event, actor: str) -> str:
             return f"checkpoint {event.number} over {_many(event.heads, 'chain')}"
         case events.DeadLetterReplayed():
             return f"dead letter from {event.source} replayed by {actor}"
+        case events.PositionSet():
+            passed = f"{event.passed_over} records passed over by {actor}: {event.reason}"
+            return f"partition {event.partition} of the stream goes on at {event.to}, {passed}"
         case events.StopOrdered():
             what = what_is_stopped(event.scope, event.name)
             return f"{what} stopped by {actor}: {event.reason}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from engine.core.guards import Lock
 from engine.core.incident import Incident
 from engine.core.journal import Entry
+from engine.core.positions import PartitionState
 from engine.core.stops import Stop
 from engine.ports.api import (
     ApprovalAnswer,
@@ -19,12 +20,15 @@ from engine.ports.api import (
     IncidentStory,
     LockAnswer,
     LocksAnswer,
+    PositionAnswer,
+    PositionsAnswer,
     ReplayAnswer,
+    RepositionAnswer,
     StopAnswer,
     StopsAnswer,
     TimelineEntry,
 )
-from engine.ports.commands import AuditReport, Balance, Decided, Replayed, Timeline
+from engine.ports.commands import AuditReport, Balance, Decided, Replayed, Repositioned, Timeline
 from engine.ports.rows import ApprovalRow, DeadLetter
 
 # More of a body than a person reads.
@@ -113,6 +117,29 @@ def stops_answer(stops: Sequence[Stop]) -> StopsAnswer:
     """All stops in force."""
     found = tuple(StopAnswer.model_validate(stop, from_attributes=True) for stop in stops)
     return StopsAnswer(stops=found)
+
+
+def positions_answer(states: Sequence[PartitionState]) -> PositionsAnswer:
+    """Every partition as the API shows it."""
+    return PositionsAnswer(
+        positions=tuple(
+            PositionAnswer(
+                partition=each.partition,
+                position=each.position,
+                first=each.first,
+                end=each.end,
+                stopped=each.stopped,
+            )
+            for each in states
+        )
+    )
+
+
+def reposition_answer(done: Repositioned) -> RepositionAnswer:
+    """What setting a position came to."""
+    return RepositionAnswer(
+        partition=done.partition, position=done.position, passed_over=done.passed_over
+    )
 
 
 def balance_answer(balance: Balance) -> BalanceAnswer:

@@ -12,6 +12,7 @@ from engine.gateway.answers import (
     incident_answer,
     locks_answer,
     replay_answer,
+    reposition_answer,
     stops_answer,
 )
 from engine.gateway.parts import GatewayParts
@@ -22,14 +23,16 @@ from engine.ports.api import (
     DecisionOrder,
     IncidentAnswer,
     LocksAnswer,
+    PositionOrder,
     ReleaseOrder,
     ReplayAnswer,
+    RepositionAnswer,
     ResumeOrder,
     RunOrder,
     StopOrder,
     StopsAnswer,
 )
-from engine.ports.commands import By, Commands, Replays
+from engine.ports.commands import By, Commands, Replays, Repositions
 
 # Set by the gateway from the credential alone: a caller can't say who it is.
 ORDERED_BY = "quell.by"
@@ -47,6 +50,12 @@ def replays_of(request: Request) -> Replays:
     return parts.replays
 
 
+def repositions_of(request: Request) -> Repositions:
+    """What sends stopped partitions on."""
+    parts: GatewayParts = request.app.state.parts
+    return parts.repositions
+
+
 def ordered_by(request: Request) -> By:
     """The holder of the request's token."""
     by: By = request.scope[ORDERED_BY]
@@ -55,6 +64,7 @@ def ordered_by(request: Request) -> By:
 
 Ordered = Annotated[Commands, Depends(commands_of)]
 Replaying = Annotated[Replays, Depends(replays_of)]
+Repositioning = Annotated[Repositions, Depends(repositions_of)]
 Holder = Annotated[By, Depends(ordered_by)]
 router = APIRouter(prefix="/v1", tags=["order"])
 
@@ -125,6 +135,16 @@ async def release_lock(
 ) -> LocksAnswer:
     """Let go of what the ended run that keeps this target locked holds; 409 while it goes on."""
     return locks_answer(await commands.release_lock(target, by=by, reason=order.reason))
+
+
+@router.post("/positions/{partition}")
+async def set_position(
+    partition: int, order: PositionOrder, repositions: Repositioning, by: Holder
+) -> RepositionAnswer:
+    """Send a stopped partition on; 409 when it isn't stopped."""
+    return reposition_answer(
+        await repositions.set_position(partition, order.to, by=by, reason=order.reason)
+    )
 
 
 @router.post("/dead-letters/{letter}/replay")

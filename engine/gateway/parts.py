@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.ports.clock import Clock
-from engine.ports.commands import By, Commands, Intake, Queries, Replays
+from engine.ports.commands import By, Commands, Intake, Queries, Replays, Repositions
 from engine.ports.metrics import Metrics
 from engine.ports.source import Source
 
@@ -41,6 +41,7 @@ class GatewayParts:
     commands: Commands
     queries: Queries
     replays: Replays
+    repositions: Repositions
     clock: Clock
     authenticate: Callable[[str], By | None]
     loopback: bool

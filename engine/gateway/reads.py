@@ -14,6 +14,7 @@ from engine.gateway.answers import (
     incident_answer,
     incident_story,
     locks_answer,
+    positions_answer,
     stops_answer,
 )
 from engine.gateway.parts import GatewayParts
@@ -26,6 +27,7 @@ from engine.ports.api import (
     IncidentPage,
     IncidentStory,
     LocksAnswer,
+    PositionsAnswer,
     StopsAnswer,
 )
 from engine.ports.commands import TIMELINE_PAGE, Queries
@@ -110,6 +112,12 @@ async def locks(queries: Asked) -> LocksAnswer:
 async def balance(queries: Asked) -> BalanceAnswer:
     """Every alert accounted for."""
     return balance_answer(await queries.balance())
+
+
+@router.get("/positions")
+async def positions(queries: Asked) -> PositionsAnswer:
+    """Where each partition of the stream goes on, and why one can't."""
+    return positions_answer(await queries.positions())
 
 
 @router.get("/audit/verify")

@@ -6,7 +6,7 @@ ignores them, so that a client goes on working against a newer server.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
@@ -73,6 +73,13 @@ class ResumeOrder(Order):
 class StopOrder(ResumeOrder):
     """Let nothing that this covers change anything more."""
 
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class PositionOrder(Order):
+    """Send a stopped partition on: to an offset, its first record, or behind its last."""
+
+    to: Annotated[int, Field(ge=0, strict=True)] | Literal["first", "end"]
     reason: str = Field(min_length=1, max_length=2000)
 
 
@@ -205,6 +212,33 @@ class BalanceAnswer(Answer):
     bodies_appended: int
     bodies_dead_lettered: int
     difference: int
+
+
+class PositionAnswer(Answer):
+    """One partition: where it goes on (null: nowhere in this log), and what the log holds.
+
+    `end` is the offset after the last record; `stopped` says why it can't go on, "" where it can.
+    """
+
+    partition: int
+    position: int | None
+    first: int
+    end: int
+    stopped: str
+
+
+class PositionsAnswer(Answer):
+    """Every partition of the stream."""
+
+    positions: tuple[PositionAnswer, ...]
+
+
+class RepositionAnswer(Answer):
+    """A partition that goes on at `position`; `passed_over` records are never processed."""
+
+    partition: int
+    position: int
+    passed_over: int
 
 
 class AuditAnswer(Answer):

@@ -10,6 +10,7 @@ from engine.core.guards import Lock
 from engine.core.incident import Incident
 from engine.core.journal import Entry
 from engine.core.json_value import Json
+from engine.core.positions import Destination, PartitionState
 from engine.core.stops import Stop, StopScope
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
 from engine.ports.source import Rejected
@@ -157,6 +158,29 @@ class Timeline:
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Repositioned:
+    """A partition that goes on at `position`; `passed_over` records are never processed."""
+
+    partition: int
+    position: int
+    passed_over: int
+
+
+class Repositions(Protocol):
+    """Sends partitions of the stream on that can't go on by themselves."""
+
+    async def set_position(
+        self, partition: int, to: Destination, *, by: By, reason: str
+    ) -> Repositioned:
+        """Let a stopped partition go on at `to`, in the log that is there now.
+
+        Raises DeniedError, NotFoundError, ConflictError when it isn't stopped or has no such
+        offset, and TransientError when the stream can't be asked now.
+        """
+        ...
+
+
 class Queries(Protocol):
     """Reads. Ids may be any unique prefix or INC-12; raises NotFoundError."""
 
@@ -188,6 +212,10 @@ class Queries(Protocol):
 
     async def balance(self) -> Balance:
         """Every alert accounted for."""
+        ...
+
+    async def positions(self) -> Sequence[PartitionState]:
+        """Where each partition of the stream goes on, and why not."""
         ...
 
     async def verify_audit(self) -> AuditReport:

@@ -88,7 +88,8 @@ class Metrics:
     def _declare_flow(self, registry: CollectorRegistry) -> None:
         self.dispositions = Counter(
             "quell_dispositions_total",
-            "Records by what became of them: stale, repeat, resolved, unmatched, suppressed, new",
+            "Records by what became of them: stale, repeat, resolved, unmatched, suppressed, new; "
+            "skipped by a person",
             ["disposition"],
             registry=registry,
         )
@@ -153,6 +154,13 @@ class Metrics:
             "quell_task_failures_total",
             "Executions of a durable task that ended in an error and are tried again",
             ["kind"],
+            registry=registry,
+        )
+        self.published = Counter(
+            "quell_published_total",
+            "States of incidents for those who follow them elsewhere: published, or refused for "
+            "good",
+            ["outcome"],
             registry=registry,
         )
         self.checkpoints = Counter(

@@ -114,6 +114,8 @@ def _project(tx: Tx, incident: Incident, event: events.Event, author: Author) ->
 def _follow_up(tx: Tx, incident: Incident, event: events.Event) -> None:
     """The tasks that an entry brings with it, in its own transaction."""
     told = isinstance(event, events.MessageSent | events.StepObserved | events.StillFiringAsked)
+    if tx.publishes and not told:
+        tx.put_task(task_for(incident, "publish", incident.id, tx))
     if incident.notify and incident.mode is not Mode.OBSERVE and not told:
         message = task_for(incident, "message", incident.id, tx)
         tx.put_task(replace(message, not_before=tx.now + MESSAGE_DELAY))

@@ -6,7 +6,9 @@ from typing import Literal
 
 from engine.core.json_value import JsonObject
 
-TaskKind = Literal["run", "message", "postmortem", "ticket", "tick", "checkpoint", "housekeeping"]
+TaskKind = Literal[
+    "run", "message", "postmortem", "ticket", "tick", "checkpoint", "publish", "housekeeping"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,20 +17,21 @@ class Signer(Protocol):
 
 
 class CheckpointCopy(Protocol):
-    """A place outside the database; blocking, so it is called in a thread.
-
-    Raises OSError when the place can't be read or written now.
-    """
+    """A place outside the database. Raises TransientError, or PermanentError, when it can't now."""
 
     @property
     def name(self) -> str:
         """How people know it."""
         ...
 
-    def last_seq(self) -> int:
+    async def last_seq(self) -> int:
         """The journal's sequence number of the newest copy; 0 when there is none."""
         ...
 
-    def append(self, lines: bytes) -> None:
-        """Add whole lines, and return when they are durable."""
+    async def append(self, lines: bytes) -> None:
+        """Add whole lines, each with its line feed, and return when they are durable."""
+        ...
+
+    async def close(self) -> None:
+        """Give everything back."""
         ...

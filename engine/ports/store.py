@@ -35,6 +35,11 @@ class Tx(Protocol):
         """The store's clock, read once per transaction; leases and expiries use it."""
         ...
 
+    @property
+    def publishes(self) -> bool:
+        """Whether somebody follows incidents elsewhere, so that each change brings a task."""
+        ...
+
     # Journal.
     def append(self, chain: str, entries: Sequence[NewEntry]) -> Sequence[Entry]:
         """Chain the entries behind the head of `chain` (locked) and return them sealed.
@@ -98,6 +103,10 @@ class Tx(Protocol):
     # Stream positions and accounting.
     def position(self, stream: str, partition: int) -> int:
         """The next offset to process; 0 when nothing was."""
+        ...
+
+    def positions(self, log: str) -> Mapping[int, Mapping[str, int]]:
+        """By partition: the next offset in each log of this one's stream, by the log's name."""
         ...
 
     def advance(self, stream: str, partition: int, expected: int, to: int) -> None:
@@ -283,8 +292,10 @@ class Tx(Protocol):
         """Remove it if it is there."""
         ...
 
-    def next_due(self, kinds: Sequence[TaskKind]) -> datetime | None:
-        """When the next task of these kinds is due, or its lease runs out.
+    def next_due(
+        self, kinds: Sequence[TaskKind], *, before: datetime | None = None
+    ) -> datetime | None:
+        """When the next task of these kinds is due, or its lease runs out; None: not `before`.
 
         Others may be there: a newer version's, which this one can't do.
         """

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+# How often a subscription looks whether partitions that are held still may go on.
+STOPPED_ASKS_S = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -42,7 +45,12 @@ class Positions(Protocol):
     """Where each partition goes on: kept by the store, beside the state that the records made."""
 
     async def __call__(self, partitions: Sequence[int]) -> Mapping[int, int]:
-        """The next offset of each partition; 0 where nothing was processed yet."""
+        """The next offset of each partition; 0 where nothing was processed yet.
+
+        A partition that isn't in the answer must not be read. Called with all partitions of the
+        share that aren't read: when the share changes, and every STOPPED_ASKS_S while some are
+        held still.
+        """
         ...
 
 
@@ -58,10 +66,9 @@ class Subscription(Protocol):
         """Batches of assigned partitions as they come, from the store's positions on.
 
         The caller commits its position to the store before it asks for the next batch. After a
-        batch whose commit failed, `rewind` reads it again.
-
-        Raises PartitionStoppedError for those that can't be read on; asking again goes on with
-        the others. After a TransientError, leave the context and subscribe again.
+        batch whose commit failed, `rewind` reads it again. Raises StoppedError for partitions
+        that can't be read on: they are held still, until `positions` has another offset for them,
+        and asking for batches again goes on with the others.
         """
         ...
 
@@ -75,7 +82,11 @@ class Stream(Protocol):
 
     @property
     def name(self) -> str:
-        """`embedded` or `kafka`, and what follows; part of the positions' key."""
+        """The log's, as engine.core.positions says: `embedded@<id>`, `kafka/<topic>@<id>`.
+
+        It is part of the positions' key. Another log may take its place while the stream is open;
+        then a subscription ends with a TransientError, and the next one is about the new log.
+        """
         ...
 
     async def append(self, messages: Sequence[Message]) -> None:
@@ -115,7 +126,15 @@ class Sweepable(Stream, Protocol):
         ...
 
 
-class OpenableStream(Stream, Protocol):
+class KeptStream(Stream, Protocol):
+    """A stream that tells what it still holds."""
+
+    async def first_offsets(self) -> Mapping[int, int]:
+        """The offset of each partition's first record; of the next one where there is none."""
+        ...
+
+
+class OpenableStream(KeptStream, Protocol):
     """A stream that is opened and closed with the engine."""
 
     async def open(self) -> None:

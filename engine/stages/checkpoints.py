@@ -19,7 +19,7 @@ from engine.core.checkpoint import (
 )
 from engine.core.events import CheckpointSigned
 from engine.core.journal import Entry, NewEntry
-from engine.errors import PermanentError
+from engine.errors import PermanentError, TransientError
 from engine.ports.metrics import Metrics
 from engine.ports.rows import Task
 from engine.ports.signer import CheckpointCopy, Signer
@@ -96,19 +96,19 @@ class CheckpointStage:
             try:
                 async with asyncio.timeout(COPY_WITHIN_S):
                     await self._bring_up_to_date(copy)
-            except OSError as error:
+            except (TimeoutError, TransientError, PermanentError) as error:
                 self.metrics.checkpoint_copy_failures.labels(copy=copy.name).inc()
                 reason = str(error) or f"no end within {COPY_WITHIN_S} s"
                 log.error("checkpoint_copy_failed", copy=copy.name, error=reason)
 
     async def _bring_up_to_date(self, copy: CheckpointCopy) -> None:
-        seq = await asyncio.to_thread(copy.last_seq)
+        seq = await copy.last_seq()
         if seq == 0:
             # The newest names, by its hash, all that were before it.
             newest = await self.store.read(_last)
             seq = 0 if newest is None else newest.seq - 1
         while missing := await self.store.read(partial(_checkpoints, after_seq=seq)):
-            await asyncio.to_thread(copy.append, b"".join(map(entry_line, missing)))
+            await copy.append(b"".join(map(entry_line, missing)))
             seq = missing[-1].seq
 
 

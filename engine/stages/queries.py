@@ -11,13 +11,14 @@ from engine.core.checkpoint import CHAIN, Head, SignatureCheck
 from engine.core.guards import Lock
 from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry
+from engine.core.positions import PartitionState, state_of
 from engine.core.stops import Stop
 from engine.errors import NotFoundError
 from engine.ports.commands import TIMELINE_PAGE, AuditReport, Balance, Timeline
 from engine.ports.locking import all_locks
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
 from engine.ports.store import Store, Tx
-from engine.ports.stream import Stream
+from engine.ports.stream import KeptStream
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ class QueryStage:
     """
 
     store: Store
-    stream: Stream
+    stream: KeptStream
     bodies: Callable[[], tuple[int, int, int]]
     spooled: Callable[[], int] = int
     keys: Callable[[], SignatureCheck | None] = lambda: None
@@ -87,10 +88,14 @@ class QueryStage:
         spooled = self.spooled()
         ends = await self.stream.end_offsets()
 
-        def work(tx: Tx) -> tuple[Mapping[str, int], int]:
-            return tx.counters(), sum(tx.position(self.stream.name, p) for p in ends)
+        log = self.stream.name
 
-        counters, processed = await self.store.read(work)
+        def work(tx: Tx) -> tuple[Mapping[str, int], int]:
+            # A position may be ahead of the end: that was read before, or the log was cut off.
+            behind = (max(end - tx.position(log, p), 0) for p, end in ends.items())
+            return tx.counters(), sum(behind)
+
+        counters, behind = await self.store.read(work)
         dispositions = {
             name.removeprefix("disposition/"): n
             for name, n in sorted(counters.items())
@@ -99,7 +104,7 @@ class QueryStage:
         # Of earlier streams too, because dispositions aren't told apart by stream.
         records = sum(n for name, n in counters.items() if name.startswith("records/"))
         received, appended, dead_lettered = self.bodies()
-        waiting = max(sum(ends.values()) - processed, 0) + spooled
+        waiting = behind + spooled
         return Balance(
             dispositions=dispositions,
             records=records + waiting,
@@ -109,6 +114,13 @@ class QueryStage:
             bodies_dead_lettered=dead_lettered,
             difference=records - sum(dispositions.values()),
         )
+
+    async def positions(self) -> Sequence[PartitionState]:
+        """By partition; what was appended meanwhile may be missing at the end."""
+        first, end = await self.stream.first_offsets(), await self.stream.end_offsets()
+        log = self.stream.name
+        stored = await self.store.read(lambda tx: tx.positions(log))
+        return [state_of(log, p, stored.get(p, {}), first[p], end[p]) for p in sorted(end)]
 
     async def verify_audit(self) -> AuditReport:
         """Check every chain from its first entry to its recorded head, and every checkpoint."""

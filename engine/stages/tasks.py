@@ -50,6 +50,7 @@ class TaskLoop:
     metrics: Metrics
     parks: Mapping[TaskKind, Park] = field(default_factory=dict)
     fenced: Mapping[TaskKind, Fenced] = field(default_factory=dict)
+    concurrent: int = CONCURRENT_TASKS
     # What was claimed and hasn't been handled to its end, by token; what was cut short stays.
     _under_way: dict[int, Task] = field(default_factory=dict)
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -58,12 +59,17 @@ class TaskLoop:
     @property
     def free_places(self) -> int:
         """How many more tasks would be claimed now."""
-        return CONCURRENT_TASKS - len(self._under_way)
+        return self.concurrent - len(self._under_way)
+
+    @property
+    def under_way(self) -> int:
+        """How many tasks are being handled."""
+        return len(self._under_way)
 
     async def run(self) -> None:
         """Work until cancelled; cancellation leaves open attempts to their bound and recovery."""
         await self.give_back()
-        free = asyncio.Semaphore(CONCURRENT_TASKS)
+        free = asyncio.Semaphore(self.concurrent)
         async with asyncio.TaskGroup() as group:
             while True:
                 await free.acquire()
@@ -111,8 +117,10 @@ class TaskLoop:
 
     async def _wait(self) -> None:
         try:
-            kinds = tuple(self.handlers)
-            due, now = await self.store.read(lambda tx: (tx.next_due(kinds), tx.now))
+            kinds, net = tuple(self.handlers), timedelta(seconds=SAFETY_NET_S)
+            due, now = await self.store.read(
+                lambda tx: (tx.next_due(kinds, before=tx.now + net), tx.now)
+            )
         except TransientError as error:
             log.warning("wait_failed", error=str(error))
             await self.clock.sleep(1.0)

@@ -1,12 +1,16 @@
 """Copies of checkpoints in a file, best on another disk: appended, synced, never rewritten."""
 
+import asyncio
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from typing_extensions import override
 
 from engine.core.audit_export import read_copies
+from engine.errors import TransientError
 from engine.ports.signer import CheckpointCopy
 
 # Several checkpoints of a usual size; a longer line is read with more.
@@ -29,7 +33,20 @@ class CheckpointFile(CheckpointCopy):
         return str(self._path)
 
     @override
-    def last_seq(self) -> int:
+    async def last_seq(self) -> int:
+        with _told():
+            return await asyncio.to_thread(self._last_seq)
+
+    @override
+    async def append(self, lines: bytes) -> None:
+        with _told():
+            await asyncio.to_thread(self._append_alone, lines)
+
+    @override
+    async def close(self) -> None:
+        """Nothing is open between two appends."""
+
+    def _last_seq(self) -> int:
         try:
             file = self._path.open("rb")
         except FileNotFoundError:
@@ -49,8 +66,7 @@ class CheckpointFile(CheckpointCopy):
                 window *= 4
         return 0
 
-    @override
-    def append(self, lines: bytes) -> None:
+    def _append_alone(self, lines: bytes) -> None:
         # A disk that hangs holds one thread, not one more each minute.
         if not self._busy.acquire(blocking=False):
             raise OSError(f"the write before to {self.name!r} has not ended")
@@ -75,3 +91,12 @@ class CheckpointFile(CheckpointCopy):
                 os.fsync(folder)
             finally:
                 os.close(folder)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """A disk's errors as quell's."""
+    try:
+        yield
+    except OSError as error:
+        raise TransientError(str(error)) from error

@@ -172,6 +172,16 @@ def dead_letter_usage(connection: Connection) -> dict[str, int]:
     return dict(zip(COUNTED, map(int, connection.execute(_USAGE).one()), strict=True))
 
 
+def drift(connection: Connection, counted: Sequence[int]) -> dict[str, int]:
+    """By how much the counters COUNTED are below what is there; what is right is left out."""
+    there = dead_letter_usage(connection)
+    return {
+        name: there[name] - known
+        for name, known in zip(COUNTED, counted, strict=True)
+        if there[name] != known
+    }
+
+
 def measure_dead_letters(connection: Connection) -> None:
     """Fill in what a replica of an older release left out."""
     connection.execute(_MEASURE)

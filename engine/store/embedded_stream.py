@@ -15,8 +15,16 @@ from zlib import crc32
 from typing_extensions import override
 
 from engine.core.journal import to_us
-from engine.errors import PartitionStoppedError, PermanentError, TransientError
-from engine.ports.stream import Batch, Message, Positions, Record, Stream, Subscription
+from engine.errors import PermanentError, StoppedError, TransientError
+from engine.ports.stream import (
+    STOPPED_ASKS_S,
+    Batch,
+    KeptStream,
+    Message,
+    Positions,
+    Record,
+    Subscription,
+)
 from engine.store.group_writer import GroupWriter
 from engine.store.log_file import LogFile
 
@@ -38,7 +46,7 @@ def partition_of(key: str, partitions: int) -> int:
     return crc32(key.encode(errors="surrogatepass")) % partitions
 
 
-class EmbeddedStream(Stream):
+class EmbeddedStream(KeptStream):
     """Open it in the loop that uses it, in one process at a time."""
 
     def __init__(
@@ -63,8 +71,7 @@ class EmbeddedStream(Stream):
     @property
     @override
     def name(self) -> str:
-        """With the file's own id: positions in a removed file mean nothing in a new one."""
-        return f"embedded/{self._opened()[0].id}"
+        return self._opened()[0].name
 
     async def open(self) -> None:
         """Make the file, or go on behind its last records. Raises ConfigError, TransientError."""
@@ -110,6 +117,12 @@ class EmbeddedStream(Stream):
     async def end_offsets(self) -> Mapping[int, int]:
         self._opened()
         return dict(self._ends)
+
+    @override
+    async def first_offsets(self) -> Mapping[int, int]:
+        file, _ = self._opened()
+        read = asyncio.get_running_loop().run_in_executor
+        return {p: await read(self._reading, file.first, p) for p in range(file.partitions)}
 
     @override
     async def check(self) -> None:
@@ -198,14 +211,19 @@ class _EmbeddedSubscription(Subscription):
         self._positions = positions
         self._max_records = max_records
         self._assigned: frozenset[int] = frozenset()
-        # Where each placed partition goes on; None where it can't.
-        self._next: dict[int, int | None] = {}
+        # Where each partition goes on that may be read.
+        self._next: dict[int, int] = {}
+        # Whether the store was asked about this share, and when it is asked again (the loop's
+        # clock) about what may not be read.
+        self._is_placed = False
+        self._ask_at = 0.0
         self._news = asyncio.Event()
 
     def assign(self, partitions: frozenset[int]) -> None:
         """Its share from now on; what is new to it starts at the store's position."""
         self._assigned = partitions
         self._next = {p: offset for p, offset in self._next.items() if p in partitions}
+        self._is_placed = False
         self.wake()
 
     def wake(self) -> None:
@@ -225,27 +243,37 @@ class _EmbeddedSubscription(Subscription):
             waiting = [
                 (partition, offset)
                 for partition, offset in self._next.items()
-                if offset is not None and offset != self._stream.end(partition)
+                if offset != self._stream.end(partition)
             ]
             for partition, offset in waiting:
                 if (batch := await self._read(partition, offset)) is not None:
                     yield batch
             if not waiting:
-                await self._news.wait()
+                await self._wait()
 
     @override
     async def rewind(self, partition: int, offset: int) -> None:
-        if partition in self._next:
+        if partition in self._assigned:
             self._next[partition] = offset
             self.wake()
 
     async def _place(self) -> None:
         unplaced = sorted(self._assigned - self._next.keys())
-        if unplaced:
-            offsets = await self._positions(unplaced)
-            for partition in unplaced:
-                if partition in self._assigned:  # the shares may have changed meanwhile
-                    self._next[partition] = offsets[partition]
+        now = asyncio.get_running_loop().time()
+        if self._is_placed and (not unplaced or now < self._ask_at):
+            return
+        self._is_placed, self._ask_at = True, now + STOPPED_ASKS_S
+        for partition, offset in (await self._positions(unplaced)).items():
+            if partition in self._assigned:  # the shares may have changed meanwhile
+                self._next[partition] = offset
+
+    async def _wait(self) -> None:
+        held = self._assigned - self._next.keys()
+        try:
+            async with asyncio.timeout(STOPPED_ASKS_S if held else None):
+                await self._news.wait()
+        except TimeoutError:
+            pass
 
     async def _read(self, partition: int, offset: int) -> Batch | None:
         """None when it was rewound or went to another member before its turn or meanwhile."""
@@ -253,9 +281,9 @@ class _EmbeddedSubscription(Subscription):
             return None
         try:
             records = await self._stream.read(partition, offset, self._max_records)
-        except PermanentError as error:
-            self._next[partition] = None
-            raise PartitionStoppedError(str(error), [partition]) from error
+        except StoppedError:
+            self._next.pop(partition, None)
+            raise
         if self._next.get(partition) != offset or not records:
             return None
         batch = Batch(partition, records)

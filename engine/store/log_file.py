@@ -5,7 +5,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.errors import ConfigError, FullError, PermanentError
+from engine.core.positions import misplaced
+from engine.errors import ConfigError, FullError, PermanentError, StoppedError
 from engine.ports.stream import Message, Record
 from engine.store.disk import require_free
 from engine.store.faults import classify
@@ -79,6 +80,11 @@ class LogFile:
                 f"{partitions}: keep the number, or start with a new file"
             )
 
+    @property
+    def name(self) -> str:
+        """With the file's own id, as engine.core.positions says."""
+        return f"embedded@{self.id}"
+
     def ends(self) -> Mapping[int, int]:
         """The offset after the last record of each partition."""
         return dict(self._next)
@@ -105,17 +111,12 @@ class LogFile:
         return ends
 
     def read(self, partition: int, offset: int, max_records: int) -> Sequence[Record]:
-        """From `offset` on. Raises PermanentError when records there are gone or never were."""
+        """From `offset` on. Raises StoppedError when records there are gone or never were."""
         try:
             first = _trimmed(self._reader, partition)
             end = max(_end(self._reader, partition), first)
             if not first <= offset <= end:
-                raise PermanentError(
-                    f"partition {partition} of {str(self._path)!r} is to go on at {offset} and "
-                    f"holds {first} to {end}: the file or the store was replaced by another one. "
-                    "Set the stored position to an offset that is there to go on without the "
-                    "lost ones"
-                )
+                raise StoppedError({partition: misplaced(self.name, partition, offset, first, end)})
             found: list[Record] = []
             size = 0
             for place, key, value in self._reader.execute(
@@ -128,6 +129,13 @@ class LogFile:
         except sqlite3.Error as error:
             raise classify(error) from None
         return found
+
+    def first(self, partition: int) -> int:
+        """The offset of the first record that isn't trimmed, for the reader's thread."""
+        try:
+            return _trimmed(self._reader, partition)
+        except sqlite3.Error as error:
+            raise classify(error) from None
 
     def trim(self, partition: int, before: int, limit: int) -> int:
         """Remove up to `limit` of the records below `before`; how many went."""

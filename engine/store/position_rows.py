@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, func, select, update
+from sqlalchemy import BindParameter, Connection, and_, bindparam, func, or_, select, update
 
+from engine.core.positions import stream_of
 from engine.errors import FencedError
 from engine.store.statements import insert_new, upsert
 from engine.store.tables import counters, positions
@@ -16,6 +17,13 @@ COUNTER_SHARDS = 16
 
 _POSITION = select(positions.c.next_offset).where(
     positions.c.stream == bindparam("stream"), positions.c.partition == bindparam("partition")
+)
+# A log's name is `<stream>@<id>`, or the stream's own; "A" is the byte after "@".
+_OF_STREAM = select(positions).where(
+    or_(
+        positions.c.stream == bindparam("stream"),
+        and_(positions.c.stream >= bindparam("first"), positions.c.stream < bindparam("after")),
+    )
 )
 _ADVANCE = (
     update(positions)
@@ -45,6 +53,15 @@ class PositionRows:
         found = self._connection.execute(_POSITION, {"stream": stream, "partition": partition})
         offset: int = found.scalar() or 0
         return offset
+
+    def of_stream(self, log: str) -> Mapping[int, Mapping[str, int]]:
+        """By partition and log."""
+        stream = stream_of(log)
+        bounds = {"stream": stream, "first": f"{stream}@", "after": f"{stream}A"}
+        found: dict[int, dict[str, int]] = {}
+        for row in self._connection.execute(_OF_STREAM, bounds):
+            found.setdefault(row.partition, {})[row.stream] = row.next_offset
+        return found
 
     def advance(self, stream: str, partition: int, expected: int, to: int) -> None:
         """Compare-and-set; raises FencedError when it isn't `expected`."""

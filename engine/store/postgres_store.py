@@ -60,11 +60,11 @@ _NOTIFY = text(f"SELECT pg_notify('{_CHANNEL}', :sender)")
 class PostgresStore(Store):
     """Open it in the loop that uses it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, publishes: bool = False) -> None:
         """`url` is postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full.
 
         Of its parameters, those of libpq for TLS (ssl...) are understood as libpq does; their
-        files are read for each connection. Raises ConfigError.
+        files are read for each connection. `publishes` as in Tx. Raises ConfigError.
         """
         parsed, tls = _parsed(url)
         if "sslkey" in tls:
@@ -87,6 +87,7 @@ class PostgresStore(Store):
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self._listening = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._publishes = publishes
         self._id = os.urandom(8).hex()
         self._doorbell = Doorbell()
         self._listener: AsyncConnection | None = None
@@ -152,7 +153,7 @@ class PostgresStore(Store):
 
     async def _transact(self, work: Callable[[Tx], T], contended: Sequence[str]) -> T:
         def execute(connection: Connection) -> tuple[T, bool]:
-            tx = SqlTx(connection, lambda: _now(connection))
+            tx = SqlTx(connection, lambda: _now(connection), publishes=self._publishes)
             tx.lock_chains(contended)
             result = work(tx)
             tx.flush()

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from engine.errors import PermanentError, TransientError
 from engine.ports.clock import Clock
-from engine.ports.stream import Message, OpenableStream, Positions, Stream, Subscription
+from engine.ports.stream import KeptStream, Message, OpenableStream, Positions, Subscription
 from engine.store.embedded_stream import EmbeddedStream
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ SAFETY_NET_S = 5.0
 Refuse = Callable[[Message, PermanentError], Awaitable[None]]
 
 
-class SpooledStream(Stream):
+class SpooledStream(KeptStream):
     """`primary`, with `spool` in front of it while that is away. `run` has to run beside it.
 
     The spool is a log of one partition: its order is the order of the appends.
@@ -130,6 +130,10 @@ class SpooledStream(Stream):
             return self._ends
         self._ends = await self._primary.end_offsets()
         return self._ends
+
+    @override
+    async def first_offsets(self) -> Mapping[int, int]:
+        return await self._primary.first_offsets()
 
     @override
     async def check(self) -> None:

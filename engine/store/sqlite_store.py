@@ -32,9 +32,11 @@ READERS = 4
 class SqliteStore(Store):
     """Open it in the loop that uses it; its clock is the store's clock."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, *, publishes: bool = False) -> None:
+        """`publishes` as in Tx."""
         self._path = path
         self._clock = clock
+        self._publishes = publishes
         self._doorbell = Doorbell()
         self._writer: GroupWriter | None = None
         self._connection: Connection | None = None
@@ -80,7 +82,7 @@ class SqliteStore(Store):
             raise ConfigError("this store was opened for reading only")
 
         def execute() -> tuple[T, bool]:
-            tx = SqlTx(connection, self._clock.now)
+            tx = SqlTx(connection, self._clock.now, publishes=self._publishes)
             with classified():
                 result = work(tx)
                 tx.flush()

@@ -37,6 +37,7 @@ from engine.store.statements import last_number, next_number, upsert
 from engine.store.tables import tasks
 
 PRIORITIES = (1, 2, 3, 4)
+_NEVER_US = 2**62
 
 _OF = tasks.c.id == bindparam("of")
 _HELD = (tasks.c.id == bindparam("of")) & (tasks.c.token == bindparam("held"))
@@ -118,12 +119,14 @@ _RELEASE = (
     )
 )
 _KINDS: BindParameter[Any] = bindparam("kinds", expanding=True)
-_NEXT_DUE = select(func.min(tasks.c.due_at_us)).where(tasks.c.kind.in_(_KINDS))
 _FREE_ALL = (
     update(tasks).where(tasks.c.lease_until_us > 0).values(**_FREE, due_at_us=tasks.c.not_before_us)
 )
 _DUE = select(func.count().label("tasks"), func.min(tasks.c.due_at_us).label("since_us")).where(
     tasks.c.due_at_us <= bindparam("now_us", BigInteger)
+)
+_NEXT_DUE = select(func.min(tasks.c.due_at_us)).where(
+    tasks.c.kind.in_(_KINDS), tasks.c.due_at_us < bindparam("before_us", BigInteger)
 )
 
 
@@ -254,10 +257,16 @@ class TaskRows:
         )
         self.woke = True  # another worker may be waiting for a later time than `not_before`
 
-    def next_due(self, kinds: Sequence[TaskKind]) -> datetime | None:
-        """The earliest end of a wait or a lease."""
+    def next_due(self, kinds: Sequence[TaskKind], before: datetime | None) -> datetime | None:
+        """The earliest end of a wait or a lease.
+
+        Where the timers of 100,000 alerts wait, only `before` keeps a rare kind's look-up from
+        passing by all of them.
+        """
         self.flush()
-        due_us = self._connection.execute(_NEXT_DUE, {"kinds": list(kinds)}).scalar()
+        before_us = _NEVER_US if before is None else to_us(before)
+        values = {"kinds": list(kinds), "before_us": before_us}
+        due_us = self._connection.execute(_NEXT_DUE, values).scalar()
         return None if due_us is None else from_us(due_us)
 
     def due_work(self) -> DueWork:

@@ -25,13 +25,7 @@ from engine.ports.rows import (
     TaskKind,
 )
 from engine.ports.store import Tx
-from engine.store import (
-    dead_letter_rows,
-    occurrence_rows,
-    reservation_rows,
-    run_rows,
-    stop_rows,
-)
+from engine.store import dead_letter_rows, occurrence_rows, reservation_rows, run_rows, stop_rows
 from engine.store.incident_rows import IncidentRows
 from engine.store.journal_rows import JournalRows
 from engine.store.position_rows import PositionRows
@@ -43,9 +37,15 @@ class SqlTx(Tx):
     """Gathers what it can and writes it together; `flush` comes before the commit."""
 
     def __init__(
-        self, connection: Connection, clock: Callable[[], datetime], *, reading: bool = False
+        self,
+        connection: Connection,
+        clock: Callable[[], datetime],
+        *,
+        reading: bool = False,
+        publishes: bool = False,
     ) -> None:
         """`clock` is asked at most once; `reading` takes no locks."""
+        self._publishes = publishes
         self._connection = connection
         self._reading = reading
         self._clock = clock
@@ -77,6 +77,11 @@ class SqlTx(Tx):
         if self._now is None:
             self._now = self._clock()
         return self._now
+
+    @property
+    @override
+    def publishes(self) -> bool:
+        return self._publishes
 
     # Journal.
     @override
@@ -132,6 +137,10 @@ class SqlTx(Tx):
     @override
     def position(self, stream: str, partition: int) -> int:
         return self._positions.position(stream, partition)
+
+    @override
+    def positions(self, log: str) -> Mapping[int, Mapping[str, int]]:
+        return self._positions.of_stream(log)
 
     @override
     def advance(self, stream: str, partition: int, expected: int, to: int) -> None:
@@ -312,8 +321,10 @@ class SqlTx(Tx):
         self._tasks.cancel(f"{kind}/{key}")
 
     @override
-    def next_due(self, kinds: Sequence[TaskKind]) -> datetime | None:
-        return self._tasks.next_due(kinds)
+    def next_due(
+        self, kinds: Sequence[TaskKind], *, before: datetime | None = None
+    ) -> datetime | None:
+        return self._tasks.next_due(kinds, before)
 
     @override
     def due_work(self) -> DueWork:
@@ -344,12 +355,7 @@ class SqlTx(Tx):
     @override
     def dead_letter_drift(self) -> Mapping[str, int]:
         counted = self._positions.counted(dead_letter_rows.COUNTED)
-        there = dead_letter_rows.dead_letter_usage(self._connection)
-        return {
-            name: there[name] - known
-            for name, known in zip(dead_letter_rows.COUNTED, counted, strict=True)
-            if there[name] != known
-        }
+        return dead_letter_rows.drift(self._connection, counted)
 
     @override
     def measure_dead_letters(self) -> None:

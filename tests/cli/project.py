@@ -141,6 +141,11 @@ class Project:
 
             wait_until(lambda: phases_now() == list(phases), f"phases {phases}", 20)
 
+    def wait_for_balance(self, dispositions: dict[str, int]) -> None:
+        """Until every record has become one of these."""
+        with self.client() as client:
+            wait_until(lambda: client.balance().dispositions == dispositions, str(dispositions), 20)
+
     def open_two_incidents(self) -> None:
         """INC-1 waits for an approval, INC-2 is what no rule took."""
         self.fire(alertname="LLMEndpointDown", service="llm-70b", instance="gpu-7")

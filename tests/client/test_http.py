@@ -30,12 +30,14 @@ from engine.gateway.answers import (
     dead_letter_page,
     incident_answer,
     incident_story,
+    positions_answer,
 )
 from engine.gateway.parts import GatewayParts
 from tests.doubles.gateway import (
     APPROVAL,
     HOLDER,
     LETTERS,
+    POSITIONS,
     TOKEN,
     MemoryCommands,
     MemoryQueries,
@@ -73,6 +75,7 @@ async def test_reads_come_back_as_they_were_made() -> None:
         assert [letter.id for letter in rest_of_letters] == ["letter3"]
         assert len(client.dead_letters(waiting=True).dead_letters) == 2
         assert client.dead_letter("letter2") == dead_letter_content(LETTERS[1])
+        assert client.positions() == positions_answer(POSITIONS)
         assert client.verify_audit() == audit_answer(await queries.verify_audit())
         lines: list[bytes] = []
         client.export_audit(lines.append)
@@ -91,6 +94,9 @@ def test_orders_arrive_with_all_that_was_said() -> None:
         (stopped,) = client.stop("playbook", "restart", reason="drill").stops
         assert (stopped.scope, stopped.name, stopped.actor) == ("playbook", "restart", HOLDER.actor)
         assert client.resume("all", reason="over") == client.stops()
+        assert client.set_position(1, "first", reason="a new disk").position == 5
+        with pytest.raises(ConflictError, match="isn't stopped"):
+            client.set_position(0, 7, reason="a new disk")
     assert isinstance(parts.commands, MemoryCommands)
     by = replace(HOLDER, via="cli")
     assert parts.commands.orders == [

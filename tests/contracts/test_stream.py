@@ -2,122 +2,16 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
-from uuid import uuid4
 
 import pytest
 
-from connectors.streams.kafka import KafkaConfig, KafkaStream
 from engine.errors import PermanentError
 from engine.ports.stream import Batch, Message, Record, Stream
-from engine.store.embedded_stream import EmbeddedStream
-from tests.services.kafka import KafkaBroker
+from tests.services.streams import PARTITIONS, Log, StoredPositions
 
 DEADLINE_S = 30.0
-PARTITIONS = 4
-
-
-class Log(Protocol):
-    """One log of its own for a test, and the streams over it."""
-
-    def opened(self) -> AbstractAsyncContextManager[Stream]: ...
-
-    @property
-    def construction(self) -> str:
-        """Python that defines `opened` for another process."""
-        ...
-
-
-@dataclass(frozen=True)
-class KafkaLog:
-    config: KafkaConfig
-
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Stream]:
-        stream = KafkaStream(self.config)
-        await stream.open()
-        try:
-            yield stream
-        finally:
-            await stream.close()
-
-    @property
-    def construction(self) -> str:
-        return f"""
-from connectors.streams.kafka import KafkaConfig, KafkaStream
-stream = KafkaStream(KafkaConfig.model_validate_json({self.config.model_dump_json()!r}))
-"""
-
-
-@dataclass(frozen=True)
-class EmbeddedLog:
-    path: Path
-
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Stream]:
-        stream = EmbeddedStream(self.path, partitions=PARTITIONS)
-        await stream.open()
-        try:
-            yield stream
-        finally:
-            await stream.close()
-
-    @property
-    def construction(self) -> str:
-        return f"""
-from pathlib import Path
-from engine.store.embedded_stream import EmbeddedStream
-stream = EmbeddedStream(Path({str(self.path)!r}), partitions={PARTITIONS})
-"""
-
-
-@dataclass
-class StoredPositions:
-    """The store's side: where each partition goes on."""
-
-    offsets: dict[int, int] = field(default_factory=dict)
-
-    async def __call__(self, partitions: Sequence[int]) -> Mapping[int, int]:
-        return {partition: self.offsets.get(partition, 0) for partition in partitions}
-
-    def commit(self, batch: Batch) -> None:
-        self.offsets[batch.partition] = batch.next_offset
-
-
-@pytest.fixture
-def kafka_log(kafka: KafkaBroker) -> KafkaLog:
-    unique = f"contract-{uuid4().hex}"
-    return KafkaLog(
-        KafkaConfig(
-            bootstrap_servers=(kafka.bootstrap,),
-            topic_prefix=f"{unique}.",
-            group_id=unique,
-            partitions=PARTITIONS,
-            replication_factor=1,
-            deadline_s=20,
-        )
-    )
-
-
-@pytest.fixture
-def embedded_log(tmp_path: Path) -> EmbeddedLog:
-    return EmbeddedLog(tmp_path / "stream.db")
-
-
-@pytest.fixture(params=["embedded", "kafka"])
-def log(request: pytest.FixtureRequest) -> Log:
-    made: Log = request.getfixturevalue(f"{request.param}_log")
-    return made
-
-
-@pytest.fixture
-async def stream(log: Log) -> AsyncIterator[Stream]:
-    async with log.opened() as opened:
-        yield opened
 
 
 def messages(count: int, *, keys: int = 8) -> list[Message]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.core.access import may_decide, may_order
+from engine.core.access import may_administer, may_decide, may_order
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,12 @@ def test_who_may_answer_a_request(
 )
 def test_who_may_order(roles: set[str], allowed: bool) -> None:
     assert may_order("someone", roles).allowed is allowed
+
+
+@pytest.mark.parametrize(
+    ("roles", "allowed"), [({"admin"}, True), ({"oncall"}, False), (set(), False)]
+)
+def test_who_may_decide_what_is_lost(roles: set[str], allowed: bool) -> None:
+    verdict = may_administer("someone", roles)
+    assert verdict.allowed is allowed
+    assert allowed or verdict.reason == "someone needs the role admin"

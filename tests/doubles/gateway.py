@@ -19,9 +19,10 @@ from engine.core.guards import Lock, Reservation
 from engine.core.incident import Incident
 from engine.core.journal import GENESIS, NewEntry, seal
 from engine.core.json_value import Json
+from engine.core.positions import Destination, PartitionState
 from engine.core.severity import Mode, Severity
 from engine.core.stops import Stop, StopScope
-from engine.errors import NotFoundError
+from engine.errors import ConflictError, NotFoundError
 from engine.gateway.app import build_gateway
 from engine.gateway.parts import GatewayParts
 from engine.ports.clock import Clock
@@ -36,6 +37,8 @@ from engine.ports.commands import (
     Queries,
     Replayed,
     Replays,
+    Repositioned,
+    Repositions,
     Timeline,
 )
 from engine.ports.metrics import Metrics
@@ -126,6 +129,8 @@ LOCK = Lock(
     Reservation("run1", "gpu-07", "restart", "down", "llm-70b", "incident1", "INC-1", NOW),
     kept=True,
 )
+
+POSITIONS = (PartitionState(0, 7, 0, 9, ""), PartitionState(1, None, 5, 8, "made anew"))
 
 LETTERS = (
     DeadLetter("letter1", "alertmanager", "no string", "alerts[0].labels", b"{}", NOW, NOW),
@@ -248,6 +253,10 @@ class MemoryQueries(Queries):
         return Balance({"new": 2, "repeat": 1}, 3, 0, 2, 1, 1, 0)
 
     @override
+    async def positions(self) -> Sequence[PartitionState]:
+        return POSITIONS
+
+    @override
     async def verify_audit(self) -> AuditReport:
         return AuditReport(chains=2, entries=9, faults=())
 
@@ -285,6 +294,22 @@ class MemoryReplays(Replays):
         return Replayed(replace(LETTERS[1], reason="no object"), 0, "Still wrong.")
 
 
+@dataclass
+class MemoryRepositions(Repositions):
+    """Records each order; only the partition that is stopped can be sent on."""
+
+    orders: list[tuple[object, ...]] = field(default_factory=list)
+
+    @override
+    async def set_position(
+        self, partition: int, to: Destination, *, by: By, reason: str
+    ) -> Repositioned:
+        if not POSITIONS[partition].stopped:
+            raise ConflictError(f"partition {partition} isn't stopped")
+        self.orders.append((partition, to, by, reason))
+        return Repositioned(partition, 5, 3)
+
+
 async def all_ready() -> list[str]:
     return []
 
@@ -298,6 +323,7 @@ def gateway_parts(*sources: AlertmanagerSource, loopback: bool = True) -> Gatewa
         commands=MemoryCommands(),
         queries=MemoryQueries(),
         replays=MemoryReplays(),
+        repositions=MemoryRepositions(),
         clock=FixedClock(),
         authenticate={TOKEN: HOLDER}.get,
         loopback=loopback,

@@ -23,6 +23,7 @@ from engine.core.incident_view import IncidentView
 from engine.core.json_value import Json, JsonObject
 from engine.core.still_firing import Confirmation
 from engine.ports.source import Parsed
+from engine.ports.stream import Message
 from engine.ports.tracker import Ticket, TicketDraft
 
 # What a call comes to.
@@ -157,6 +158,29 @@ class RecordingNotifier:
             raise self.faults.pop(0)
         self.shown.append((view, ref))
         return ref or f"{self.name}/{len(self.shown)}"
+
+
+@dataclass
+class RecordingPublisher:
+    """Remembers what it was given; `faults` are raised first, one a call."""
+
+    name: str = "quell.incidents"
+    published: list[Message] = field(default_factory=list)
+    faults: list[Exception] = field(default_factory=list)
+    before: Callable[[], Awaitable[None]] | None = None
+
+    async def open(self) -> None:
+        """It is there."""
+
+    async def publish(self, message: Message) -> None:
+        if self.before is not None:
+            await self.before()
+        if self.faults:
+            raise self.faults.pop(0)
+        self.published.append(message)
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 @dataclass

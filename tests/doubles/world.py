@@ -33,6 +33,7 @@ from engine.stages.commands import CommandStage
 from engine.stages.deciding import Decided, decide
 from engine.stages.intake import StreamIntake
 from engine.stages.messages import MessageStage
+from engine.stages.publishing import PublishStage
 from engine.stages.queries import QueryStage
 from engine.stages.records import RecordsStage
 from engine.stages.runs import RunStage
@@ -46,6 +47,7 @@ from tests.doubles.scripted import (
     MEND,
     OK,
     RecordingNotifier,
+    RecordingPublisher,
     RecordingTracker,
     ScriptedAction,
     ScriptedSource,
@@ -75,6 +77,7 @@ class World:
     notifier: RecordingNotifier = field(default_factory=RecordingNotifier)
     tracker: RecordingTracker = field(default_factory=RecordingTracker)
     source: ScriptedSource = field(default_factory=ScriptedSource)
+    publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
     metrics: Metrics = field(default_factory=Metrics)
     kept: dict[str, str] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
@@ -111,6 +114,10 @@ class World:
         return TickStage(self.store, self.stream, self.clock)
 
     @property
+    def publishing(self) -> PublishStage:
+        return PublishStage(self.store, self.publisher, self.metrics)
+
+    @property
     def handlers(self) -> dict[TaskKind, Handler]:
         return {
             "run": self.runs.advance,
@@ -118,6 +125,7 @@ class World:
             "postmortem": self.records.write_postmortem,
             "ticket": self.records.open_ticket,
             "tick": self.ticks.fire,
+            "publish": self.publishing.publish,
         }
 
     def loop(self, **handlers: Handler) -> TaskLoop:
@@ -298,12 +306,17 @@ async def approve(world: World, rule: str = "down", by: By = ONCALL) -> Approval
 
 @asynccontextmanager
 async def a_world(
-    folder: Path, *, mode: str = "approve", rules: str = RULES, playbook: str = RESTART
+    folder: Path,
+    *,
+    mode: str = "approve",
+    rules: str = RULES,
+    playbook: str = RESTART,
+    publishes: bool = False,
 ) -> AsyncIterator[World]:
     """A world whose model server is down until it is restarted."""
     clock = VirtualClock()
     catalogs = a_catalog(folder / "catalog", rules.replace("%s", mode), playbook)
-    store = SqliteStore(folder / "quell.db", clock)
+    store = SqliteStore(folder / "quell.db", clock, publishes=publishes)
     stream = EmbeddedStream(folder / "stream.db", partitions=2)
     await store.open()
     await stream.open()

@@ -7,7 +7,14 @@ import pytest
 
 from engine.gateway.app import build_gateway
 from engine.gateway.parts import GatewayParts
-from tests.doubles.gateway import HOLDER, TOKEN, MemoryCommands, MemoryReplays, gateway_parts
+from tests.doubles.gateway import (
+    HOLDER,
+    TOKEN,
+    MemoryCommands,
+    MemoryReplays,
+    MemoryRepositions,
+    gateway_parts,
+)
 
 
 async def post(parts: GatewayParts, path: str, order: object = None) -> httpx.Response:
@@ -119,3 +126,29 @@ async def test_a_lock_is_let_go_with_a_reason_or_without() -> None:
         ("release", "gpu-07", HOLDER, "looked at it"),
         ("release", "gpu-07", HOLDER, ""),
     ]
+
+
+@pytest.mark.parametrize("to", ["first", "end", 5])
+async def test_a_stopped_partition_is_sent_on(to: object) -> None:
+    parts = gateway_parts()
+    sent = await post(parts, "/v1/positions/1", {"to": to, "reason": "a new disk"})
+    assert (sent.status_code, sent.json()) == (
+        200,
+        {"partition": 1, "position": 5, "passed_over": 3},
+    )
+    assert isinstance(parts.repositions, MemoryRepositions)
+    assert parts.repositions.orders == [(1, to, HOLDER, "a new disk")]
+    assert (await post(parts, "/v1/positions/0", {"to": to, "reason": "x"})).status_code == 409
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        pytest.param({"to": "first"}, id="no reason"),
+        pytest.param({"to": -1, "reason": "x"}, id="below the first offset of all"),
+        pytest.param({"to": "start", "reason": "x"}, id="no such place"),
+        pytest.param({"to": True, "reason": "x"}, id="no number"),
+    ],
+)
+async def test_a_position_that_is_not_clear_is_refused(order: dict[str, object]) -> None:
+    assert (await post(gateway_parts(), "/v1/positions/1", order)).status_code == 422

@@ -129,3 +129,10 @@ async def test_locks_say_who_holds_what_since_when() -> None:
             }
         ]
     }
+
+
+async def test_where_the_stream_is_read_and_what_is_stopped() -> None:
+    assert (await get("/v1/positions"))["positions"] == [
+        {"partition": 0, "position": 7, "first": 0, "end": 9, "stopped": ""},
+        {"partition": 1, "position": None, "first": 5, "end": 8, "stopped": "made anew"},
+    ]

@@ -1,9 +1,12 @@
 """The `quell` process as an operator has it: configured by files, asked by its own verbs."""
 
 import json
+import os
+import signal
 import sys
 import urllib.request
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +63,15 @@ class Quell:
     def kill(self) -> None:
         """Let it die without a chance to tidy up (SIGKILL)."""
         self._process.kill()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It stands still (SIGSTOP), as on a machine that is paused, and then goes on."""
+        os.kill(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._process.pid, signal.SIGCONT)
 
     def ready(self) -> bool:
         return self._answers("/readyz")

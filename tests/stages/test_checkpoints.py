@@ -1,7 +1,6 @@
 """A checkpoint a minute over what was appended, and its copies before the next one."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,7 +13,7 @@ from engine.core import events
 from engine.core.audit_export import read_copies, verify_export
 from engine.core.checkpoint import CHAIN, checkpoint_of
 from engine.core.journal import NewEntry
-from engine.errors import FencedError, PermanentError
+from engine.errors import FencedError, PermanentError, TransientError
 from engine.ports.metrics import Metrics
 from engine.ports.rows import Task
 from engine.ports.signer import CheckpointCopy
@@ -35,8 +34,8 @@ class CopyDouble(CheckpointCopy):
     """A place in memory; `fault` is raised instead, and `held` keeps a write from ending."""
 
     lines: bytes = b""
-    fault: OSError | None = None
-    held: threading.Event | None = None
+    fault: TransientError | PermanentError | None = None
+    held: asyncio.Event | None = None
 
     @property
     @override
@@ -44,17 +43,21 @@ class CopyDouble(CheckpointCopy):
         return "/mnt/other"
 
     @override
-    def last_seq(self) -> int:
+    async def last_seq(self) -> int:
         copies, _ = read_copies(self.lines.splitlines(keepends=True))
         return copies[-1].seq if copies else 0
 
     @override
-    def append(self, lines: bytes) -> None:
+    async def append(self, lines: bytes) -> None:
         if self.held is not None:
-            self.held.wait()
+            await self.held.wait()
         if self.fault is not None:
             raise self.fault
         self.lines += lines
+
+    @override
+    async def close(self) -> None:
+        pass
 
     @property
     def numbers(self) -> list[int]:
@@ -194,12 +197,15 @@ async def test_copies_are_written_before_the_next_one_is_made(minutes: Minutes) 
     assert len(await minutes.made()) == 1
 
 
+@pytest.mark.parametrize(
+    "fault", [TransientError("no space left on device"), PermanentError("too large")]
+)
 async def test_a_copy_that_cannot_be_written_is_counted_and_made_good_later(
-    minutes: Minutes,
+    minutes: Minutes, fault: TransientError | PermanentError
 ) -> None:
     await minutes.note("incident/a", "one")
     await minutes.pass_by()
-    minutes.copy.fault = OSError("no space left on device")
+    minutes.copy.fault = fault
     for text in ("two", "three"):
         await minutes.note("incident/a", text)
         await minutes.pass_by()
@@ -211,16 +217,13 @@ async def test_a_copy_that_cannot_be_written_is_counted_and_made_good_later(
     assert minutes.copy.numbers == [1, 2, 3]
 
 
-async def test_a_disk_that_hangs_does_not_keep_checkpoints_waiting(
+async def test_a_place_that_hangs_does_not_keep_checkpoints_waiting(
     minutes: Minutes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stage_module, "COPY_WITHIN_S", 0.05)
-    minutes.copy.held = threading.Event()
+    minutes.copy.held = asyncio.Event()
     await minutes.note("incident/a", "one")
-    try:
-        await minutes.pass_by()
-    finally:
-        minutes.copy.held.set()
+    await minutes.pass_by()
     assert len(await minutes.made()) == 1
     assert not await minutes.is_due()
 

@@ -1,26 +1,33 @@
 """Workers: a lease is held while working, and one task's failure stops no other."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
+
+from typing_extensions import override
 
 from engine.errors import TransientError
 from engine.ports.rows import Task, TaskKind
-from engine.ports.store import Tx
+from engine.ports.store import Store, Tx
 from engine.stages.tasks import (
     CONCURRENT_TASKS,
     HEARTBEAT_S,
     LEASE_S,
     MAX_BACK_OFF_S,
     PARKED_AFTER,
+    SAFETY_NET_S,
     Handler,
+    TaskLoop,
     back_off,
 )
 from tests.doubles.virtual_time import START, VirtualClock, until
 from tests.doubles.world import World
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -86,6 +93,38 @@ async def test_only_the_kinds_with_a_handler_are_claimed(world: World) -> None:
     async with working(world, work.handle):
         await until(lambda: work.done == ["one"])
     assert work.begun == ["one"]
+
+
+@dataclass
+class ListeningStore(Store):
+    """Notes how long its workers mean to wait."""
+
+    store: Store
+    waits: list[float] = field(default_factory=list)
+
+    @override
+    async def write(self, work: Callable[[Tx], T]) -> T:
+        return await self.store.write(work)
+
+    @override
+    async def read(self, work: Callable[[Tx], T]) -> T:
+        return await self.store.read(work)
+
+    @override
+    async def wait_for_work(self, timeout_s: float) -> None:
+        self.waits.append(timeout_s)
+        await self.store.wait_for_work(timeout_s)
+
+
+async def test_what_is_due_for_others_keeps_nobody_awake(world: World) -> None:
+    await put(world, "other", kind="ticket")
+    store = ListeningStore(world.store)
+    loop = TaskLoop(store, world.clock, "w", {"run": Work(world).handle}, world.metrics)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(loop.run())
+        await until(lambda: len(store.waits) == 2)  # the first one returns at once
+        task.cancel()
+    assert store.waits == [SAFETY_NET_S, SAFETY_NET_S]
 
 
 async def test_a_commit_wakes_the_workers(world: World) -> None:

@@ -78,7 +78,7 @@ async def test_the_name_is_that_of_the_file(tmp_path: Path) -> None:
         names.append(stream.name)
         await stream.close()
     assert names[0] == names[1] != names[2]
-    assert names[0].startswith("embedded/")
+    assert names[0].startswith("embedded@")
 
 
 async def test_processed_records_are_trimmed(stream: EmbeddedStream) -> None:

@@ -106,3 +106,15 @@ async def test_replicas_that_start_together_migrate_once(postgres_url: str) -> N
     connection = await asyncpg.connect(postgres_url.replace("+asyncpg", ""))
     assert await connection.fetchval("SELECT count(*) FROM alembic_version") == 1
     await connection.close()
+
+
+def test_positions_of_the_embedded_stream_keep_their_file(connection: Connection) -> None:
+    def logs() -> list[str]:
+        return [row[0] for row in connection.execute(text("SELECT stream FROM positions"))]
+
+    migrate(connection)
+    connection.execute(text("INSERT INTO positions VALUES ('embedded/0a1b', 0, 7)"))
+    connection.execute(text("INSERT INTO positions VALUES ('kafka/quell.alerts', 0, 9)"))
+    at_revision(connection, "1.6")
+    migrate(connection)
+    assert sorted(logs()) == ["embedded@0a1b", "kafka/quell.alerts"]

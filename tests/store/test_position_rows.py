@@ -26,6 +26,28 @@ async def test_a_position_moves_by_compare_and_set(store: Store) -> None:
     assert found == [15, 0, 0]
 
 
+async def test_positions_of_a_stream_are_told_by_partition_and_log(store: Store) -> None:
+    rows = [
+        ("kafka/a@one", 0, 5),
+        ("kafka/a@two", 0, 7),
+        ("kafka/a", 1, 9),
+        ("kafka/a@one", 1, 3),
+        ("kafka/ab@one", 0, 11),
+        ("kafka/a.b", 0, 12),
+        ("kafka/A@one", 0, 13),
+        ("kafka/aA", 0, 14),
+    ]
+    for log, partition, offset in rows:
+        await store.write(lambda tx: tx.advance(log, partition, 0, offset))  # noqa: B023 - awaited
+    for log in ("kafka/a@one", "kafka/a@three", "kafka/a"):
+        found = await store.read(lambda tx: tx.positions(log))  # noqa: B023 - awaited at once
+        assert found == {
+            0: {"kafka/a@one": 5, "kafka/a@two": 7},
+            1: {"kafka/a": 9, "kafka/a@one": 3},
+        }
+    assert await store.read(lambda tx: tx.positions("memory")) == {}
+
+
 async def test_of_many_that_advance_one_position_one_succeeds(store: Store) -> None:
     async def advance() -> bool:
         try:

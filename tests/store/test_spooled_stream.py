@@ -65,6 +65,11 @@ class Brokers(OpenableStream):
         return {0: len(self.taken)}
 
     @override
+    async def first_offsets(self) -> Mapping[int, int]:
+        self._answer()
+        return {0: 0}
+
+    @override
     async def append(self, messages: Sequence[Message]) -> None:
         if self.held:
             self.waiting += 1

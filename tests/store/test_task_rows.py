@@ -217,6 +217,8 @@ async def test_the_next_due_time_is_that_of_a_wait_or_a_lease(store: Store) -> N
     assert await store.read(lambda tx: tx.next_due(["run"])) == future
     await put(store, a_task("due"))
     assert await store.read(lambda tx: tx.next_due(["run"])) == PAST
+    soon = future - timedelta(seconds=1)
+    assert await store.read(lambda tx: tx.next_due(["run"], before=soon)) == PAST
 
     def work(tx: Tx) -> datetime:
         assert tx.claim_task("w", 5.0, ["run"]) is not None

@@ -1,15 +1,15 @@
-"""What Kafka's producers and consumers share: the settings, the topic, and errors in our terms."""
+"""What Kafka's clients share: the settings, topics that are made, and errors in our terms."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from connectors.streams.kafka.security import KafkaSecurity, OAuthSasl, credentials
+from connectors.streams.kafka.security import KafkaSecurity, OAuthSasl, Section, credentials
 from connectors.streams.kafka.tokens import ClientCredentials
+from connectors.streams.kafka.topics import FoundTopic, Topic, find_topic
 from engine.core.durations import parse_duration
 from engine.errors import ConfigError, PermanentError, TransientError
 
@@ -26,6 +26,14 @@ TOPIC_POLL_S = 0.05
 def _is_a_duration(text: str) -> str:
     parse_duration(text)
     return text
+
+
+class IncidentTopic(Section):
+    """The topic from which others follow incidents."""
+
+    publish: bool = True
+    partitions: int = Field(default=6, ge=1, le=10_000)
+    """Of a topic that is made; one that is there may have any number."""
 
 
 class KafkaConfig(BaseModel):
@@ -52,11 +60,17 @@ class KafkaConfig(BaseModel):
     """After this long without a heartbeat (a killed process), others get its partitions."""
     max_poll_interval_s: float = Field(default=300.0, gt=0, le=3600)
     """After this long with one batch (a stuck process), others get its partitions."""
+    incidents: IncidentTopic = IncidentTopic()
 
     @property
     def topic(self) -> str:
         """The topic of the alerts and ticks."""
         return f"{self.topic_prefix}alerts"
+
+    @property
+    def servers(self) -> str:
+        """For messages."""
+        return ",".join(self.bootstrap_servers)
 
 
 class Cluster:
@@ -77,36 +91,85 @@ class Cluster:
             **await asyncio.to_thread(credentials, self.config.security, self._tokens),
         }
 
-    async def verify_topic(self) -> None:
-        """Find the topic as configured, or create it where it is absent and that is allowed.
+    async def verify_topic(self, topic: Topic) -> FoundTopic:
+        """Like `ensure_topic`; also raises ConfigError where the number of partitions is wrong."""
+        found = await self.ensure_topic(topic)
+        if topic.is_fixed and found.partitions != topic.partitions:
+            raise ConfigError(other_count(topic, found.partitions))
+        return found
 
-        Raises ConfigError when it isn't there, can't be made so, or has another number of
-        partitions.
-        """
+    async def ensure_topic(self, topic: Topic) -> FoundTopic:
+        """Find it, or create it where it is absent and that is allowed. Raises ConfigError."""
         from aiokafka.admin import AIOKafkaAdminClient
 
-        config = self.config
         admin = AIOKafkaAdminClient(**await self.client_settings())
         try:
             await admin.start()
-            found = await _partition_count(admin, config.topic)
-            if found == 0:
-                await _create_topic(admin, config)
-            while found == 0:
+            found = await find_topic(admin._client, topic.name)
+            if found is None:
+                await self._create(admin, topic)
+            while found is None:
                 await asyncio.sleep(TOPIC_POLL_S)  # until the broker that answers knows it too
-                found = await _partition_count(admin, config.topic)
+                found = await find_topic(admin._client, topic.name)
+            return found
         finally:
             await admin.close()
-        if found != config.partitions:
-            raise ConfigError(other_count(config, found))
+
+    @asynccontextmanager
+    async def bounded(self, what: str) -> AsyncIterator[None]:
+        """Within the deadline, in quell's errors.
+
+        What is wrong with a topic while quell runs is waited for like a broker that is away:
+        senders keep their alerts until someone sets it right.
+        """
+        where = f"{what} on Kafka at {self.config.servers}"
+        try:
+            with quells_errors(where):
+                async with asyncio.timeout(self.config.deadline_s):
+                    yield
+        except TimeoutError as error:
+            raise TransientError(f"{where} not done within {self.config.deadline_s:g} s") from error
+        except ConfigError as error:
+            raise TransientError(f"{where}: {error}") from error
+
+    async def _create(self, admin: "AIOKafkaAdminClient", topic: Topic) -> None:
+        from aiokafka.admin import NewTopic
+        from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
+
+        config = self.config
+        count = f"{topic.partitions} partition{'s' if topic.partitions != 1 else ''}"
+        if not config.create_topics:
+            raise ConfigError(
+                f"Kafka topic {topic.name!r} is absent, or quell may not see it, and create_topics "
+                f"is off: create it with {count}"
+            )
+        settings = {
+            "min.insync.replicas": str(min(2, config.replication_factor)),
+            "max.message.bytes": str(topic.max_record_bytes + RECORD_OVERHEAD_BYTES),
+            **topic.settings,
+        }
+        new = NewTopic(
+            topic.name, topic.partitions, config.replication_factor, topic_configs=settings
+        )
+        answer = await admin.create_topics([new])
+        _, code, message = answer.topic_errors[0]
+        error = for_code(code)
+        if error in (NoError, TopicAlreadyExistsError):
+            return
+        if error.retriable:
+            raise TransientError(f"Kafka topic {topic.name!r} not created: {error.__name__}")
+        raise ConfigError(
+            f"Kafka topic {topic.name!r} with {count} and replication_factor "
+            f"{config.replication_factor} refused: {message or error.__name__}"
+        )
 
 
-def other_count(config: KafkaConfig, found: int) -> str:
+def other_count(topic: Topic, found: int) -> str:
     """What to say about a topic with another number of partitions than configured."""
     return (
-        f"Kafka topic {config.topic!r} has {found} partitions and the configuration says "
-        f"{config.partitions}; with another number, keys move between partitions and lose their "
-        f"order: drain the topic, then set partitions to {found}"
+        f"Kafka topic {topic.name!r} has {found} partitions and the configuration says "
+        f"{topic.partitions}; with another number, keys move between partitions and lose their "
+        f"order: make the topic with {topic.partitions}, or drain it and set partitions to {found}"
     )
 
 
@@ -132,41 +195,3 @@ def quells_errors(what: str) -> Iterator[None]:
         ) from error
     except KafkaError as error:
         raise TransientError(f"{what}: {error}") from error
-
-
-async def _partition_count(admin: "AIOKafkaAdminClient", topic: str) -> int:
-    """0 where the topic is absent. Asking for one topic by name could create it."""
-    for found in await admin.describe_topics():
-        if found["topic"] == topic:
-            return len(found["partitions"])
-    return 0
-
-
-async def _create_topic(admin: "AIOKafkaAdminClient", config: KafkaConfig) -> None:
-    from aiokafka.admin import NewTopic
-    from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
-
-    if not config.create_topics:
-        raise ConfigError(
-            f"Kafka topic {config.topic!r} is absent and create_topics is off: create it with "
-            f"{config.partitions} partitions"
-        )
-    settings = {
-        "min.insync.replicas": str(min(2, config.replication_factor)),
-        "max.message.bytes": str(config.max_record_bytes + RECORD_OVERHEAD_BYTES),
-        "retention.ms": str(parse_duration(config.retention) // timedelta(milliseconds=1)),
-    }
-    topic = NewTopic(
-        config.topic, config.partitions, config.replication_factor, topic_configs=settings
-    )
-    answer = await admin.create_topics([topic])
-    _, code, message = answer.topic_errors[0]
-    error = for_code(code)
-    if error in (NoError, TopicAlreadyExistsError):
-        return
-    if error.retriable:
-        raise TransientError(f"Kafka topic {config.topic!r} not created: {error.__name__}")
-    raise ConfigError(
-        f"Kafka topic {config.topic!r} with {config.partitions} partitions and "
-        f"replication_factor {config.replication_factor} refused: {message or error.__name__}"
-    )

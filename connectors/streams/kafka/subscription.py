@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from connectors.streams.kafka.cluster import KafkaConfig, other_count, quells_errors
-from engine.errors import PartitionStoppedError, TransientError
-from engine.ports.stream import Batch, Positions, Record, Subscription
+from connectors.streams.kafka.cluster import other_count, quells_errors
+from connectors.streams.kafka.reader import POLL_MS
+from connectors.streams.kafka.topics import FoundTopic, Topic, find_topic
+from engine.core.positions import misplaced
+from engine.errors import StoppedError, TransientError
+from engine.ports.stream import STOPPED_ASKS_S, Batch, Positions, Record, Subscription
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, TopicPartition
-
-# How long one poll waits for records; a finished rebalance is seen no later.
-POLL_MS = 250
+    from aiokafka.cluster import ClusterMetadata
 
 
 class KafkaSubscription(Subscription):
@@ -27,25 +28,36 @@ class KafkaSubscription(Subscription):
     def __init__(
         self,
         consumer: "AIOKafkaConsumer",
-        config: KafkaConfig,
+        topic: Topic,
+        log: str,
         positions: Positions,
         max_records: int,
     ) -> None:
+        """`log` names the one that was there when this was made."""
         self._consumer = consumer
-        self._config = config
+        self._topic = topic
+        self._log = log
         self._positions = positions
         self._max_records = max_records
         # Assigned, but not yet sent to the store's positions; None once that is done.
         self._unplaced: frozenset[TopicPartition] | None = None
+        # Assigned, but not to be read now.
+        self._held: set[TopicPartition] = set()
+        # On the event loop's clock.
+        self._ask_at = 0.0
         # Fetched and not yet given out.
         self._fetched: dict[int, Sequence[Record]] = {}
+        # Whether the brokers said something since the topic was looked at; they do each minute,
+        # and right after a fetch that met a topic which is gone.
+        self._has_news = True
 
     def join(self) -> None:
         """Ask for a share of the partitions; it comes with a later poll."""
         from aiokafka import ConsumerRebalanceListener
 
         ConsumerRebalanceListener.register(KafkaSubscription)  # inheriting would import aiokafka
-        self._consumer.subscribe([self._config.topic], listener=self)
+        self._consumer._client.cluster.add_listener(self._on_metadata)
+        self._consumer.subscribe([self._topic.name], listener=self)
 
     def on_partitions_revoked(self, revoked: "set[TopicPartition]") -> None:
         """A rebalance begins: nothing more of these partitions is given out."""
@@ -56,7 +68,9 @@ class KafkaSubscription(Subscription):
         for place in assigned:
             self._consumer.seek(place, 0)
             self._consumer.pause(place)
+        self._held.clear()
         self._unplaced = frozenset(assigned)
+        self._has_news = True
 
     @property
     @override
@@ -65,8 +79,12 @@ class KafkaSubscription(Subscription):
 
     @override
     async def batches(self) -> AsyncIterator[Batch]:
+        """As the port says. After a TransientError, leave the context and subscribe again."""
         while True:
-            if self._unplaced is not None:
+            if self._has_news:
+                await self._look_at_topic()
+            # Nothing is read of a topic that may be another one.
+            if not self._has_news:
                 await self._place()
             await self._fetch()
             while self._fetched:
@@ -77,32 +95,79 @@ class KafkaSubscription(Subscription):
     async def rewind(self, partition: int, offset: int) -> None:
         from aiokafka import TopicPartition
 
-        place = TopicPartition(self._config.topic, partition)
+        place = TopicPartition(self._topic.name, partition)
         self._fetched.pop(partition, None)
         # An unplaced partition goes on at the store's position anyway.
         if self._unplaced is None and place in self._consumer.assignment():
-            self._consumer.seek(place, offset)
-            self._consumer.resume(place)
+            self._release(place, offset)
+
+    def _on_metadata(self, _cluster: "ClusterMetadata") -> None:
+        self._has_news = True
+
+    async def _look_at_topic(self) -> None:
+        """Is it still the one that the positions are of? Raises TransientError when it isn't."""
+        from aiokafka.errors import KafkaError
+
+        self._has_news = False
+        try:
+            found = await find_topic(self._consumer._client, self._topic.name)
+        except KafkaError:
+            found = None
+        if found is None:
+            # No broker answers, or it is about to be made anew: nothing comes of it meanwhile.
+            self._has_news = True
+        elif log_of(self._topic, found) != self._log:
+            raise TransientError(
+                f"Kafka topic {self._topic.name!r} was deleted and made anew: its id is now "
+                f"{found.id!r}"
+            )
 
     async def _place(self) -> None:
-        """Send the new partitions to where the store says."""
-        known = self._consumer.partitions_for_topic(self._config.topic)
-        if known is not None and len(known) != self._config.partitions:
-            raise PartitionStoppedError(other_count(self._config, len(known)), self.assigned)
-        while (places := self._unplaced) is not None:
-            offsets = await self._positions(sorted(place.partition for place in places))
-            if places is not self._unplaced:
-                continue  # the next rebalance came meanwhile
-            for place in places:
-                self._consumer.seek(place, offsets[place.partition])
-                self._consumer.resume(place)
-            self._unplaced = None
+        """Send the new partitions, and from time to time the held ones, to where the store says."""
+        now = asyncio.get_running_loop().time()
+        if self._unplaced is None and (not self._held or now < self._ask_at):
+            return
+        known = self._consumer.partitions_for_topic(self._topic.name)
+        if known is not None and len(known) != self._topic.partitions:
+            self._hold_all(other_count(self._topic, len(known)))
+            return
+        places = self._unplaced if self._unplaced is not None else frozenset(self._held)
+        offsets = await self._positions(sorted(place.partition for place in places))
+        if self._unplaced is not None and self._unplaced is not places:
+            return  # the next rebalance came meanwhile
+        self._unplaced = None
+        self._ask_at = now + STOPPED_ASKS_S
+        for place in places:
+            if place.partition in offsets:
+                self._release(place, offsets[place.partition])
+            else:
+                self._held.add(place)
+
+    def _hold_all(self, reason: str) -> None:
+        """Raise StoppedError for those that are held for the first time."""
+        new = self._consumer.assignment() - self._held
+        self._unplaced = None
+        self._ask_at = asyncio.get_running_loop().time() + STOPPED_ASKS_S
+        self._hold(new)
+        if new:
+            raise StoppedError({place.partition: reason for place in new})
+
+    def _hold(self, places: "set[TopicPartition]") -> None:
+        for place in places:
+            self._consumer.pause(place)
+            self._fetched.pop(place.partition, None)
+        self._held |= places
+
+    def _release(self, place: "TopicPartition", offset: int) -> None:
+        self._consumer.seek(place, offset)
+        self._consumer.resume(place)
+        self._held.discard(place)
 
     async def _fetch(self) -> None:
         """Wait a little for records of placed partitions."""
         from aiokafka.errors import OffsetOutOfRangeError
 
-        with quells_errors(f"reading Kafka topic {self._config.topic!r}"):
+        with quells_errors(f"reading Kafka topic {self._topic.name!r}"):
             try:
                 fetched = await self._consumer.getmany(
                     timeout_ms=POLL_MS, max_records=self._max_records
@@ -114,13 +179,11 @@ class KafkaSubscription(Subscription):
                     raise
                 # Nobody cancelled us: aiokafka cancelled its own group membership, in a rebalance
                 # that met the end of max_poll_interval_s, and hands out the pieces.
-                raise TransientError(
-                    f"membership in Kafka group {self._config.group_id!r} was lost"
-                ) from error
+                raise TransientError("membership in the Kafka group was lost") from error
         if self._consumer._fetcher.error_future.done():
             # It has died, and aiokafka would go on to find nothing, for ever and without a word.
             raise TransientError(
-                f"reading Kafka topic {self._config.topic!r}: the fetcher ended by itself"
+                f"reading Kafka topic {self._topic.name!r}: the fetcher ended by itself"
             )
         for place, records in fetched.items():
             self._fetched[place.partition] = [
@@ -134,45 +197,21 @@ class KafkaSubscription(Subscription):
                 for found in records
             ]
 
-    async def _out_of_range(self, wanted: "Mapping[TopicPartition, int]") -> PartitionStoppedError:
+    async def _out_of_range(self, wanted: "Mapping[TopicPartition, int]") -> StoppedError:
         """Hold these partitions, so that the others can go on, and say what is wrong."""
-        for place in wanted:
-            if place in self._consumer.assignment():
-                self._consumer.pause(place)
+        self._hold(set(wanted) & self._consumer.assignment())
         first = await self._consumer.beginning_offsets(list(wanted))
         end = await self._consumer.end_offsets(list(wanted))
-        lost = "; ".join(
-            f"partition {place.partition} is to go on at {offset!r} and holds {first[place]} to "
-            f"{end[place]}"
-            for place, offset in wanted.items()
-        )
-        return PartitionStoppedError(
-            f"Kafka topic {self._config.topic!r}: {lost}. Records expired before they were "
-            "processed, or the topic was made anew. Set the stored position to an offset that "
-            "is there to go on without the lost ones",
-            [place.partition for place in wanted],
+        return StoppedError(
+            {
+                place.partition: misplaced(
+                    self._log, place.partition, offset, first[place], end[place]
+                )
+                for place, offset in wanted.items()
+            }
         )
 
 
-async def stop_consumer(consumer: "AIOKafkaConsumer", timeout_s: float) -> None:
-    """Leave the group and disconnect; what still hangs at the deadline is cut off."""
-    try:
-        async with asyncio.timeout(timeout_s), asyncio.TaskGroup() as group:
-            # In a task of its own: with a broker away, stop() can end in a CancelledError that
-            # nobody asked for.
-            group.create_task(consumer.stop())
-    except TimeoutError:
-        pass
-    coordinator, fetcher = consumer._coordinator, consumer._fetcher
-    tasks = [
-        getattr(coordinator, "_heartbeat_task", None),
-        getattr(coordinator, "_commit_refresh_task", None),
-        getattr(fetcher, "_fetch_task", None),
-        *getattr(fetcher, "_pending_tasks", ()),
-    ]
-    hanging = [task for task in tasks if task is not None and not task.done()]
-    for task in hanging:
-        task.cancel()
-    if hanging:
-        await asyncio.wait(hanging)
-    await consumer._client.close()
+def log_of(topic: Topic, found: FoundTopic) -> str:
+    """The name of the log that is there, as engine.core.positions says."""
+    return f"kafka/{topic.name}" + (f"@{found.id}" if found.id else "")

@@ -26,6 +26,7 @@ from engine.core.events.installation import (
     CheckpointSigned,
     DeadLetterReplayed,
     LockReleased,
+    PositionSet,
     StopLifted,
     StopOrdered,
 )
@@ -89,6 +90,7 @@ EVENTS: Mapping[str, type[Event]] = {
         CatalogActivated,
         CheckpointSigned,
         DeadLetterReplayed,
+        PositionSet,
     )
 }
 
@@ -115,6 +117,7 @@ __all__ = [
     "MessageSent",
     "OccurrenceEnded",
     "OccurrenceJoined",
+    "PositionSet",
     "PostmortemWritten",
     "RunCancelled",
     "RunCreated",

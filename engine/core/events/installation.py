@@ -65,6 +65,24 @@ class CheckpointSigned(Event):
     signature: str = ""
 
 
+class PositionSet(Event):
+    """A person sent a stopped partition of the stream on (chain `access`).
+
+    `stopped` is why it stood still at `position` (None: it had none in this log). `passed_over`
+    records were never processed.
+    """
+
+    KIND = "position.set@1"
+    log: str
+    partition: int
+    position: int | None
+    to: int
+    passed_over: int
+    stopped: str
+    reason: str
+    via: str
+
+
 class DeadLetterReplayed(Event):
     """A person had a kept body or record taken in again, as `alerts` alerts (chain `access`)."""
 

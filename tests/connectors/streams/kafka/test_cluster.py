@@ -1,3 +1,5 @@
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -6,6 +8,7 @@ from pydantic import ValidationError
 
 from connectors.streams.kafka import KafkaConfig, KafkaStream
 from connectors.streams.kafka.cluster import Cluster
+from connectors.streams.kafka.topics import Topic
 from engine.errors import ConfigError, TransientError
 from engine.ports.stream import Message
 from tests.services.kafka import KafkaBroker
@@ -46,8 +49,33 @@ def test_a_wrong_setting_is_refused(wrong: dict[str, Any]) -> None:
 
 async def test_an_absent_topic_is_created_and_then_found(kafka: KafkaBroker) -> None:
     settings = config(kafka)
-    await Cluster(settings).verify_topic()
-    await Cluster(settings.model_copy(update={"create_topics": False})).verify_topic()
+    topic = Topic(settings.topic, 3, 1000)
+    made = await Cluster(settings).verify_topic(topic)
+    found = await Cluster(settings.model_copy(update={"create_topics": False})).verify_topic(topic)
+    assert made == found
+    assert found.partitions == 3
+
+
+async def test_a_topic_is_made_with_its_settings_and_those_of_all(kafka: KafkaBroker) -> None:
+    settings = config(kafka)
+    topic = Topic(settings.topic, 1, 5000, {"cleanup.policy": "compact"})
+    await Cluster(settings).verify_topic(topic)
+    described = kafka.tool(
+        "org.apache.kafka.tools.TopicCommand", "--describe", "--topic", topic.name
+    )
+    for setting in ("cleanup.policy=compact", "max.message.bytes=5512", "min.insync.replicas=1"):
+        assert setting in described
+
+
+async def test_a_topic_that_is_not_fixed_may_have_any_number_of_partitions(
+    kafka: KafkaBroker,
+) -> None:
+    settings = config(kafka)
+    await kafka.create_topic(settings.topic, partitions=5)
+    cluster, topic = Cluster(settings), Topic(settings.topic, 3, 1000)
+    assert (await cluster.verify_topic(topic)).partitions == 5
+    with pytest.raises(ConfigError, match="has 5 partitions"):
+        await cluster.verify_topic(replace(topic, is_fixed=True))
 
 
 async def test_a_topic_that_is_made_keeps_records_for_the_retention(kafka: KafkaBroker) -> None:
@@ -55,7 +83,9 @@ async def test_a_topic_that_is_made_keeps_records_for_the_retention(kafka: Kafka
     from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
     settings = config(kafka, retention="3d12h")
-    await Cluster(settings).verify_topic()
+    stream = KafkaStream(settings)
+    await stream.open()
+    await stream.close()
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
     await admin.start()
     try:
@@ -86,7 +116,25 @@ async def test_another_number_of_partitions_is_refused(kafka: KafkaBroker) -> No
     settings = config(kafka)
     await kafka.create_topic(settings.topic, partitions=5)
     with pytest.raises(ConfigError, match=r"has 5 partitions and the configuration says 3"):
-        await KafkaStream(settings).append([Message("key", b"value")])
+        await KafkaStream(settings).open()
+
+
+async def test_what_is_wrong_with_a_topic_while_quell_runs_is_waited_for(
+    kafka: KafkaBroker,
+) -> None:
+    """Senders keep their alerts: no 4xx for what an operator will set right."""
+    stream = KafkaStream(config(kafka, create_topics=False))
+    for use in (stream.append([Message("key", b"value")]), stream.check(), stream.end_offsets()):
+        with pytest.raises(TransientError, match="create it with 3 partitions"):
+            await use
+    with pytest.raises(TransientError, match="create it with 3 partitions"):
+        async with stream.subscribe(nothing_stored, max_records=1):
+            pass
+    await stream.close()
+
+
+async def nothing_stored(partitions: Sequence[int]) -> Mapping[int, int]:
+    return dict.fromkeys(partitions, 0)
 
 
 async def test_an_absent_broker_is_transient() -> None:

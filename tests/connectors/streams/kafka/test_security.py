@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from connectors.streams.kafka import KafkaConfig, KafkaStream
+from connectors.streams.kafka import (
+    KafkaCheckpoints,
+    KafkaConfig,
+    KafkaStream,
+    incident_publisher,
+)
 from connectors.streams.kafka.security import client_context
 from engine.errors import TransientError
 from engine.ports.stream import Message
@@ -43,6 +48,24 @@ async def test_what_is_appended_is_read(secured_kafka: SecuredKafka, way: str) -
         await stream.close()
 
 
+@pytest.mark.parametrize("way", WAYS)
+async def test_incidents_are_published_and_checkpoints_copied(
+    secured_kafka: SecuredKafka, way: str
+) -> None:
+    """With the documented permissions, which USER has for topics of this prefix alone."""
+    settings = config(secured_kafka, way)
+    publisher, copy = incident_publisher(settings), KafkaCheckpoints(settings)
+    assert publisher is not None
+    try:
+        await publisher.open()
+        await publisher.publish(Message("incident", b"{}"))
+        await copy.append(b"no checkpoint\n")
+        assert await copy.last_seq() == 0
+    finally:
+        await publisher.close()
+        await copy.close()
+
+
 async def test_connections_that_the_broker_ends_for_their_age_lose_and_double_nothing(
     secured_kafka: SecuredKafka, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -71,7 +94,7 @@ async def test_only_the_topics_that_were_granted_can_be_used(secured_kafka: Secu
         deadline_s=3,
     )
     stream = KafkaStream(ours)
-    with pytest.raises(Exception, match=r"absent and create_topics is off"):
+    with pytest.raises(TransientError, match="is absent, or quell may not see it"):
         await stream.append([Message("gpu-07", b"one")])
     await stream.close()
 

@@ -9,14 +9,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from aiokafka.partitioner import DefaultPartitioner
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from structlog.testing import capture_logs
 
 from connectors.streams.kafka import KafkaConfig, KafkaStream
-from engine.errors import PermanentError, TransientError
+from connectors.streams.kafka import cluster as cluster_module
+from connectors.streams.kafka.topics import FoundTopic, find_topic
+from engine.errors import TransientError
 from engine.ports.stream import Message, Record
 from tests.services.kafka import KafkaBroker
-
-KEYS = ["", "gpu-07", "llm-70b", "größe-模型-🚨", "x" * 300]
 
 
 def config(kafka: KafkaBroker, **changes: Any) -> KafkaConfig:
@@ -74,39 +76,44 @@ async def from_the_start(partitions: Sequence[int]) -> Mapping[int, int]:
     return dict.fromkeys(partitions, 0)
 
 
-async def test_the_name_is_the_topic(kafka: KafkaBroker) -> None:
-    assert KafkaStream(config(kafka, topic_prefix="x.")).name == "kafka/x.alerts"
-
-
-@pytest.mark.parametrize("key", KEYS)
-async def test_a_key_goes_where_every_kafka_client_puts_it(kafka: KafkaBroker, key: str) -> None:
-    async with opened(config(kafka, partitions=7)) as stream:
-        await stream.append([Message(key, b"value")])
-        (partition,) = [p for p, end in (await stream.end_offsets()).items() if end]
-    assert partition == DefaultPartitioner()(key.encode(), list(range(7)), [])
-
-
-async def test_a_limit_of_the_topic_is_permanent_and_spoils_no_later_append(
-    kafka: KafkaBroker,
-) -> None:
+async def test_the_name_is_the_topic_and_its_id_once_a_broker_told_it(kafka: KafkaBroker) -> None:
     settings = config(kafka)
-    await kafka.create_topic(settings.topic, 3, {"max.message.bytes": "2000"})
+    stream = KafkaStream(settings)
+    assert stream.name == f"kafka/{settings.topic}"
+    await stream.end_offsets()
+    name, topic_id = stream.name.split("@")
+    assert name == f"kafka/{settings.topic}"
+    assert f"TopicId: {topic_id}" in kafka.tool(
+        "org.apache.kafka.tools.TopicCommand", "--describe", "--topic", settings.topic
+    )
+    await stream.close()
+
+
+async def test_brokers_that_cannot_tell_ids_are_accepted_with_a_note(
+    kafka: KafkaBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def find_without_id(client: object, name: str) -> FoundTopic | None:
+        found = await find_topic(client, name)
+        return found and FoundTopic(found.partitions, "")
+
+    monkeypatch.setattr(cluster_module, "find_topic", find_without_id)
+    settings = config(kafka)
+    with capture_logs() as logs:
+        async with opened(settings) as stream:
+            assert stream.name == f"kafka/{settings.topic}"
+    assert [each["event"] for each in logs] == ["topic_id_unknown"]
+
+
+async def test_first_offsets_follow_what_expired(kafka: KafkaBroker) -> None:
+    settings = config(kafka, partitions=1)
     async with opened(settings) as stream:
-        await stream.append([Message("key", b"1")])
-        with pytest.raises(PermanentError, match=r"max\.message\.bytes"):
-            await stream.append([Message("key", bytes(5000))])
-        for _ in range(3):
-            await stream.append([Message("key", b"2")])
-        assert sum((await stream.end_offsets()).values()) == 4
-
-
-async def test_a_cancelled_append_leaves_the_stream_usable(kafka: KafkaBroker) -> None:
-    async with opened(config(kafka)) as stream:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0):
-                await stream.append([Message(key, b"value") for key in KEYS * 50])
-        await stream.append([Message("key", b"value")])
-        await stream.check()
+        await stream.append([Message("key", b"1"), Message("key", b"2"), Message("key", b"3")])
+        admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+        await admin.start()
+        await admin.delete_records({TopicPartition(settings.topic, 0): RecordsToDelete(2)})
+        await admin.close()
+        assert await stream.first_offsets() == {0: 2}
+        assert await stream.end_offsets() == {0: 3}
 
 
 async def test_a_deleted_topic_is_made_anew_by_a_later_append(kafka: KafkaBroker) -> None:

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
 from connectors.streams.kafka import KafkaConfig, KafkaStream
 from connectors.streams.kafka.subscription import KafkaSubscription
-from engine.errors import PermanentError, TransientError
+from engine.errors import StoppedError, TransientError
 from engine.ports.stream import Batch, Message, Subscription
 from tests.services.kafka import KafkaBroker
 
@@ -100,11 +100,11 @@ async def test_offsets_committed_to_kafka_are_never_used(
 @pytest.mark.parametrize(
     ("stored", "deleted_up_to", "says"),
     [
-        (2, 5, "partition 0 is to go on at 2 and holds 5 to 10"),
-        (0, 5, "partition 0 is to go on at 0 and holds 5 to 10"),
-        (11, 0, "partition 0 is to go on at 11 and holds 0 to 10"),
+        (2, 5, "go on at 2 and holds 5 to 10: records expired"),
+        (0, 5, "go on at 0 and holds 5 to 10: records expired"),
+        (11, 0, "go on at 11 and holds 0 to 10: records that were processed are gone"),
     ],
-    ids=["below-retention", "expired-before-the-first-look", "a-shorter-topic-of-that-name"],
+    ids=["below-retention", "expired-before-the-first-look", "cut-off-at-its-end"],
 )
 async def test_a_position_without_its_records_stops_that_partition_loudly(
     config: KafkaConfig, stream: KafkaStream, stored: int, deleted_up_to: int, says: str
@@ -117,12 +117,46 @@ async def test_a_position_without_its_records_stops_that_partition_loudly(
         asyncio.timeout(DEADLINE_S),
         stream.subscribe(StoredPositions({0: stored}), max_records=100) as subscription,
     ):
-        with pytest.raises(PermanentError, match=says):
+        with pytest.raises(StoppedError, match=says) as raised:
             await anext(subscription.batches())
+        assert set(raised.value.reasons) == {0}
         await stream.append([Message(KEY_1, b"100")])
         assert await values(subscription, 1) == [100]
         await subscription.rewind(0, 8)
         assert await values(subscription, 2) == [8, 9]
+
+
+async def test_a_topic_that_is_made_anew_ends_the_subscription_and_the_next_has_its_name(
+    kafka: KafkaBroker, config: KafkaConfig
+) -> None:
+    """Although it has more records than were read of the one before."""
+    stream = KafkaStream(config.model_copy(update={"deadline_s": 2.0}))
+    await stream.open()
+    await stream.append([Message(KEY_0, str(n).encode()) for n in range(3)])
+    positions, before = StoredPositions(), stream.name
+    async with asyncio.timeout(DEADLINE_S):
+        async with stream.subscribe(positions, max_records=100) as subscription:
+            assert await values(subscription, 3) == [0, 1, 2]
+            positions.offsets[0] = 3
+            await kafka.delete_topic(config.topic)
+            await kafka.create_topic(config.topic, 2)
+            await produce(config, 0, *range(10, 16))
+            with pytest.raises(TransientError, match="was deleted and made anew"):
+                await anext(subscription.batches())
+        assert stream.name == before, "until the next subscription"
+        async with stream.subscribe(StoredPositions(), max_records=100) as subscription:
+            assert stream.name != before
+            assert await values(subscription, 6) == [*range(10, 16)]
+    await stream.close()
+
+
+async def produce(config: KafkaConfig, partition: int, *numbers: int) -> None:
+    """As another program, which knows the topic by its name alone."""
+    producer = AIOKafkaProducer(bootstrap_servers=list(config.bootstrap_servers))
+    await producer.start()
+    for number in numbers:
+        await producer.send_and_wait(config.topic, str(number).encode(), partition=partition)
+    await producer.stop()
 
 
 async def test_a_changed_number_of_partitions_stops_the_subscription(
@@ -134,11 +168,14 @@ async def test_a_changed_number_of_partitions_stops_the_subscription(
             assert await values(subscription, 1) == [1]
         await administer(config, "create_partitions", {config.topic: NewPartitions(3)})
         async with stream.subscribe(StoredPositions(), max_records=100) as subscription:
-            with pytest.raises(PermanentError, match="has 3 partitions"):
+            with pytest.raises(StoppedError, match="has 3 partitions") as raised:
                 await anext(subscription.batches())
+            assert 0 in raised.value.reasons
         # Alerts are still taken, and no key has moved.
         await stream.append([Message(KEY_0, b"2"), Message(KEY_1, b"3")])
         assert await stream.end_offsets() == {0: 2, 1: 1}
+        with pytest.raises(TransientError, match="has 3 partitions"):
+            await stream.first_offsets()
 
 
 async def test_a_rebalance_takes_back_what_was_fetched_and_asks_the_store_again(
