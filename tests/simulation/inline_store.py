@@ -42,19 +42,32 @@ LOST_COMMIT = "commit without an answer"
 
 # How often a commit with journal entries, or without any, goes wrong.
 STORY_FAULT_RATE = 0.1
-# Of what a history seldom holds.
-SELDOM_FAULT_RATE = 0.5
-SELDOM = frozenset(
-    event.KIND
-    for event in (
-        events.IncidentClosed,
-        events.IncidentReopened,
-        events.LockReleased,
-        events.RunParked,
-        events.StepSkipped,
-    )
-)
 IDLE_FAULT_RATE = 0.005
+# The same of what histories seldom hold, so that five hundred cut off all of it.
+SELDOM_FAULT_RATES = {
+    event.KIND: rate
+    for rate, kinds in {
+        0.7: (
+            events.IncidentClosed,
+            events.IncidentReopened,
+            events.LockReleased,
+            events.RunParked,
+            events.StepSkipped,
+        ),
+        0.2: (
+            events.AttemptProbed,
+            events.OccurrenceEnded,
+            events.PostmortemWritten,
+            events.RunHeldBack,
+            events.StopLifted,
+            events.StopOrdered,
+            events.TicketOpened,
+            events.VerificationEnded,
+            events.VerificationStarted,
+        ),
+    }.items()
+    for event in kinds
+}
 
 
 class WatchedTx(SqlTx):
@@ -165,9 +178,8 @@ class InlineStore(Store):
     def _fate(self, entries: Sequence[Entry]) -> str:
         """Commits with news fail more often than heartbeats do."""
         scheduler = self.database.scheduler
-        rate = STORY_FAULT_RATE if entries else IDLE_FAULT_RATE
-        if any(entry.kind in SELDOM for entry in entries):
-            rate = SELDOM_FAULT_RATE
+        rates = [SELDOM_FAULT_RATES.get(entry.kind, STORY_FAULT_RATE) for entry in entries]
+        rate = max(rates, default=IDLE_FAULT_RATE)
         if not scheduler.chance(rate):
             return ""
         kinds = (CRASH_BEFORE, CRASH_AFTER, LOST_COMMIT) if self.process.mortal else (LOST_COMMIT,)

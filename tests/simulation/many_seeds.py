@@ -33,6 +33,7 @@ from tests.simulation.people import CHAT_AWAY, LOST_TICKET, TRACKER_AWAY
 from tests.simulation.scenario import Played, play
 from tests.simulation.scheduler import CLOCK_JUMPS
 from tests.simulation.secrets import IN_ALERT, IN_ERROR, IN_RESULT, IN_STATE
+from tests.simulation.sizes import HUGE, POISON
 from tests.simulation.source import FORGED, SILENT
 
 # Over this many each kind of fault must have happened.
@@ -70,6 +71,8 @@ FAULTS = (
     IN_ERROR,
     IN_STATE,
     IN_ALERT,
+    HUGE,
+    POISON,
 )
 # What a history holds; each was cut off right before and right after its commit.
 CRASHED = tuple(

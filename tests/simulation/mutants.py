@@ -6,6 +6,7 @@ from tests.simulation.mutant import Mutant
 from tests.simulation.mutants_of_alerts import OF_ALERTS
 from tests.simulation.mutants_of_runs import OF_RUNS
 from tests.simulation.mutants_of_secrets import OF_SECRETS
+from tests.simulation.mutants_of_sizes import OF_SIZES
 from tests.simulation.mutants_of_the_first_change import OF_THE_FIRST_CHANGE
 from tests.simulation.mutants_of_the_journal import OF_THE_JOURNAL
 
@@ -15,6 +16,7 @@ MUTANTS: Sequence[Mutant] = (
     *OF_THE_FIRST_CHANGE,
     *OF_THE_JOURNAL,
     *OF_SECRETS,
+    *OF_SIZES,
 )
 
 # Which of them nothing notices, and why.

@@ -1,4 +1,4 @@
-"""Who is outside: an Alertmanager pair for each host, a forger, and people."""
+"""Who is outside: an Alertmanager pair for each host, a forger, a vandal, and people."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from engine.core.alert import Alert, AlertStatus, fingerprint_of
 from engine.core.records import encode_alert
 from engine.errors import TransientError
+from engine.ports.stream import Message
 from engine.stages.intake import StreamIntake
 from tests.doubles.written import WrittenCatalog
 from tests.simulation.inline_store import Database, InlineStore
@@ -14,6 +15,7 @@ from tests.simulation.orders import People
 from tests.simulation.outside import Log, MemoryStream
 from tests.simulation.scheduler import Process, ProcessClock, Scheduler
 from tests.simulation.secrets import annotations
+from tests.simulation.sizes import HUGE_LENGTH, POISON
 from tests.simulation.source import FORGED, Truth
 from tests.simulation.written import HOSTS
 
@@ -39,6 +41,8 @@ class Outsiders:
         begun.append(loop.create_task(people.janitor()))
         if random.random() < 0.3:
             begun.append(loop.create_task(self._forger()))
+        if random.random() < 0.3:
+            begun.append(loop.create_task(self._vandal()))
         self.busy = len(begun)
         for task in begun:
             task.add_done_callback(self._gone)
@@ -82,6 +86,16 @@ class Outsiders:
         host, name = random.choice(HOSTS), random.choice(("Down", "Slow"))
         await self._send(intake, clock, self._alert(name, host, "firing"))
         scheduler.counts[FORGED] += 1
+
+    async def _vandal(self) -> None:
+        """Another program that writes to the stream what no sender would."""
+        scheduler = self.scheduler
+        clock = ProcessClock(scheduler, Process("vandal", mortal=False))
+        for number in range(scheduler.random.randint(1, 4)):
+            await clock.sleep(scheduler.random.uniform(0, 60))
+            body = f"record {number}".encode() + bytes(HUGE_LENGTH)
+            self.log.append([Message(scheduler.random.choice(HOSTS), body)])
+            scheduler.fault(POISON, f"number {number}")
 
     async def _send(self, intake: StreamIntake, clock: ProcessClock, alert: Alert) -> None:
         while True:

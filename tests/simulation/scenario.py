@@ -30,6 +30,7 @@ from tests.simulation.outsiders import Outsiders
 from tests.simulation.people import Chat, Office, Tracking
 from tests.simulation.scheduler import Process, ProcessClock, Scheduler, SimulationLoop
 from tests.simulation.secrets import Careless, tell_secret
+from tests.simulation.sizes import RETENTION
 from tests.simulation.source import SimulatedSource, Truth
 from tests.simulation.written import simulated_catalog
 
@@ -114,7 +115,7 @@ class Simulation:
             parks={"run": runs.park},
             fenced={"message": messages.tell_again},
         )
-        pipeline = Pipeline(store, stream, clock, self.catalogs, _metrics())
+        pipeline = Pipeline(store, stream, clock, self.catalogs, _metrics(), RETENTION)
         async with asyncio.TaskGroup() as group:
             group.create_task(loop.run())
             group.create_task(pipeline.run())

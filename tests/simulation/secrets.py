@@ -16,6 +16,7 @@ from tests.simulation.inline_store import Database
 from tests.simulation.outside import Lab
 from tests.simulation.people import Office
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.sizes import HUGE, HUGE_LENGTH
 
 IN_RESULT = "secret in a result"
 IN_ERROR = "secret in an error"
@@ -45,7 +46,11 @@ def careless_text(scheduler: Scheduler) -> str:
         base64.b64encode(f"quell:{SECRET}".encode()).decode(),
         f"{SECRET[:12]}\n{SECRET[12:]}",
     )
-    return f"token {scheduler.random.choice(forms)} was refused"
+    text = f"token {scheduler.random.choice(forms)} was refused"
+    if scheduler.chance(0.3):
+        scheduler.fault(HUGE, "text")
+        text += "-" * HUGE_LENGTH
+    return text
 
 
 def annotations(scheduler: Scheduler) -> dict[str, str]:

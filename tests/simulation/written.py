@@ -38,7 +38,7 @@ max_mode: auto
 parameters:
   host: {type: target, kind: host}
 guards:
-  budget: {runs: 3, within: 5m, per: playbook}
+  budget: {runs: 2, within: 5m, per: playbook}
 approval: {from: [role:oncall], expires: 90s}
 steps:
   - id: restart
@@ -98,7 +98,7 @@ HOSTS = ("gpu-07", "gpu-08")
 PLAYBOOKS = ("mend", "rewarm")
 # By playbook: how many of its runs may begin within so many seconds, and how many seconds a
 # target rests after one.
-BUDGETS = {"mend": (3, 300.0)}
+BUDGETS = {"mend": (2, 300.0)}
 COOLDOWNS = {"rewarm": 60.0}
 
 
