@@ -1,6 +1,7 @@
 """Five hundred histories keep the invariants, and what breaks the product is noticed."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,14 @@ def test_each_invariant_has_at_least_three_mutants_that_are_caught() -> None:
     caught = [mutant.invariant for mutant in MUTANTS if mutant.name not in SURVIVORS]
     proven = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14)
     assert {number: caught.count(number) >= 3 for number in proven} == dict.fromkeys(proven, True)
+
+
+def test_each_mistake_and_what_nobody_notices_is_on_the_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text()
+    for mutant in MUTANTS:
+        rows = [row for row in page.splitlines() if row.startswith(f"| {mutant.invariant} | ")]
+        assert any(mutant.name in row for row in rows), mutant
+    assert all(f"*{name}* ({why})" in page for name, why in SURVIVORS.items())
 
 
 @pytest.mark.parametrize(
