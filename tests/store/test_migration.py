@@ -1,5 +1,6 @@
 """The tables come from the migrations alone, on a fresh database and beside other releases."""
 
+import ast
 import asyncio
 import sqlite3
 from collections.abc import Iterator
@@ -13,11 +14,18 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from engine.errors import ConfigError
+from engine.store import migrations
 from engine.store.migration import is_current, migrate
 from engine.store.postgres_store import PostgresStore
 from engine.store.sqlite_store import SqliteStore
 from engine.store.tables import METADATA
 from tests.services.stores import SetClock
+
+VERSIONS = Path(migrations.__path__[0]) / "versions"
+# What leaves the tables usable for the release before; anything else makes a new major revision.
+EXPANDING = frozenset(
+    {"add_column", "bulk_insert", "create_index", "create_table", "execute", "get_bind"}
+)
 
 
 @pytest.fixture
@@ -118,3 +126,13 @@ def test_positions_of_the_embedded_stream_keep_their_file(connection: Connection
     at_revision(connection, "1.6")
     migrate(connection)
     assert sorted(logs()) == ["embedded@0a1b", "kafka/quell.alerts"]
+
+
+@pytest.mark.parametrize("path", sorted(VERSIONS.glob("r*_*.py")), ids=lambda path: path.stem)
+def test_within_a_major_revision_the_release_before_can_go_on(path: Path) -> None:
+    calls = [each for each in ast.walk(ast.parse(path.read_text())) if isinstance(each, ast.Call)]
+    called = [(ast.unparse(each.func), ast.unparse(each)) for each in calls]
+    assert {name[3:] for name, _ in called if name.startswith("op.")} <= EXPANDING
+    for added in (call for name, call in called if name == "op.add_column"):
+        # It leaves the column out when it inserts.
+        assert "nullable=False" not in added or "server_default" in added, added
