@@ -90,9 +90,9 @@ verify:
     uses: lab.look
     with: {what: serves, host: '${{ params.host }}'}
     until: result.ok
-    within: 10s
-    every: 5s
-    stable_for: 5s
+    within: 60s
+    every: 15s
+    stable_for: 45s
 """
 HOSTS = ("gpu-07", "gpu-08")
 PLAYBOOKS = ("mend", "rewarm")
