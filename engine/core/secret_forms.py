@@ -52,23 +52,16 @@ def forms_of(secret: str | bytes) -> Iterator[str]:
     """
     if isinstance(secret, bytes):
         if len(secret) >= MIN_LENGTH:
-            yield from _in_base64(secret)
-            yield _in_hexadecimal(secret)
+            yield from _encoded(secret)
         return
     text = secret.strip()
     if not is_maskable(text):
         return
-    lines = list(_lines(text))
-    for each in dict.fromkeys([text, *lines]):
+    for each in dict.fromkeys([text, *_lines(text)]):
         parts = list(map(spelled, each))
         parts[0], parts[-1] = spelled(each[0], at_edge=True), spelled(each[-1], at_edge=True)
         yield _cut(parts)
-    is_key = _ARMOR in text and len(lines) > 0
-    for each in dict.fromkeys(lines if is_key else [text, *lines]):
-        raw = each.encode("utf-8", "surrogatepass")
-        yield from _in_base64(raw)
-        if not is_key:
-            yield _in_hexadecimal(raw)
+        yield from _encoded(each.encode("utf-8", "surrogatepass"))
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -78,12 +71,9 @@ def _lines(text: str) -> Iterator[str]:
             yield line
 
 
-def _in_hexadecimal(raw: bytes) -> str:
-    return f"(?i:{_cut(list(raw.hex()))})"
-
-
-def _in_base64(raw: bytes) -> Iterator[str]:
-    """Whatever stands before and after it, `user:` for instance."""
+def _encoded(raw: bytes) -> Iterator[str]:
+    """In hexadecimal, and in base64 whatever stands before and after it (`user:` for instance)."""
+    yield f"(?i:{_cut(list(raw.hex()))})"
     for before in range(3):
         text = base64.b64encode(bytes(before) + raw).decode()
         # Only the characters that no neighbour has a part in.

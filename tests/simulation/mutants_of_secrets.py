@@ -31,7 +31,7 @@ async def _unseen(_: Any, action: Any, call: Any) -> Any:
 
 OF_SECRETS: Sequence[Mutant] = (
     Mutant("entries are sealed as they come", 11, wrap(journal_rows, "seal", _as_it_comes)),
-    Mutant("base64 is forgotten", 11, wrap(secret_forms, "_in_base64", _without_encodings)),
+    Mutant("base64 is forgotten", 11, wrap(secret_forms, "_encoded", _without_encodings)),
     Mutant("projections show what came", 11, wrap(recording, "_journaled", _as_it_came)),
     Mutant(
         "the state before is kept masked",
