@@ -5,6 +5,10 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.services.kafka import Additions, KafkaBroker, Listener
+from tests.services.process import free_port
 
 # What one side may be ahead of the other, as a network's own buffers.
 CHUNK_BYTES = 65_536
@@ -113,3 +117,19 @@ def running_relay(to_port: int) -> Iterator[Relay]:
         yield relay
     finally:
         relay.stop()
+
+
+@contextmanager
+def running_relayed_kafka(folder: Path) -> Iterator[tuple[KafkaBroker, Relay]]:
+    """A broker of its own; who asks it through the relay is told the relay's address."""
+    port = free_port()
+    with running_relay(port) as relay:
+        listener = Listener(
+            "RELAYED", "PLAINTEXT", f"127.0.0.1:{port}", advertised=f"127.0.0.1:{relay.port}"
+        )
+        broker = KafkaBroker(folder, Additions([listener]))
+        broker.start()
+        try:
+            yield broker, relay
+        finally:
+            broker.kill()
