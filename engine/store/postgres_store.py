@@ -37,9 +37,9 @@ CONNECTIONS = 10
 MAX_TRIES = 5
 _FIRST_PAUSE_S = 0.01
 _CONNECT_TIMEOUT_S = 10
-# A whole transaction. The server gives up a statement earlier; who hears nothing for so long has
-# lost it, though no connection ended (a firewall or an address that moved forgot them).
-ANSWERS_WITHIN_S = 40.0
+# A whole transaction. The server gives up a statement much earlier; who hears nothing for so long
+# has lost it, though no connection ended (a firewall or an address that moved forgot them).
+ANSWERS_WITHIN_S = 60.0
 # No statement of ours takes long; a server that can't answer within these is one that is down.
 _SERVER_SETTINGS = {
     "application_name": "quell",

@@ -75,9 +75,13 @@ def test_nothing_begins_while_the_clock_is_wrong_and_all_goes_on_once_it_is_righ
     wait_until(lambda: len(refusals(quell)) >= 2, "it says twice why it changes nothing", 30)
     wait_until(lambda: marked.marks() == {"before": 1}, "the step ends", 20)
     assert f"{hours * 3600:+d} s off the store's" in refusals(quell)[-1]
+    # An approval expires by the store's clock, and a person's answer counts.
     assert quell.story(asking)["phase"] == "awaiting_approval"
+    assert quell.verb("approve", asking["name"])["approval"]["state"] == "approved"
+    known = len(refusals(quell))
+    wait_until(lambda: len(refusals(quell)) > known, "nor does it begin what was approved", 60)
+    assert marked.marks() == {"before": 1}
     clock.move(0)
-    quell.verb("approve", asking["name"])
     ends = wait_for_runs(quell, 3, TRIED_AGAIN_WITHIN_S)
     assert [end["outcome"] for end in ends] == ["succeeded"] * 3, ends
     assert marked.marks() == {"before": 1, "during": 1, "asked": 1}

@@ -9,14 +9,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.scenarios.marks import MarkedHost, marked_host, wait_for_runs
+from tests.scenarios.marks import TARGETS, MarkedHost, marked_host, wait_for_runs
 from tests.scenarios.quell import Json, Quell, bodies
 from tests.scenarios.replicas import Replicas, running_replicas
 from tests.scenarios.senders import send_one
-from tests.services.kafka import Additions, KafkaBroker, Listener
+from tests.services.kafka import KafkaBroker
 from tests.services.postgres import PostgresServer
-from tests.services.process import free_port, wait_until
-from tests.services.relay import Relay, running_relay
+from tests.services.process import wait_until
+from tests.services.relay import Relay, running_relay, running_relayed_kafka
 from tests.services.ssh_host import SshHost
 
 # A lease, or the step's bound and what nobody looks before: 10 + 15 + 5 s; what comes after it is
@@ -24,6 +24,8 @@ from tests.services.ssh_host import SshHost
 TAKEN_OVER_S = 35
 # On the host: what `timeout` leaves the step of its 10 s.
 CUT_ON_THE_HOST_S = 7
+# Three times what the store's silence is borne, and what is asked for again after it.
+GIVEN_UP_S = 3 * 65
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,13 @@ class Partition:
 
     def check_wrote_nothing(self, story: Json) -> None:
         """It is back at work, and the story is as it was before."""
-        wait_until(lambda: '"event": "lease_lost"' in self.cut_off.log(), "it met its fence", 30)
+
+        def gave_up() -> bool:
+            # The second where it took so long that it no longer waited for the store.
+            ends = ('"event": "lease_lost"', '"event": "task_put_off"')
+            return any(end in self.cut_off.log() for end in ends)
+
+        wait_until(gave_up, "it met its fence", 30)
         wait_until(self.cut_off.ready, "it is back", 60)
         assert self.cut_off.story(story)["timeline"] == story["timeline"]
         assert self.marked.marks() == {"one": 1}
@@ -67,18 +75,8 @@ class Partition:
 def relayed_kafka(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[KafkaBroker, Relay]]:
-    """A broker of this module's own, which tells a second kind of client the relay's address."""
-    port = free_port()
-    with running_relay(port) as relay:
-        listener = Listener(
-            "RELAYED", "PLAINTEXT", f"127.0.0.1:{port}", advertised=f"127.0.0.1:{relay.port}"
-        )
-        broker = KafkaBroker(tmp_path_factory.mktemp("kafka"), Additions([listener]))
-        broker.start()
-        try:
-            yield broker, relay
-        finally:
-            broker.kill()
+    with running_relayed_kafka(tmp_path_factory.mktemp("kafka")) as found:
+        yield found
 
 
 @pytest.fixture
@@ -151,3 +149,21 @@ def test_what_its_host_cut_short_meanwhile_is_done_by_the_other_once(partition: 
         relay.mend()
     partition.check_wrote_nothing(story)
     assert marked.begun() == {"one": 2}
+
+
+def test_it_works_again_although_its_old_connections_are_never_heard_of(
+    partition: Partition,
+) -> None:
+    marked = partition.marked
+    partition.begin("slowly")
+    story = partition.taken_over()
+    for relay in partition.relays:
+        relay.mend_for_new()
+    wait_until(partition.cut_off.ready, "it is ready", GIVEN_UP_S)
+    partition.other.stop()
+    assert send_one(partition.cut_off.url, marked.labels("two", target=TARGETS[1])) == 200
+    ends = wait_for_runs(partition.cut_off, 2, GIVEN_UP_S)
+    assert [end["outcome"] for end in ends] == ["succeeded"] * 2
+    assert marked.marks() == {"one": 1, "two": 1}
+    assert partition.cut_off.story(story)["timeline"] == story["timeline"]
+    assert partition.cut_off.alive()
