@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import structlog
-from sqlalchemy import Connection, func, make_url, select, text
+from sqlalchemy import Connection, event, func, make_url, select, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 from typing_extensions import override
 
 from engine.errors import ConfigError, OutcomeUnknownError, QuellError, TransientError
@@ -89,6 +90,9 @@ class PostgresStore(Store):
             },
         )
         self._answers_within_s = answers_within_s
+        self._silences = 0
+        event.listen(self._engine.sync_engine, "connect", self._connected)
+        event.listen(self._engine.sync_engine, "checkout", self._taken)
         self._reading = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
@@ -118,7 +122,7 @@ class PostgresStore(Store):
 
     @override
     async def write(self, work: Callable[[Tx], T]) -> T:
-        with classified(), _no_silence():
+        with classified(), self._no_silence():
             contended: Sequence[str] = ()
             for attempt in range(MAX_TRIES):
                 try:
@@ -144,7 +148,7 @@ class PostgresStore(Store):
             tx.flush()  # nothing, or the server's refusal to write
             return result
 
-        with classified(), _no_silence():
+        with classified(), self._no_silence():
             async with asyncio.timeout(self._answers_within_s):
                 async with self._reading.connect() as connection:
                     return await connection.run_sync(execute)
@@ -176,8 +180,11 @@ class PostgresStore(Store):
                     committing = True
                     await connection.commit()
         except (DBAPIError, TimeoutError) as error:
-            lost = isinstance(error, TimeoutError) or error.connection_invalidated
-            if not (committing and lost):
+            if not committing:
+                raise
+            if isinstance(error, TimeoutError):
+                self._silences += 1
+            elif not error.connection_invalidated:
                 raise
             raise OutcomeUnknownError(
                 "the connection to the store was lost during a commit: look at what is there "
@@ -186,6 +193,22 @@ class PostgresStore(Store):
         if woke:
             self._doorbell.ring()
         return result
+
+    @contextmanager
+    def _no_silence(self) -> Iterator[None]:
+        """What was lost without a word wasn't lost alone: idle connections are made anew, too."""
+        try:
+            yield
+        except TimeoutError:
+            self._silences += 1
+            raise TransientError("the store can't be used now: it gave no answer in time") from None
+
+    def _connected(self, _: object, record: ConnectionPoolEntry) -> None:
+        record.info["silences"] = self._silences
+
+    def _taken(self, _: object, record: ConnectionPoolEntry, __: object) -> None:
+        if record.info["silences"] != self._silences:
+            raise DisconnectionError
 
     async def _listen_again(self) -> None:
         """Where the listener was lost: until it is back, only the caller's deadline wakes."""
@@ -270,14 +293,6 @@ def _check_tls(tls: Mapping[str, str]) -> None:
                     f"the store's URL has {name}={tls[name]!r}, which can't be read: "
                     f"{error.strerror}"
                 ) from None
-
-
-@contextmanager
-def _no_silence() -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError:
-        raise TransientError("the store can't be used now: it gave no answer in time") from None
 
 
 @contextmanager
