@@ -1,7 +1,7 @@
 """A replica loses store and stream in the middle of a step, and comes back when others went on."""
 
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,8 @@ from tests.services.ssh_host import SshHost
 # A lease, or the step's bound and what nobody looks before: 10 + 15 + 5 s; what comes after it is
 # quick.
 TAKEN_OVER_S = 35
+# So many questions at once open so many connections.
+AT_ONCE = 8
 # On the host: what `timeout` leaves the step of its 10 s.
 CUT_ON_THE_HOST_S = 7
 # Three times what the store's silence is borne, and what is asked for again after it.
@@ -46,6 +48,9 @@ class Partition:
         self.cut_off.start()
         assert send_one(self.cut_off.url, self.marked.labels("one", how)) == 200
         wait_until(lambda: self.marked.begun()["one"] == 1, "the step has begun on the host", 30)
+        # It keeps connections to the store, so it waits on them, and what it asks arrives late.
+        with ThreadPoolExecutor(AT_ONCE) as askers:
+            list(askers.map(self.cut_off.get, ["/v1/balance"] * AT_ONCE))
         for relay in self.relays:
             relay.cut()
         self.other.start()
@@ -115,7 +120,6 @@ def probes(story: Json) -> list[str]:
 def test_what_it_did_while_it_was_away_is_found_and_not_done_again(partition: Partition) -> None:
     marked = partition.marked
     partition.begin("slowly")
-    began = time.monotonic()
     wait_until(lambda: marked.marks()["one"] == 1, "the command goes on without quell", 20)
     assert (
         bodies(
@@ -124,7 +128,6 @@ def test_what_it_did_while_it_was_away_is_found_and_not_done_again(partition: Pa
         == []
     )
     story = partition.taken_over()
-    assert time.monotonic() - began > TAKEN_OVER_S - 10
     assert probes(story) == ["done"]
     assert len(bodies(story, "attempt.intended")) == 1
     for relay in partition.relays:
@@ -151,14 +154,15 @@ def test_what_its_host_cut_short_meanwhile_is_done_by_the_other_once(partition: 
     assert marked.begun() == {"one": 2}
 
 
-def test_it_works_again_although_its_old_connections_are_never_heard_of(
+def test_it_works_again_although_its_connections_to_the_store_are_never_heard_of(
     partition: Partition,
 ) -> None:
     marked = partition.marked
     partition.begin("slowly")
     story = partition.taken_over()
-    for relay in partition.relays:
-        relay.mend_for_new()
+    to_postgres, to_kafka = partition.relays
+    to_postgres.mend_for_new()
+    to_kafka.mend()
     wait_until(partition.cut_off.ready, "it is ready", GIVEN_UP_S)
     partition.other.stop()
     assert send_one(partition.cut_off.url, marked.labels("two", target=TARGETS[1])) == 200
