@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from engine.app.activation import Catalogs
 from engine.app.loops import Loop
 from engine.app.process import Shutdown, http_server, listen_on, stop_signals, url_of
+from engine.app.store_time import StoreTime
 from engine.app.watches import OUTBOX, PIPELINE, WORKER, Watches
 from engine.core.masking import UNMASKED
 from engine.errors import QuellError, TransientError
@@ -54,6 +55,7 @@ class Engine:
     store: Store
     stream: Stream
     spool: SpooledStream | None
+    store_time: StoreTime | None
     clock: Clock
     commands: CommandStage
     queries: QueryStage
@@ -111,6 +113,8 @@ class Engine:
         yield "stop file", self.stop_file.watch
         if self.spool is not None:
             yield "spool", self.spool.run
+        if self.store_time is not None:
+            yield "store time", self.store_time.run
         if "pipeline" in roles:
             yield PIPELINE, self.pipeline.run
         if "worker" in roles:

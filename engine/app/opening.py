@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 import structlog
 
 from engine.app.process import AnchoredClock
+from engine.app.store_time import StoreTime
 from engine.errors import ConfigError, TransientError
 from engine.ports.clock import Clock
 from engine.ports.publisher import Publisher
@@ -45,6 +46,15 @@ async def open_store(
         # The folder is locked, so whoever held a lease is dead: nobody waits for its end.
         await store.write(lambda tx: tx.free_leases())
     return store
+
+
+async def open_time(store: Store, machine: Clock) -> tuple[Clock, StoreTime | None]:
+    """What dates things, and what keeps it right: alone, the machine's clock is as good as any."""
+    if isinstance(store, SqliteStore):
+        return machine, None
+    time = StoreTime(store, AnchoredClock(machine))
+    await time.look()
+    return time.clock, time
 
 
 async def open_publisher(publisher: Publisher | None) -> None:

@@ -52,16 +52,20 @@ class SystemClock(Clock):
 
 
 class AnchoredClock(Clock):
-    """Set by another clock once, when it is made; from then on it never jumps.
+    """Set by another clock once, when it is made; from then on it jumps only where it is set.
 
-    The store's own time where quell keeps the store itself: leases, expiries and the bounds of
-    effects stay right when somebody sets the machine's clock.
+    Leases, expiries, the bounds of effects and the order of alerts stay right when somebody sets
+    the machine's clock. It is the store's own time where quell keeps the store itself.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._anchor = clock.now()
         self._anchored_at = clock.monotonic()
+
+    def set(self, now: datetime) -> None:
+        """It is `now`."""
+        self._anchor, self._anchored_at = now, self.monotonic()
 
     @override
     def now(self) -> datetime:

@@ -18,7 +18,7 @@ from engine.app.audit_keys import checking_keys, configured_signer, folder_signe
 from engine.app.configured import load_connectors
 from engine.app.engine import Engine
 from engine.app.loops import Loops
-from engine.app.opening import open_publisher, open_store, open_stream
+from engine.app.opening import open_publisher, open_store, open_stream, open_time
 from engine.app.process import Shutdown, SystemClock
 from engine.app.stop_file import reason_in, stop_file_of
 from engine.app.watches import Watched, not_ready, watches
@@ -52,7 +52,7 @@ log = structlog.get_logger(__name__)
 @asynccontextmanager
 async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
     """Open every part, and close them in reverse. Raises ConfigError with all mistakes."""
-    settings, clock, metrics = loaded.settings, SystemClock(), Metrics()
+    settings, machine, metrics = loaded.settings, SystemClock(), Metrics()
     token = settings.access.token or _made_token()
     shutdown = Shutdown()
     parts = load_connectors(loaded)
@@ -63,7 +63,8 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
         stack.callback(shutdown.done)
         parts.close_with(stack)
         publisher = parts.publisher
-        store = await open_store(loaded, clock, stack, publishes=publisher is not None)
+        store = await open_store(loaded, machine, stack, publishes=publisher is not None)
+        clock, store_time = await open_time(store, machine)
         stream, spool = await open_stream(loaded, parts.stream, store, clock, stack)
         spooled = spool.spooled if spool is not None else int
         intake = StreamIntake(store, stream, clock, settings.retention)
@@ -72,7 +73,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
         await open_publisher(publisher)
         await store.write(partial(activate, catalog=parts.catalog))
         await store.write(_schedule)
-        ground = Ground(settings, parts, store, stream, clock, metrics, catalogs)
+        ground = Ground(settings, parts, store, stream, clock, machine, metrics, catalogs)
         keys = checking_keys(signer, settings.audit.verify_keys)
         stop_path = DataDirectory(settings.data).stop_path
         commands = CommandStage(store, clock, catalogs, partial(stop_file_of, stop_path))
@@ -88,6 +89,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
             store=store,
             stream=stream,
             spool=spool,
+            store_time=store_time,
             clock=clock,
             commands=commands,
             queries=queries,

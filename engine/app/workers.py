@@ -32,13 +32,17 @@ from engine.store.sqlite_store import SqliteStore
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What every part of one engine stands on, opened."""
+    """What every part of one engine stands on, opened.
+
+    `clock` dates things; `machine` is the machine's own, which changes are held against.
+    """
 
     settings: Settings
     connectors: Connectors
     store: Store
     stream: Stream
     clock: Clock
+    machine: Clock
     metrics: Metrics
     catalogs: Catalogs
 
@@ -56,7 +60,7 @@ def task_loop(ground: Ground, signer: Ed25519Signer | None, shutdown: Shutdown) 
     sources = {each.name: each for found in parts.sources.values() for each in found}
     runs = RunStage(
         store,
-        clock,
+        ground.machine,
         ground.catalogs,
         parts.actions,
         Confirming(sources, clock),

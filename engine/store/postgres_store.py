@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import structlog
-from sqlalchemy import Connection, func, make_url, select, text
+from sqlalchemy import Connection, event, func, make_url, select, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 from typing_extensions import override
 
 from engine.errors import ConfigError, OutcomeUnknownError, QuellError, TransientError
@@ -37,6 +38,9 @@ CONNECTIONS = 10
 MAX_TRIES = 5
 _FIRST_PAUSE_S = 0.01
 _CONNECT_TIMEOUT_S = 10
+# A whole transaction. The server gives up a statement much earlier; who hears nothing for so long
+# has lost it, though no connection ended (a firewall or an address that moved forgot them).
+ANSWERS_WITHIN_S = 60.0
 # No statement of ours takes long; a server that can't answer within these is one that is down.
 _SERVER_SETTINGS = {
     "application_name": "quell",
@@ -60,7 +64,9 @@ _NOTIFY = text(f"SELECT pg_notify('{_CHANNEL}', :sender)")
 class PostgresStore(Store):
     """Open it in the loop that uses it."""
 
-    def __init__(self, url: str, *, publishes: bool = False) -> None:
+    def __init__(
+        self, url: str, *, publishes: bool = False, answers_within_s: float = ANSWERS_WITHIN_S
+    ) -> None:
         """`url` is postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full.
 
         Of its parameters, those of libpq for TLS (ssl...) are understood as libpq does; their
@@ -83,6 +89,10 @@ class PostgresStore(Store):
                 "dsn": f"postgresql://?{urlencode(tls)}",
             },
         )
+        self._answers_within_s = answers_within_s
+        self._silences = 0
+        event.listen(self._engine.sync_engine, "connect", self._connected)
+        event.listen(self._engine.sync_engine, "checkout", self._taken)
         self._reading = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
@@ -112,7 +122,7 @@ class PostgresStore(Store):
 
     @override
     async def write(self, work: Callable[[Tx], T]) -> T:
-        with classified():
+        with classified(), self._no_silence():
             contended: Sequence[str] = ()
             for attempt in range(MAX_TRIES):
                 try:
@@ -138,9 +148,10 @@ class PostgresStore(Store):
             tx.flush()  # nothing, or the server's refusal to write
             return result
 
-        with classified():
-            async with self._reading.connect() as connection:
-                return await connection.run_sync(execute)
+        with classified(), self._no_silence():
+            async with asyncio.timeout(self._answers_within_s):
+                async with self._reading.connect() as connection:
+                    return await connection.run_sync(execute)
 
     @override
     async def wait_for_work(self, timeout_s: float) -> None:
@@ -161,20 +172,43 @@ class PostgresStore(Store):
                 connection.execute(_NOTIFY, {"sender": self._id})
             return result, tx.woke
 
-        async with self._engine.connect() as connection:
-            result, woke = await connection.run_sync(execute)
-            try:
-                await connection.commit()
-            except DBAPIError as error:
-                if not error.connection_invalidated:
-                    raise
-                raise OutcomeUnknownError(
-                    "the connection to the store was lost during a commit: look at what is there "
-                    "before doing it again"
-                ) from None
+        committing = False
+        try:
+            async with asyncio.timeout(self._answers_within_s):
+                async with self._engine.connect() as connection:
+                    result, woke = await connection.run_sync(execute)
+                    committing = True
+                    await connection.commit()
+        except (DBAPIError, TimeoutError) as error:
+            if not committing:
+                raise
+            if isinstance(error, TimeoutError):
+                self._silences += 1
+            elif not error.connection_invalidated:
+                raise
+            raise OutcomeUnknownError(
+                "the connection to the store was lost during a commit: look at what is there "
+                "before doing it again"
+            ) from None
         if woke:
             self._doorbell.ring()
         return result
+
+    @contextmanager
+    def _no_silence(self) -> Iterator[None]:
+        """What was lost without a word wasn't lost alone: idle connections are made anew, too."""
+        try:
+            yield
+        except TimeoutError:
+            self._silences += 1
+            raise TransientError("the store can't be used now: it gave no answer in time") from None
+
+    def _connected(self, _: object, record: ConnectionPoolEntry) -> None:
+        record.info["silences"] = self._silences
+
+    def _taken(self, _: object, record: ConnectionPoolEntry, __: object) -> None:
+        if record.info["silences"] != self._silences:
+            raise DisconnectionError
 
     async def _listen_again(self) -> None:
         """Where the listener was lost: until it is back, only the caller's deadline wakes."""

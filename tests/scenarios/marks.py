@@ -12,7 +12,8 @@ from tests.scenarios.quell import FILES, Quell, bodies
 from tests.services.process import wait_until
 from tests.services.ssh_host import SshHost
 
-TARGET = "gpu-07"
+# All of them are the one host, so that runs don't wait for each other's locks.
+TARGETS = tuple(f"gpu-{n:02}" for n in range(1, 9))
 MARKS = FILES / "marks"
 # Long enough for a test to do something meanwhile, and less than the step's bound on the host.
 SLOWLY_S = 4
@@ -20,6 +21,11 @@ MARK = f"""#!/bin/sh
 if [ "$1" = slowly ]; then
     echo "$2" >> "$HOME/begun"
     sleep {SLOWLY_S}
+fi
+if [ "$1" = held ]; then
+    echo "$2" >> "$HOME/begun"
+    echo $$ > "$HOME/pid-$2"
+    while [ ! -e "$HOME/let-go-${{2%%-*}}" ]; do sleep 0.1; done
 fi
 echo "$2" >> "$HOME/marks"
 """
@@ -39,12 +45,12 @@ class MarkedHost:
         """A mark's name."""
         return f"{self.prefix}-{word}"
 
-    def labels(self, word: str, how: str = "quickly") -> dict[str, str]:
+    def labels(self, word: str, how: str = "quickly", target: str = TARGETS[0]) -> dict[str, str]:
         """Of an alert that wants this mark."""
         return {
             "alertname": "MarkWanted",
             "service": "marked",
-            "target": TARGET,
+            "target": target,
             "name": self.name(word),
             "how": how,
         }
@@ -56,6 +62,14 @@ class MarkedHost:
     def begun(self) -> Counter[str]:
         """How often each slow mark was begun."""
         return self._lines("begun")
+
+    def process(self, word: str) -> int:
+        """The id of the process that is held before this mark, once it has begun."""
+        return int((self.host.folder / "home" / f"pid-{self.name(word)}").read_text())
+
+    def let_go(self) -> None:
+        """Hold no further process of this test's marks."""
+        (self.host.folder / "home" / f"let-go-{self.prefix}").touch()
 
     def settings(self, folder: Path) -> dict[str, Any]:
         """The sections of quell.yaml that reach this host, and leave marks without asking."""
@@ -74,7 +88,7 @@ class MarkedHost:
         }
         inventory = {
             "language": 1,
-            "targets": {TARGET: host},
+            "targets": {target: dict(host) for target in TARGETS},
             "services": {"marked": {"environment": "staging"}},
             "connections": {"lab": ssh},
         }

@@ -24,18 +24,32 @@ class Quell:
     """One installation: its folder and address outlive its process, so that it can come back."""
 
     def __init__(
-        self, folder: Path, address: str, sections: Mapping[str, object], verb: Sequence[str]
+        self,
+        folder: Path,
+        address: str,
+        sections: Mapping[str, object],
+        verb: Sequence[str],
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`sections` are quell.yaml's; `verb` is `serve` or `up`, with more words where needed."""
+        """`sections` are quell.yaml's; `verb` is `serve` or `up`, with more words where needed.
+
+        `environment` is added to the test run's own.
+        """
         self.data = folder / "data"
         self.url = f"http://{address}"
         config = folder / "quell.yaml"
         config.write_text(yaml.safe_dump({"listen": address, "data": "data", **sections}))
-        self._process = Process([PROGRAM, *verb, "--config", config], log=folder / "quell.log")
+        self._process = Process(
+            [PROGRAM, *verb, "--config", config], log=folder / "quell.log", env=environment
+        )
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.running
 
     def start(self, up: Callable[[], bool] | None = None) -> None:
         """Start it, or start it again with the data that it had, and wait until it is ready.

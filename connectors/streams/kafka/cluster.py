@@ -146,6 +146,8 @@ class Cluster:
         settings = {
             "min.insync.replicas": str(min(2, config.replication_factor)),
             "max.message.bytes": str(topic.max_record_bytes + RECORD_OVERHEAD_BYTES),
+            # By a sender's clock that is wrong, brokers refuse records or drop them too early.
+            "message.timestamp.type": "LogAppendTime",
             **topic.settings,
         }
         new = NewTopic(

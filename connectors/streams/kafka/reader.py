@@ -1,7 +1,8 @@
 """Consumers, and the one outside of any group that looks at a topic without taking part."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
 
 POLL_MS = 250
+# What a consumer gets to disconnect that may be heard of no more.
+RETIRE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class TopicReader:
         from aiokafka import TopicPartition
 
         name = self._topic.name
-        async with self._cluster.bounded("look at the offsets"), self._busy:
+        async with self._bounded("look at the offsets"):
             consumer = await self._connected()
             topic = await find_topic(consumer._client, name)
             if topic is None:
@@ -61,7 +64,7 @@ class TopicReader:
         from aiokafka import TopicPartition
 
         place, found = TopicPartition(self._topic.name, partition), list[bytes]()
-        async with self._cluster.bounded("read"), self._busy:
+        async with self._bounded("read"):
             consumer = await self._connected()
             consumer.assign([place])
             consumer.seek(place, begin)
@@ -75,6 +78,25 @@ class TopicReader:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             await stop_consumer(consumer, self._cluster.config.deadline_s)
+
+    @asynccontextmanager
+    async def _bounded(self, what: str) -> AsyncIterator[None]:
+        """One use within the deadline; where it ends unanswered, the next one connects anew.
+
+        A connection that was lost without a word would else be kept for ever: nobody waits for
+        its requests until aiokafka gives them up.
+        """
+        used = False
+        try:
+            async with self._cluster.bounded(what), self._busy:
+                used = True
+                yield
+        except TransientError as error:
+            unanswered = used and isinstance(error.__cause__, TimeoutError)
+            if unanswered and (consumer := self._consumer) is not None:
+                self._consumer = None
+                await stop_consumer(consumer, RETIRE_S)
+            raise
 
     async def _connected(self) -> "AIOKafkaConsumer":
         if self._consumer is None:

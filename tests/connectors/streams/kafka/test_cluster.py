@@ -1,3 +1,4 @@
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -65,6 +66,25 @@ async def test_a_topic_is_made_with_its_settings_and_those_of_all(kafka: KafkaBr
     )
     for setting in ("cleanup.policy=compact", "max.message.bytes=5512", "min.insync.replicas=1"):
         assert setting in described
+
+
+@pytest.mark.parametrize("hours", [4, -24 * 30])
+async def test_a_sender_whose_clock_is_wrong_dates_no_record(
+    kafka: KafkaBroker, hours: int
+) -> None:
+    from aiokafka import AIOKafkaProducer
+
+    settings = config(kafka)
+    await Cluster(settings).verify_topic(Topic(settings.topic, 1, 1000))
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
+    await producer.start()
+    try:
+        now_ms = time.time() * 1000
+        wrong_ms = round(now_ms + hours * 3_600_000)
+        kept = await producer.send_and_wait(settings.topic, b"one", timestamp_ms=wrong_ms)
+    finally:
+        await producer.stop()
+    assert abs(kept.timestamp - now_ms) < 60_000
 
 
 async def test_a_topic_that_is_not_fixed_may_have_any_number_of_partitions(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -14,6 +15,7 @@ from connectors.streams.kafka.writer import TopicWriter
 from engine.errors import TransientError
 from engine.ports.stream import Message
 from tests.services.kafka import KafkaBroker
+from tests.services.relay import running_relayed_kafka
 
 
 @asynccontextmanager
@@ -63,3 +65,20 @@ async def test_a_topic_that_is_gone_is_transient(kafka: KafkaBroker) -> None:
         await kafka.delete_topic(topic.name)
         with pytest.raises(TransientError):
             await reader.look()
+
+
+async def test_who_is_not_answered_connects_anew(tmp_path: Path) -> None:
+    with running_relayed_kafka(tmp_path) as (_, relay):
+        config = KafkaConfig(
+            bootstrap_servers=(f"127.0.0.1:{relay.port}",), replication_factor=1, deadline_s=2
+        )
+        reader = TopicReader(Cluster(config), Topic("relayed", 1, 1_048_000))
+        async with asyncio.timeout(60):
+            before = await reader.look()
+            relay.cut()
+            for _ in range(2):
+                with pytest.raises(TransientError, match="not done within 2 s"):
+                    await reader.look()
+            relay.mend_for_new()
+            assert await reader.look() == before
+            await reader.close()
