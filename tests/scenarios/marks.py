@@ -1,6 +1,7 @@
 """A host that counts what was done to it: each mark that quell leaves there is a line of a file."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,11 @@ class MarkedHost:
         """How often each slow mark was begun."""
         return self._lines("begun")
 
-    def settings(self, folder: Path) -> dict[str, Any]:
-        """The sections of quell.yaml that reach this host, and leave marks without asking."""
+    def settings(self, folder: Path, targets: Sequence[str] = (TARGET,)) -> dict[str, Any]:
+        """The sections of quell.yaml that reach this host, and leave marks without asking.
+
+        It may stand for several targets: a run locks its own.
+        """
         host = {
             "kind": "host",
             "address": self.host.address,
@@ -74,7 +78,7 @@ class MarkedHost:
         }
         inventory = {
             "language": 1,
-            "targets": {TARGET: host},
+            "targets": {target: dict(host) for target in targets},
             "services": {"marked": {"environment": "staging"}},
             "connections": {"lab": ssh},
         }
