@@ -77,6 +77,14 @@ class Gates:
         )
         return set(waiting.split())
 
+    def holds_up_pipeline(self) -> bool:
+        """Whether a pipeline waits to move a position that somebody at a gate has moved."""
+        waiting = self.ask(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND wait_event_type = 'Lock' AND query LIKE '%positions%'"
+        )
+        return int(waiting) > 0
+
     def open(self) -> None:
         """All of them, for good."""
         self.ask("UPDATE gates SET open = true")
