@@ -1,6 +1,7 @@
 """A host that counts what was done to it: each mark that quell leaves there is a line of a file."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,11 @@ class MarkedHost:
         """Hold no further process of this test's marks."""
         (self.host.folder / "home" / f"let-go-{self.prefix}").touch()
 
-    def settings(self, folder: Path) -> dict[str, Any]:
-        """The sections of quell.yaml that reach this host, and leave marks without asking."""
+    def settings(self, folder: Path, targets: Sequence[str] = TARGETS) -> dict[str, Any]:
+        """The sections of quell.yaml that reach this host, and leave marks without asking.
+
+        It may stand for several targets: a run locks its own.
+        """
         host = {
             "kind": "host",
             "address": self.host.address,
@@ -88,7 +92,7 @@ class MarkedHost:
         }
         inventory = {
             "language": 1,
-            "targets": {target: dict(host) for target in TARGETS},
+            "targets": {target: dict(host) for target in targets},
             "services": {"marked": {"environment": "staging"}},
             "connections": {"lab": ssh},
         }

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -92,6 +93,14 @@ class Quell:
 
     def alive(self) -> bool:
         return self._answers("/healthz")
+
+    def health(self, path: str) -> tuple[int, str]:
+        """What a health page answers, and what it says is wrong."""
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=30) as answer:
+                return answer.status, ""
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)["detail"]
 
     def _answers(self, path: str) -> bool:
         try:

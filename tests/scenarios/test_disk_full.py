@@ -68,17 +68,10 @@ class Site:
     emergency: EmergencyReceiver
 
     def ready(self) -> tuple[int, str]:
-        return self._page("/readyz")
+        return self.quell.health("/readyz")
 
     def healthy(self) -> tuple[int, str]:
-        return self._page("/healthz")
-
-    def _page(self, path: str) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(f"{self.quell.url}{path}", timeout=30) as answer:
-                return answer.status, ""
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)["detail"]
+        return self.quell.health("/healthz")
 
     def approve(self, incident: dict[str, Any]) -> int:
         """Answer the request of this incident's run; the status."""

@@ -3,13 +3,15 @@
 import os
 import re
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.services.process import Process, ServiceError, free_port, run
+from tests.services.process import STOP_DEADLINE_S, Process, ServiceError, free_port, run
 
 # PostgreSQL refuses to run as root; Debian's package brings this user.
 SERVICE_USER = "postgres"
@@ -72,6 +74,25 @@ class PostgresServer:
 
     def kill(self) -> None:
         self._process.kill()
+
+    def stop_fast(self) -> None:
+        """Stop without waiting for clients, as a restart by systemd does."""
+        self._process.signal(signal.SIGINT)
+        self._process.wait(STOP_DEADLINE_S)
+
+    def pause(self) -> None:
+        """Freeze it with all its backends: connections stay, and nothing answers any more."""
+        server = psutil.Process(self._process.pid)
+        # First, because it can start no more backends then.
+        server.suspend()
+        for backend in server.children(recursive=True):
+            backend.suspend()
+
+    def go_on(self) -> None:
+        """End a pause."""
+        server = psutil.Process(self._process.pid)
+        for process in (*server.children(recursive=True), server):
+            process.resume()
 
     def url(self, database: str) -> str:
         """As SQLAlchemy wants it."""
