@@ -171,3 +171,20 @@ def test_it_works_again_although_its_connections_to_the_store_are_never_heard_of
     assert marked.marks() == {"one": 1, "two": 1}
     assert partition.cut_off.story(story)["timeline"] == story["timeline"]
     assert partition.cut_off.alive()
+
+
+def test_what_it_says_while_the_other_one_still_waits_is_not_heard(partition: Partition) -> None:
+    tokens = "SELECT token FROM tasks WHERE kind = 'run'"
+    partition.begin("slowly")
+    held = partition.replicas.ask(tokens)
+    wait_until(
+        lambda: partition.replicas.ask(tokens) != held, "its lease is taken", 3 * TAKEN_OVER_S
+    )
+    for relay in partition.relays:
+        relay.mend()
+    story = partition.taken_over()
+    # It knew how its command ended; what counts is what was found after the bound.
+    assert bodies(story, "attempt.ended") == []
+    assert probes(story) == ["done"]
+    partition.check_wrote_nothing(story)
+    assert partition.marked.begun() == {"one": 1}
