@@ -162,7 +162,7 @@ def test_it_works_again_although_its_connections_to_the_store_are_never_heard_of
     story = partition.taken_over()
     to_postgres, to_kafka = partition.relays
     to_postgres.mend_for_new()
-    to_kafka.mend()
+    to_kafka.mend_for_new()
     wait_until(partition.cut_off.ready, "it is ready", GIVEN_UP_S)
     partition.other.stop()
     assert send_one(partition.cut_off.url, marked.labels("two", target=TARGETS[1])) == 200

@@ -28,6 +28,7 @@ class TopicWriter:
         self._topic = topic
         self._producer: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
+        self._appending = 0
 
     async def connect(self) -> None:
         """Raises TransientError when that takes too long, or the topic isn't as it should be."""
@@ -46,6 +47,7 @@ class TopicWriter:
 
         pairs = self._encoded(messages)
         failed: AIOKafkaProducer | None = None
+        self._appending += 1
         try:
             async with self._cluster.bounded("append"):
                 producer = await self._connected()
@@ -55,6 +57,7 @@ class TopicWriter:
                     failed = producer
                     raise
         finally:
+            self._appending -= 1
             if failed is not None:
                 await self._retire(failed)
 
@@ -69,16 +72,19 @@ class TopicWriter:
         from aiokafka import TopicPartition
 
         name = self._topic.name
-        async with self._cluster.bounded("check"):
-            producer = await self._connected()
-            await producer.client.add_topic(name)
-            updated = await producer.client.force_metadata_update()
-            leaders = [
-                producer.client.cluster.leader_for_partition(TopicPartition(name, partition))
-                for partition in range(self._topic.partitions)
-            ]
-        if not updated:
-            raise TransientError(f"no broker of {self._cluster.config.servers} answers")
+        try:
+            async with self._cluster.bounded("check"):
+                producer = await self._connected()
+                await producer.client.add_topic(name)
+                if not await producer.client.force_metadata_update():
+                    raise TransientError(f"no broker of {self._cluster.config.servers} answers")
+        except TransientError:
+            await self._forget_idle()
+            raise
+        leaders = [
+            producer.client.cluster.leader_for_partition(TopicPartition(name, partition))
+            for partition in range(self._topic.partitions)
+        ]
         if leaderless := [p for p, leader in enumerate(leaders) if leader in (None, -1)]:
             raise TransientError(
                 f"partitions {leaderless} of Kafka topic {name!r} have no leader now"
@@ -141,6 +147,14 @@ class TopicWriter:
         if self._producer is producer:
             self._producer = None
         await _stop(producer, RETIRE_S)
+
+    async def _forget_idle(self) -> None:
+        """Connect anew next time, or a connection that was lost without a word is kept for ever.
+
+        An append that is under way finds out by itself, and needs its producer to the end.
+        """
+        if not self._appending and (producer := self._producer) is not None:
+            await self._retire(producer)
 
     async def _connected(self) -> "AIOKafkaProducer":
         from aiokafka import AIOKafkaProducer

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -16,6 +17,7 @@ from engine.errors import PermanentError, TransientError
 from engine.ports.stream import Message
 from tests.services.kafka import KafkaBroker
 from tests.services.process import free_port
+from tests.services.relay import running_relayed_kafka
 
 KEYS = ["", "gpu-07", "llm-70b", "größe-模型-🚨", "x" * 300]
 
@@ -93,3 +95,20 @@ async def test_nobody_who_answers_is_transient() -> None:
     writer = TopicWriter(Cluster(config), Topic("any", 1, 1000))
     with pytest.raises(TransientError, match="append on Kafka"):
         await writer.append([Message("key", b"value")])
+
+
+async def test_who_is_not_answered_connects_anew(tmp_path: Path) -> None:
+    with running_relayed_kafka(tmp_path) as (_, relay):
+        config = KafkaConfig(
+            bootstrap_servers=(f"127.0.0.1:{relay.port}",), replication_factor=1, deadline_s=2
+        )
+        writer = TopicWriter(Cluster(config), Topic("relayed", 1, 1_048_000))
+        async with asyncio.timeout(60):
+            await writer.check()
+            relay.cut()
+            for _ in range(2):
+                with pytest.raises(TransientError):
+                    await writer.check()
+            relay.mend_for_new()
+            await writer.check()
+            await writer.close()
