@@ -3,8 +3,8 @@
 .DEFAULT_GOAL := install
 
 BIN := .venv/bin
-# Two workers: a test file stays on one, so that the services it starts are started once.
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+# Three workers, because many wait for a lease to end: a test file stays on one, so that the services it starts are started once.
+PYTEST := $(BIN)/pytest -n 3 --dist loadfile
 
 install:
 	@tools/install

@@ -62,7 +62,13 @@ def refusals(quell: Quell) -> list[str]:
     return [line for line in quell.log().splitlines() if "s off the store's" in line]
 
 
-@pytest.mark.parametrize("hours", [HOURS, -HOURS], ids=["forward", "back"])
+@pytest.mark.parametrize(
+    "hours",
+    [
+        pytest.param(HOURS, id="forward"),
+        pytest.param(-HOURS, id="back", marks=pytest.mark.slow),
+    ],
+)
 def test_nothing_begins_while_the_clock_is_wrong_and_all_goes_on_once_it_is_right(
     quell: Quell, marked: MarkedHost, clock: WallClock, hours: int
 ) -> None:

@@ -117,6 +117,7 @@ def probes(story: Json) -> list[str]:
     return [each["body"]["answer"] for each in probed]
 
 
+@pytest.mark.slow
 def test_what_it_did_while_it_was_away_is_found_and_not_done_again(partition: Partition) -> None:
     marked = partition.marked
     partition.begin("slowly")
@@ -154,6 +155,7 @@ def test_what_its_host_cut_short_meanwhile_is_done_by_the_other_once(partition: 
     assert marked.begun() == {"one": 2}
 
 
+@pytest.mark.slow
 def test_it_works_again_although_its_connections_to_the_store_are_never_heard_of(
     partition: Partition,
 ) -> None:

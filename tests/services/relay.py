@@ -72,7 +72,7 @@ class Relay:
                 self._forgets.clear()
                 self._forget()
             for key, _ in self._selector.select(LOOK_EVERY_S):
-                if not self._passes.is_set():
+                if not self._passes.is_set() or self._forgets.is_set():
                     break
                 if key.fileobj is self._listener:
                     self._accept()

@@ -7,15 +7,18 @@ all of them wait, the scheduler opens one gate, with or without a fault, or lets
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from typing_extensions import override
 
 from engine.ports.clock import Clock
 from tests.doubles.virtual_time import START
+
+T = TypeVar("T")
 
 # How often a gate opens with a fault, and how often time passes although somebody could go on.
 FAULT_RATE = 0.045
@@ -38,6 +41,18 @@ class SimulationLoop(asyncio.SelectorEventLoop):
     def idle(self) -> bool:
         """Whether no callback waits; nothing here uses sockets or the loop's own timers."""
         return not self._ready  # type: ignore[attr-defined]  # asyncio has no public name for it
+
+    @override
+    def run_in_executor(  # type: ignore[override]  # of the same call, without a thread
+        self, executor: Executor | None, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        """At once: a thread's end would come at a moment that no seed decides."""
+        done: asyncio.Future[T] = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - it is the caller's
+            done.set_exception(error)
+        return done
 
 
 @dataclass(eq=False, slots=True)
