@@ -186,7 +186,12 @@ class Place:
         }
 
 
-@pytest.fixture(params=[True, False], ids=["masked", "without masks"])
+@pytest.fixture(
+    params=[
+        pytest.param(True, id="masked"),
+        pytest.param(False, id="without masks", marks=pytest.mark.slow),
+    ]
+)
 def is_masked(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: Any) -> bool:
     """Whether the product's masker is at work in the processes of this test."""
     if not request.param:

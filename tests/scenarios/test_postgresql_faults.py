@@ -84,7 +84,13 @@ def quell(
         made.kill()
 
 
-@pytest.mark.parametrize("fault", [RESTARTED, PAUSED], ids=["restarted", "paused"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(RESTARTED, id="restarted", marks=pytest.mark.slow),
+        pytest.param(PAUSED, id="paused"),
+    ],
+)
 def test_alerts_are_taken_all_goes_on_by_itself_and_no_mark_is_left_twice(
     fault: Fault, quell: Quell, postgres: PostgresServer, marked: MarkedHost
 ) -> None:

@@ -153,8 +153,8 @@ class TopicWriter:
 
         An append that is under way finds out by itself, and needs its producer to the end.
         """
-        if not self._appending and (producer := self._producer) is not None:
-            await self._retire(producer)
+        if not self._appending:
+            await self.abandon()
 
     async def _connected(self) -> "AIOKafkaProducer":
         from aiokafka import AIOKafkaProducer
