@@ -10,8 +10,6 @@ from tests.simulation.mutant import Mutant
 from tests.simulation.mutants import MUTANTS, SURVIVORS
 from tests.simulation.scenario import play
 
-# The rarest mistake shows in one of so many seeds.
-MUTANT_SEEDS = 200
 # The first of each invariant is tried at once, the others in the slow suite.
 FIRSTS = {mutant.invariant: mutant for mutant in reversed(MUTANTS)}
 
@@ -73,6 +71,6 @@ def test_each_mistake_and_what_nobody_notices_is_on_the_page() -> None:
 def test_a_mistake_is_noticed(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant.apply(monkeypatch)
     broken = f"invariant {mutant.invariant}:"
-    seeds = range(MUTANT_SEEDS)
+    seeds = range(ENOUGH_SEEDS)
     noticed = any(broken in each for seed in seeds for each in play(seed).violations)
     assert noticed is (mutant.name not in SURVIVORS)
