@@ -15,7 +15,7 @@ from tests.simulation.orders import People
 from tests.simulation.outside import Log, MemoryStream
 from tests.simulation.scheduler import Process, ProcessClock, Scheduler
 from tests.simulation.secrets import annotations
-from tests.simulation.sizes import HUGE_LENGTH, POISON
+from tests.simulation.sizes import HUGE_LENGTH, POISON, huge_annotations
 from tests.simulation.source import FORGED, Truth
 from tests.simulation.written import HOSTS
 
@@ -117,7 +117,7 @@ class Outsiders:
             name=name,
             status=status,
             labels=labels,
-            annotations=annotations(self.scheduler),
+            annotations={**annotations(self.scheduler), **huge_annotations(self.scheduler)},
             starts_at=now,
             ends_at=now if status == "resolved" else None,
             received_at=now,

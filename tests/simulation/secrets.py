@@ -16,7 +16,7 @@ from tests.simulation.inline_store import Database
 from tests.simulation.outside import Lab
 from tests.simulation.people import Office
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.sizes import HUGE, HUGE_LENGTH
+from tests.simulation.sizes import HUGE, HUGE_LENGTH, huge_state
 
 IN_RESULT = "secret in a result"
 IN_ERROR = "secret in an error"
@@ -78,7 +78,7 @@ class Careless:
         return self.lab.prepare(inputs, estate, connection)
 
     async def look(self, call: Call) -> JsonObject:
-        before = await self.lab.look(call)
+        before = {**await self.lab.look(call), **huge_state(self.scheduler)}
         if not self.scheduler.chance(0.05):
             return before
         self.scheduler.fault(IN_STATE, str(call.prepared.payload["what"]))
