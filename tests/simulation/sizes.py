@@ -16,12 +16,14 @@ HUGE = "huge text"
 POISON = "record that nobody understands"
 
 HUGE_LENGTH = 70_000
+PARTS = 30
 # So many dead letters may keep their bodies here; what comes beyond is known by its place.
 RETENTION = Retention(dead_letters_count=2)
 # What docs/reliability.md promises of an entry and of a text in it. A plan is a text of its own.
 LARGEST_ENTRY = 300 * 1024
 LONGEST_TEXT = 16_000
-ANNOTATIONS = 8_000
+# Those for which there is no room left say how long they were.
+ANNOTATIONS = 8_000 + PARTS * 40
 _WITH_BODY = "SELECT count(*) FROM dead_letters WHERE length(body) > 0"
 
 
@@ -30,7 +32,7 @@ def huge_annotations(scheduler: Scheduler) -> dict[str, str]:
     if not scheduler.chance(0.1):
         return {}
     scheduler.fault(HUGE, "annotations")
-    return {f"part{number}": "-" * 2_000 for number in range(30)}
+    return {f"part{number}": "-" * 2_000 for number in range(PARTS)}
 
 
 def huge_state(scheduler: Scheduler) -> dict[str, str]:
