@@ -186,7 +186,10 @@ async def _until_rest(simulation: Simulation, outsiders: Outsiders, storm_s: flo
                 waiting.process.wrong_by_s = 0.0
             if not simulation.living:
                 simulation.start_replica()
-        if not scheduler.chaos and not outsiders.busy and _is_done(simulation):
+        await scheduler.settle()
+        # Who is under way may still have to mend something.
+        is_calm = not (scheduler.chaos or outsiders.busy or scheduler.gates)
+        if is_calm and _is_done(simulation):
             return
     scheduler.tell("it did not come to rest")
 

@@ -147,12 +147,16 @@ class Scheduler:
             if waiting in queue:
                 queue.remove(waiting)
 
-    async def step(self) -> bool:
-        """Let everybody run up to a gate, then do one thing; False when nothing can happen."""
+    async def settle(self) -> None:
+        """Let everybody run up to a gate, or to sleep."""
         loop = asyncio.get_running_loop()
         assert isinstance(loop, SimulationLoop)
         while not loop.idle:
             await asyncio.sleep(0)
+
+    async def step(self) -> bool:
+        """Let everybody run up to a gate, then do one thing; False when nothing can happen."""
+        await self.settle()
         able = [each for each in self.gates if each.process.frozen_until <= self.at]
         if not able or self.chance(DELAY_RATE):
             return self._pass_time() or bool(able)
