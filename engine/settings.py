@@ -329,7 +329,6 @@ def client_settings() -> ClientSettings:
     token = os.environ.get("QUELL_TOKEN", "")
     KNOWN.keep("QUELL_TOKEN", token)
     return ClientSettings(os.environ.get("QUELL_SERVER", ""), token)
-    return ClientSettings(os.environ.get("QUELL_SERVER", ""), os.environ.get("QUELL_TOKEN", ""))
 
 
 def notify_socket() -> str:

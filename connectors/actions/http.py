@@ -24,7 +24,7 @@ from engine.core.egress import EgressConfig
 from engine.core.expressions import ValueType
 from engine.core.json_value import Json, JsonObject, canonical_bytes
 from engine.errors import OutcomeUnknownError, PermanentError, QuellError, TransientError
-from engine.ports.resolving import checked_address
+from engine.ports.resolving import PORTS, checked_address, origin
 
 if TYPE_CHECKING:
     import httpx
@@ -39,7 +39,6 @@ OWN_HEADERS = frozenset(
 MAX_BODY_BYTES = 64 * 1024
 ANSWER_LIMIT_BYTES = 64 * 1024
 EVIDENCE_CHARACTERS = 4 * 1024
-PORTS = {"http": 80, "https": 443}
 
 DECLARATION = Declaration(
     name="http.request",
@@ -86,7 +85,7 @@ class HttpRequest:
         if method not in METHODS:
             raise PermanentError(f"input 'method' is {method!r}; {', '.join(METHODS)} fit")
         parts = _parts(url)
-        host, port = _origin(parts)
+        host, port = origin(parts)
         self._require_allowed(host, port)
         keyed = inputs.get("idempotency_key") is True
         reads = method in READS
@@ -148,7 +147,7 @@ class HttpRequest:
 
         payload = call.prepared.payload
         parts = _parts(str(payload["url"]))
-        host, port = _origin(parts)
+        host, port = origin(parts)
         self._require_allowed(host, port)  # it may have been taken back since the plan
         where = f"{payload['method']} {payload['url']}"
         address = await checked_address(self._egress, host, port)
@@ -285,13 +284,9 @@ def _parts(url: str) -> SplitResult:
     return parts
 
 
-def _origin(parts: SplitResult) -> tuple[str, int]:
-    return (parts.hostname or "").rstrip("."), parts.port or PORTS[parts.scheme]
-
-
 def _same_origin(url: str, parts: SplitResult) -> bool:
     other = urlsplit(url)
-    return other.scheme == parts.scheme and _origin(other) == _origin(parts)
+    return other.scheme == parts.scheme and origin(other) == origin(parts)
 
 
 def _headers(given: Json) -> dict[str, str]:

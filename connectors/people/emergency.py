@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -17,7 +17,6 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    ValidationInfo,
     field_validator,
 )
 from typing_extensions import override
@@ -25,12 +24,12 @@ from typing_extensions import override
 from engine.core.egress import EgressConfig
 from engine.errors import ConfigError, OutcomeUnknownError, PermanentError, TransientError
 from engine.ports.emergency import Emergency
-from engine.ports.resolving import checked_address
+from engine.ports.file_paths import BesideFile
+from engine.ports.resolving import PORTS, checked_address, origin
 
 if TYPE_CHECKING:
     import httpx
 
-_PORTS = {"http": 80, "https": 443}
 # These follow from the URL and the body.
 _OWN_HEADERS = frozenset(
     {"host", "connection", "content-length", "content-type", "transfer-encoding", "upgrade"}
@@ -40,11 +39,10 @@ _TOO_MANY, _SERVER_ERROR = 429, 500
 _SHOWN_CHARACTERS = 100
 
 
-def _beside(path: Path, info: ValidationInfo) -> Path:
-    found: Path = path if info.context is None else info.context["folder"] / path
-    if not found.is_file():
+def _is_there(path: Path) -> Path:
+    if not path.is_file():
         raise ValueError("names a file that isn't there")
-    return found
+    return path
 
 
 class EmergencyConfig(BaseModel):
@@ -58,7 +56,7 @@ class EmergencyConfig(BaseModel):
 
     url: SecretStr
     headers: Mapping[str, SecretStr] = {}
-    ca: Annotated[Path, AfterValidator(_beside)] | None = None
+    ca: Annotated[BesideFile, AfterValidator(_is_there)] | None = None
     timeout_s: Annotated[int, Field(ge=1, le=25)] = 10
 
     @field_validator("url")
@@ -71,7 +69,7 @@ class EmergencyConfig(BaseModel):
         except ValueError:
             raise ValueError("is no URL") from None
         clean = text.isascii() and text.isprintable() and " " not in text and "\\" not in text
-        if parts.scheme not in _PORTS or not host or port == 0 or not clean:
+        if parts.scheme not in PORTS or not host or port == 0 or not clean:
             raise ValueError("needs an https URL with a host, in ASCII")
         if parts.scheme == "http" and host not in ("127.0.0.1", "localhost", "::1"):
             raise ValueError("needs https: plain http only goes to a relay on this machine")
@@ -123,7 +121,7 @@ class EmergencyWebhook(Emergency):
     async def _post(self, text: str, sent: "_Sent") -> None:
         import httpx
 
-        host, port = _origin(self._parts)
+        host, port = origin(self._parts)
         address = await checked_address(self._egress, host, port)
         headers = {each: value.get_secret_value() for each, value in self._config.headers.items()}
         client = httpx.AsyncClient(
@@ -170,10 +168,6 @@ class _Sent:
         if self.begun:
             return OutcomeUnknownError(f"{problem}; it may have been delivered")
         return TransientError(problem)
-
-
-def _origin(parts: SplitResult) -> tuple[str, int]:
-    return (parts.hostname or "").rstrip("."), parts.port or _PORTS[parts.scheme]
 
 
 def _context(ca: Path | None) -> ssl.SSLContext:

@@ -276,12 +276,10 @@ def _source(
 ) -> Source:
     place = ("sources", name)
     if name == OWN_SOURCE:
-        line, column = locate(loaded.node, place) if loaded.node else (0, 0)
-        problem = (
-            f"sources.{name}: quell's own alerts come from a source of this name; choose another"
-        )
-        raise ConfigError(
-            "the settings are not valid", [Finding(loaded.file, line, column, problem)]
+        raise _mistake(
+            loaded,
+            place,
+            f"sources.{name}: quell's own alerts come from a source of this name; choose another",
         )
     plugin = _plugin(loaded, registry.SOURCES, kind, "source", place)
     return plugin.build(loaded.configure(plugin.config, place, {"name": name, **values}))

@@ -35,6 +35,18 @@ Parameters = Annotated[
 DATA = Path("quell-data")
 
 
+def stands_alone(context: typer.Context, data: Path, *, json: bool) -> bool:
+    """Whether no verb follows these options, so that the usual one is meant.
+
+    Raises typer.BadParameter for options that stand before a verb.
+    """
+    if context.invoked_subcommand is None:
+        return True
+    if json or data != DATA:
+        raise typer.BadParameter(f"write options behind `{context.invoked_subcommand}`")
+    return False
+
+
 def parse_parameters(given: list[str] | None) -> dict[str, str]:
     """`NAME=VALUE` pairs. Raises typer.BadParameter."""
     found: dict[str, str] = {}

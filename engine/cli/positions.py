@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import DATA, Data, Json
+from engine.cli.options import DATA, Data, Json, stands_alone
 from engine.cli.output import Column, print_json, print_table, say
 from engine.cli.site import reach
 from engine.core.positions import Destination
@@ -33,11 +33,7 @@ def register(app: typer.Typer) -> None:
 @verbs.callback()
 def _default(context: typer.Context, data: Data = DATA, json: Json = False) -> int:
     """List them when no verb follows."""
-    if context.invoked_subcommand is None:
-        return listing(data=data, json=json)
-    if json or data != DATA:
-        raise typer.BadParameter(f"write options behind `{context.invoked_subcommand}`")
-    return 0
+    return listing(data=data, json=json) if stands_alone(context, data, json=json) else 0
 
 
 @verbs.command("list")

@@ -3,9 +3,18 @@
 import asyncio
 import socket
 from ipaddress import ip_address
+from urllib.parse import SplitResult
 
 from engine.core.egress import Address, EgressConfig, is_guarded
 from engine.errors import PermanentError, TransientError
+
+# The schemes that requests may have, each with its usual port.
+PORTS = {"http": 80, "https": 443}
+
+
+def origin(parts: SplitResult) -> tuple[str, int]:
+    """Host and port of a URL, however it is spelled."""
+    return (parts.hostname or "").rstrip("."), parts.port or PORTS[parts.scheme]
 
 
 async def checked_address(egress: EgressConfig, host: str, port: int) -> Address:

@@ -9,6 +9,7 @@ import structlog
 from engine.errors import TransientError
 from engine.ports.clock import Clock
 from engine.ports.metrics import Metrics
+from engine.ports.reached import Reached, reached
 from engine.ports.rows import DeadLetterUsage
 from engine.ports.store import Store, Tx
 from engine.ports.stream import Stream
@@ -47,14 +48,12 @@ class GaugeStage:
         self.metrics.spooled.set(self.spooled())
         ends = await self.stream.end_offsets()
 
-        positions, waiting, counters, letters = await self.store.read(partial(self._read, ends))
+        found, waiting, counters, letters = await self.store.read(partial(self._read, ends))
         self.metrics.dead_letters_kept.labels(body="yes").set(letters.with_body)
         self.metrics.dead_letters_kept.labels(body="no").set(letters.bodiless)
         self.metrics.dead_letters_kept_bytes.set(letters.size)
-        for partition, end in ends.items():
-            # The position is read after the end, so it may be ahead of it.
-            lag = max(end - positions[partition], 0)
-            self.metrics.stream_lag.labels(partition=str(partition)).set(lag)
+        for partition, each in found.items():
+            self.metrics.stream_lag.labels(partition=str(partition)).set(each.waiting)
         self.metrics.tasks_waiting.clear()
         for kind, count in waiting.items():
             self.metrics.tasks_waiting.labels(kind=kind).set(count)
@@ -65,6 +64,6 @@ class GaugeStage:
 
     def _read(
         self, ends: Mapping[int, int], tx: Tx
-    ) -> tuple[Mapping[int, int], Mapping[str, int], Mapping[str, int], DeadLetterUsage]:
-        positions = {each: tx.position(self.stream.name, each) for each in ends}
-        return positions, tx.waiting_tasks(), tx.counters(), tx.dead_letter_usage()
+    ) -> tuple[Mapping[int, Reached], Mapping[str, int], Mapping[str, int], DeadLetterUsage]:
+        found = reached(tx, self.stream.name, ends)
+        return found, tx.waiting_tasks(), tx.counters(), tx.dead_letter_usage()

@@ -12,6 +12,7 @@ from engine.core.guards import LONGEST_LOOK_BACK
 from engine.core.ids import derived_id
 from engine.core.retention import Retention
 from engine.ports.metrics import Metrics
+from engine.ports.reached import reached
 from engine.ports.rows import Task
 from engine.ports.store import Store, Tx
 from engine.ports.stream import Sweepable
@@ -73,8 +74,9 @@ class HousekeepingStage:
     async def _sweep(self, now: datetime) -> int:
         if self.stream is None:
             return 0
-        partitions, name = list(await self.stream.end_offsets()), self.stream.name
-        decided = await self.store.read(lambda tx: {p: tx.position(name, p) for p in partitions})
+        ends, name = await self.stream.end_offsets(), self.stream.name
+        found = await self.store.read(lambda tx: reached(tx, name, ends))
+        decided = {partition: each.position for partition, each in found.items()}
         return await self.stream.sweep(decided, now, self.retention.stream)
 
     async def _dead_letters(self, now: datetime) -> int:

@@ -16,6 +16,7 @@ from engine.core.stops import Stop
 from engine.errors import NotFoundError
 from engine.ports.commands import TIMELINE_PAGE, AuditReport, Balance, Timeline
 from engine.ports.locking import all_locks
+from engine.ports.reached import reached
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
 from engine.ports.store import Store, Tx
 from engine.ports.stream import KeptStream
@@ -91,9 +92,7 @@ class QueryStage:
         log = self.stream.name
 
         def work(tx: Tx) -> tuple[Mapping[str, int], int]:
-            # A position may be ahead of the end: that was read before, or the log was cut off.
-            behind = (max(end - tx.position(log, p), 0) for p, end in ends.items())
-            return tx.counters(), sum(behind)
+            return tx.counters(), sum(each.waiting for each in reached(tx, log, ends).values())
 
         counters, behind = await self.store.read(work)
         dispositions = {

@@ -23,6 +23,7 @@ from engine.core.progress import (
 from engine.errors import QuellError
 from engine.ports.clock import Clock
 from engine.ports.metrics import Metrics
+from engine.ports.reached import Reached, reached
 from engine.ports.rows import DueWork
 from engine.ports.store import Store, Tx
 from engine.ports.stream import Stream
@@ -152,10 +153,6 @@ class WatchStage:
         away = (("store", self.store_away), ("stream", self.stream_away))
         return [(name, f"{name}: {outage.sentence}") for name, outage in away if outage is not None]
 
-    def stalled(self) -> Sequence[Standing]:
-        """Every part that won't move by itself, whoever owns it."""
-        return [each for each in self.standing.values() if each.is_stalled]
-
     def troubles(self) -> Sequence[Trouble]:
         """What people can't be told by an incident, because deciding or telling needs it."""
         now_s, found = self.clock.monotonic(), []
@@ -207,15 +204,13 @@ class WatchStage:
     async def _fill(self, seen: list[Seen]) -> None:
         ends, name = await self.stream.end_offsets(), self.stream.name
 
-        def read(tx: Tx) -> tuple[Mapping[int, int], DueWork]:
-            return {each: tx.position(name, each) for each in ends}, tx.due_work()
+        def read(tx: Tx) -> tuple[Mapping[int, Reached], DueWork]:
+            return reached(tx, name, ends), tx.due_work()
 
-        positions, due = await self.store.read(read)
+        found, due = await self.store.read(read)
         self.partitions = tuple(ends)
-        for partition, end in ends.items():
-            # The position is read after the end, so it may be ahead of it.
-            waiting = max(end - positions[partition], 0)
-            seen.append(Seen(partition_part(partition), waiting, positions[partition]))
+        for partition, each in found.items():
+            seen.append(Seen(partition_part(partition), each.waiting, each.position))
         seen.append(Seen(TASKS, due.tasks, due.last_lease, "due task"))
 
     def _mend(self) -> None:

@@ -176,20 +176,24 @@ class LogFile:
 
     def fullness(self) -> float:
         """Of 1, how much of the file's bound is used."""
-        (used,) = self.writer.execute(_USED_BYTES).fetchone()
-        share: float = used / self._max_bytes
-        return share
+        return self._used_bytes() / self._max_bytes
 
     def require_room(self, size: int) -> None:
-        """Raise FullError when so many bytes more would pass the file's bound."""
-        """Raise TransientError when the file's bound or the disk leaves no room for so many."""
+        """Raise FullError when so many bytes more would pass the file's bound.
+
+        Raises TransientError when the disk leaves no room for them.
+        """
         require_free(self._path, size)
-        (used,) = self.writer.execute(_USED_BYTES).fetchone()
+        used = self._used_bytes()
         if used + size > self._max_bytes:
             raise FullError(
                 f"the stream is full ({used} of {self._max_bytes} bytes) of records that are not "
                 "decided on yet: the pipeline is behind, or retention.stream_size is too small"
             )
+
+    def _used_bytes(self) -> int:
+        used: int = self.writer.execute(_USED_BYTES).fetchone()[0]
+        return used
 
     def close(self) -> None:
         """Close both connections."""

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from tests.scenarios.quell import Quell
+from tests.scenarios.senders import send_one
 from tests.services.kafka import KafkaBroker
 from tests.services.process import free_port, wait_until
 
@@ -18,8 +17,9 @@ SERVICES = 10
 PARTITIONS = 4
 
 
-def stream_section(broker: KafkaBroker, prefix: str) -> dict[str, object]:
+def stream_section(broker: KafkaBroker, prefix: str = "", **changes: object) -> dict[str, object]:
     """quell.yaml's `stream`, with topics and a group of its own."""
+    prefix = prefix or f"{uuid4().hex}."
     return {
         "uses": "kafka",
         "bootstrap_servers": [broker.bootstrap],
@@ -27,7 +27,7 @@ def stream_section(broker: KafkaBroker, prefix: str) -> dict[str, object]:
         "group_id": prefix,
         "partitions": PARTITIONS,
         "replication_factor": 1,
-        "deadline_s": 3,
+        **changes,
     }
 
 
@@ -64,12 +64,12 @@ class OnKafka:
         self.broker = broker
         self.prefix = prefix or f"outage-{uuid4().hex}."
         address = f"127.0.0.1:{free_port()}"
-        sections = {"stream": stream_section(broker, self.prefix), **(more or {})}
+        sections = {"stream": stream_section(broker, self.prefix, deadline_s=3), **(more or {})}
         self.quell = Quell(folder, address, sections, ["serve"])
 
     def start_unready(self) -> None:
         """Start quell where it can't be ready, and wait until it is alive."""
-        self.quell.start(lambda: self.health("/healthz")[0] == 200)
+        self.quell.start(lambda: self.quell.health("/healthz")[0] == 200)
 
     def send(self, first: int, count: int) -> list[int]:
         """Alerts `first` to `first + count` of every service, one a body; what was answered.
@@ -78,38 +78,20 @@ class OnKafka:
         """
 
         def send_all(service: int) -> list[int]:
-            return [self._post(f"svc-{service}", n) for n in range(first, first + count)]
+            labels = {"alertname": "FanNoisy", "service": f"svc-{service}"}
+            return [
+                send_one(self.quell.url, labels | {"number": str(number)})
+                for number in range(first, first + count)
+            ]
 
         with ThreadPoolExecutor(SERVICES) as threads:
             return [code for codes in threads.map(send_all, range(SERVICES)) for code in codes]
-
-    def _post(self, service: str, number: int) -> int:
-        labels = {"alertname": "FanNoisy", "service": service, "number": str(number)}
-        alert = {"status": "firing", "labels": labels, "startsAt": "2026-03-01T12:00:00Z"}
-        body = json.dumps({"version": "4", "alerts": [alert]}).encode()
-        url = f"{self.quell.url}/v1/alerts/alertmanager"
-        request = urllib.request.Request(url, body, {"content-type": "application/json"})
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return int(answer.status)
-        except urllib.error.HTTPError as error:
-            return error.code
-
-    def health(self, path: str) -> tuple[int, str]:
-        """The status and the detail of a health page."""
-        try:
-            with urllib.request.urlopen(f"{self.quell.url}{path}", timeout=30) as answer:
-                return int(answer.status), ""
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)["detail"]
-        except OSError:
-            return 0, "nobody listens"
 
     def settle(self, alerts: int) -> Mapping[str, int]:
         """Wait until so many different alerts were decided on; what became of all records."""
 
         def settled() -> bool:
-            if self.health("/readyz")[0] != 200:
+            if self.quell.health("/readyz")[0] != 200:
                 return False
             balance = self.quell.get("/v1/balance")
             done = sum(n for kind, n in balance["dispositions"].items() if kind == "unmatched")

@@ -101,6 +101,8 @@ class Quell:
                 return answer.status, ""
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)["detail"]
+        except OSError:
+            return 0, "nobody listens"
 
     def _answers(self, path: str) -> bool:
         try:

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from tests.scenarios.marks import MarkedHost
+from tests.scenarios.on_kafka import stream_section
 from tests.scenarios.quell import Quell
 from tests.services.kafka import KafkaBroker
 from tests.services.postgres import PostgresServer
@@ -74,16 +74,8 @@ def running_replicas(
     folder: Path, marked: MarkedHost, kafka: KafkaBroker, postgres: PostgresServer
 ) -> Iterator[Replicas]:
     """A database and topics of their own; replicas that still run at the end are killed."""
-    own, database = uuid4().hex, postgres.create_database()
-    stream = {
-        "uses": "kafka",
-        "bootstrap_servers": [kafka.bootstrap],
-        "topic_prefix": f"{own}.",
-        "group_id": own,
-        "partitions": 4,
-        "replication_factor": 1,
-    }
-    replicas = Replicas(folder, marked, postgres, database, stream)
+    database = postgres.create_database()
+    replicas = Replicas(folder, marked, postgres, database, stream_section(kafka))
     try:
         yield replicas
     finally:

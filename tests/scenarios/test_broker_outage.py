@@ -27,8 +27,8 @@ def test_alerts_of_an_outage_are_acknowledged_and_processed_once_in_order(outage
     assert outage.quell.get("/v1/balance")["difference"] == 0
     outage.broker.kill()
     assert set(outage.send(5, 50)) == {200}
-    code, detail = outage.health("/readyz")
-    assert (code, outage.health("/healthz")[0]) == (503, 200)
+    code, detail = outage.quell.health("/readyz")
+    assert (code, outage.quell.health("/healthz")[0]) == (503, 200)
     assert "Alerts are kept on this machine's disk meanwhile (500 records wait)" in detail
     assert outage.quell.get("/v1/balance")["waiting"] >= 500
     outage.broker.start()
@@ -39,7 +39,7 @@ def test_alerts_of_an_outage_are_acknowledged_and_processed_once_in_order(outage
 def test_quell_comes_up_without_a_broker_and_takes_alerts(outage: OnKafka) -> None:
     outage.broker.kill()
     outage.start_unready()
-    assert outage.health("/readyz")[0] == 503
+    assert outage.quell.health("/readyz")[0] == 503
     assert set(outage.send(0, 5)) == {200}
     outage.broker.start()
     outage.check(5)

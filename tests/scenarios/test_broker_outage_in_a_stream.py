@@ -4,11 +4,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from tests.scenarios.marks import MarkedHost, marked_host, wait_for_runs
+from tests.scenarios.on_kafka import stream_section
 from tests.scenarios.quell import Quell
 from tests.scenarios.senders import Flow
 from tests.services.kafka import KafkaBroker
@@ -29,17 +29,7 @@ def marked(ssh_host: SshHost) -> MarkedHost:
 
 @pytest.fixture
 def quell(kafka: KafkaBroker, marked: MarkedHost, tmp_path: Path) -> Iterator[Quell]:
-    own = uuid4().hex
-    stream = {
-        "uses": "kafka",
-        "bootstrap_servers": [kafka.bootstrap],
-        "topic_prefix": f"{own}.",
-        "group_id": own,
-        "partitions": 4,
-        "replication_factor": 1,
-        "deadline_s": 3,
-    }
-    sections = {**marked.settings(tmp_path), "stream": stream}
+    sections = {**marked.settings(tmp_path), "stream": stream_section(kafka, deadline_s=3)}
     made = Quell(tmp_path, f"127.0.0.1:{free_port()}", sections, ["serve"])
     made.start()
     try:

@@ -32,7 +32,7 @@ def test_an_incident_is_followed_to_its_end_past_an_outage_of_the_broker(
 ) -> None:
     prefix = f"followed-{uuid4().hex}."
     topic = f"{prefix}incidents"
-    site = start_site(more={"stream": stream_section(kafka, prefix)})
+    site = start_site(more={"stream": stream_section(kafka, prefix, deadline_s=3)})
     site.endpoint.die()
     asking = site.asked()
     wait_until(

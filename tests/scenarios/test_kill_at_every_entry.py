@@ -11,12 +11,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from tests.scenarios.gates import SIDES, Gate, Gates
 from tests.scenarios.marks import MarkedHost, marked_host
+from tests.scenarios.on_kafka import stream_section
 from tests.scenarios.quell import Quell, bodies
 from tests.scenarios.senders import send_one
 from tests.services.kafka import KafkaBroker
@@ -195,18 +195,11 @@ def sites(
     with ExitStack() as running:
         made = []
         for number in range(request.param):
-            database, own = postgres.create_database(), uuid4().hex
+            database = postgres.create_database()
             running.callback(postgres.drop_database, database)
             folder = tmp_path / str(number)
             folder.mkdir()
-            stream = {
-                "uses": "kafka",
-                "bootstrap_servers": [kafka.bootstrap],
-                "topic_prefix": f"{own}.",
-                "group_id": own,
-                "partitions": 1,
-                "replication_factor": 1,
-            }
+            stream = stream_section(kafka, partitions=1)
             store = {"url": postgres.url(database)}
             sections = {**marked.settings(folder, words), "stream": stream, "store": store}
             quell = Quell(folder, f"127.0.0.1:{free_port()}", sections, ["serve"])

@@ -1,13 +1,13 @@
 """The main job: a model server dies, and is restarted, verified and written up after one click."""
 
 import re
-import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.scenarios.endpoint import TARGET
+from tests.scenarios.on_kafka import stream_section
 from tests.scenarios.quell import bodies
 from tests.scenarios.site import APPROVE, ONCALL, StartSite, has_buttons, text_of
 from tests.services.kafka import KafkaBroker
@@ -23,16 +23,10 @@ def storage(request: pytest.FixtureRequest) -> dict[str, Any]:
     if request.param == "embedded":
         return {}
     kafka: KafkaBroker = request.getfixturevalue("kafka")
-    own = uuid.uuid4().hex
-    stream = {
-        "uses": "kafka",
-        "bootstrap_servers": [kafka.bootstrap],
-        "topic_prefix": f"{own}.",
-        "group_id": own,
-        "partitions": 4,
-        "replication_factor": 1,
+    return {
+        "stream": stream_section(kafka),
+        "store": {"url": request.getfixturevalue("postgres_url")},
     }
-    return {"stream": stream, "store": {"url": request.getfixturevalue("postgres_url")}}
 
 
 def test_a_dead_endpoint_is_restarted_verified_and_written_up_after_one_click(

@@ -1,21 +1,19 @@
 """PostgreSQL is restarted, or stands still for longer than a lease, under alerts and runs."""
 
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from tests.scenarios.marks import MarkedHost, marked_host, wait_for_runs
+from tests.scenarios.on_kafka import stream_section
 from tests.scenarios.quell import Quell, bodies
 from tests.scenarios.senders import Flow
 from tests.services.kafka import KafkaBroker
-from tests.services.postgres import PostgresServer
+from tests.services.postgres import PostgresServer, running_postgres
 from tests.services.process import free_port, wait_until
 from tests.services.ssh_host import SshHost
 
@@ -43,14 +41,8 @@ PAUSED = Fault(PostgresServer.pause, PostgresServer.go_on, 45)
 @pytest.fixture
 def postgres() -> Iterator[PostgresServer]:
     """A server of its own: others are not to stand still."""
-    folder = Path(tempfile.mkdtemp(prefix="quell-postgres-"))
-    server = PostgresServer(folder)
-    try:
-        server.start()
+    with running_postgres() as server:
         yield server
-    finally:
-        server.kill()
-        shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -62,18 +54,9 @@ def marked(ssh_host: SshHost) -> MarkedHost:
 def quell(
     kafka: KafkaBroker, postgres: PostgresServer, marked: MarkedHost, tmp_path: Path
 ) -> Iterator[Quell]:
-    own = uuid4().hex
-    stream = {
-        "uses": "kafka",
-        "bootstrap_servers": [kafka.bootstrap],
-        "topic_prefix": f"{own}.",
-        "group_id": own,
-        "partitions": 4,
-        "replication_factor": 1,
-    }
     sections = {
         **marked.settings(tmp_path, [SLOW, *WANTED.values()]),
-        "stream": stream,
+        "stream": stream_section(kafka),
         "store": {"url": postgres.url(postgres.create_database())},
     }
     made = Quell(tmp_path, f"127.0.0.1:{free_port()}", sections, ["serve"])

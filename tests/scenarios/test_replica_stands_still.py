@@ -16,7 +16,7 @@ def replicas(
     kafka: KafkaBroker, postgres_url: str, tmp_path: Path
 ) -> Iterator[tuple[OnKafka, OnKafka]]:
     prefix = f"frozen-{uuid4().hex}."
-    stream = stream_section(kafka, prefix) | {"session_timeout_s": 6}
+    stream = stream_section(kafka, prefix, deadline_s=3, session_timeout_s=6)
     sections: dict[str, object] = {"stream": stream, "store": {"url": postgres_url}}
     made = []
     for name in ("frozen", "other"):
@@ -47,4 +47,4 @@ def test_what_a_frozen_replica_had_in_its_hands_is_decided_on_once(
     for each in (other, frozen):
         each.check(70)
         assert each.settle(70 * SERVICES) == {"unmatched": 70 * SERVICES}
-        assert each.health("/healthz")[0] == 200
+        assert each.quell.health("/healthz")[0] == 200

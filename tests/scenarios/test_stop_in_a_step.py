@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from tests.scenarios.marks import SLOWLY_S, MarkedHost, marked_host, wait_for_runs
+from tests.scenarios.on_kafka import stream_section
 from tests.scenarios.quell import Quell, bodies
 from tests.scenarios.senders import Sender, Sent, send_one
 from tests.services.kafka import KafkaBroker
@@ -128,16 +128,8 @@ def test_a_second_signal_ends_it_at_once_and_loses_nothing(
 def test_another_replica_goes_on_at_once(
     marked: MarkedHost, kafka: KafkaBroker, postgres: PostgresServer, tmp_path: Path
 ) -> None:
-    own, database = uuid4().hex, postgres.create_database()
-    stream = {
-        "uses": "kafka",
-        "bootstrap_servers": [kafka.bootstrap],
-        "topic_prefix": f"{own}.",
-        "group_id": own,
-        "partitions": 4,
-        "replication_factor": 1,
-    }
-    shared = {"stream": stream, "store": {"url": postgres.url(database)}}
+    database = postgres.create_database()
+    shared = {"stream": stream_section(kafka), "store": {"url": postgres.url(database)}}
     with ExitStack() as running:
         running.callback(postgres.drop_database, database)
         replicas = []

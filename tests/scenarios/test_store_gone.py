@@ -4,11 +4,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from tests.doubles.emergency_receiver import EmergencyReceiver
+from tests.scenarios.on_kafka import stream_section
 from tests.scenarios.quell import Quell
 from tests.scenarios.senders import Flow
 from tests.services.kafka import KafkaBroker
@@ -34,16 +34,11 @@ def quell(
     emergency: EmergencyReceiver,
     tmp_path: Path,
 ) -> Iterator[Quell]:
-    own = uuid4().hex
-    stream = {
-        "uses": "kafka",
-        "bootstrap_servers": [kafka.bootstrap],
-        "topic_prefix": f"{own}.",
-        "group_id": own,
-        "partitions": 4,
-        "replication_factor": 1,
+    sections = {
+        "stream": stream_section(kafka),
+        "store": {"url": postgres_url},
+        **emergency.settings,
     }
-    sections = {"stream": stream, "store": {"url": postgres_url}, **emergency.settings}
     made = Quell(tmp_path, f"127.0.0.1:{free_port()}", sections, ["serve"])
     made.start()
     try:

@@ -35,8 +35,8 @@ def test_a_topic_that_is_made_anew_stops_its_partitions_until_they_are_set(site:
     make_topic_anew(site)
     # More than the positions stand at: without its id, the topic could pass for the old one.
     assert set(site.send(3, 9)) == {200}
-    wait_until(lambda: site.health("/healthz")[0] == 503, "healthz fails", DEADLINE_S)
-    _, detail = site.health("/healthz")
+    wait_until(lambda: site.quell.health("/healthz")[0] == 503, "healthz fails", DEADLINE_S)
+    _, detail = site.quell.health("/healthz")
     assert "the topic or file was deleted and made anew" in detail
     assert "quell positions set" in detail
 
@@ -47,7 +47,7 @@ def test_a_topic_that_is_made_anew_stops_its_partitions_until_they_are_set(site:
     first, *others = [str(each["partition"]) for each in stopped]
     done = site.quell.verb("positions", "set", first, "first", "--reason", "it was a drill")
     assert (done["position"], done["passed_over"]) == (0, 0)
-    _, detail = site.health("/healthz")
+    _, detail = site.quell.health("/healthz")
     assert f"partition {others[0]} of" in detail, "the others wait for a decision of their own"
     passed = 0
     for partition in others:
@@ -55,7 +55,7 @@ def test_a_topic_that_is_made_anew_stops_its_partitions_until_they_are_set(site:
         passed += answer["passed_over"]
     assert passed == len(others)
 
-    wait_until(lambda: site.health("/healthz")[0] == 200, "healthz is well", DEADLINE_S)
+    wait_until(lambda: site.quell.health("/healthz")[0] == 200, "healthz is well", DEADLINE_S)
     became = site.settle(12 * SERVICES - passed)
     assert became == {"unmatched": 12 * SERVICES - passed, "skipped": passed}
     assert site.quell.verb("positions")["positions"]
@@ -68,7 +68,7 @@ def test_a_quell_that_was_away_meanwhile_stops_at_its_start(site: OnKafka) -> No
     site.quell.stop()
     make_topic_anew(site)
     site.quell.start()
-    wait_until(lambda: site.health("/healthz")[0] == 503, "healthz fails", DEADLINE_S)
+    wait_until(lambda: site.quell.health("/healthz")[0] == 503, "healthz fails", DEADLINE_S)
     for each in site.quell.verb("positions", statuses=(1,))["positions"]:
         if each["stopped"]:
             words = ("set", str(each["partition"]), "end", "--reason", "nothing is there yet")

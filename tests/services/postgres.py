@@ -6,6 +6,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -130,9 +131,9 @@ class PostgresServer:
         return "-h", "127.0.0.1", "-p", str(self.port)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """One server a test worker. A test that stops it starts it again before it ends."""
+@contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
+    """A server of its own, gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="quell-postgres-"))
     server = PostgresServer(folder)
     try:
@@ -141,6 +142,13 @@ def postgres() -> Iterator[PostgresServer]:
     finally:
         server.kill()
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One server a test worker. A test that stops it starts it again before it ends."""
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture

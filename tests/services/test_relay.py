@@ -27,6 +27,17 @@ def accepted(server: socket.socket) -> Iterator[socket.socket]:
         yield peer
 
 
+@contextmanager
+def joined(server: socket.socket) -> Iterator[tuple[Relay, socket.socket, socket.socket]]:
+    """A relay before the server, and both ends of a connection through it."""
+    with (
+        running_relay(server.getsockname()[1]) as relay,
+        connected(relay) as client,
+        accepted(server) as peer,
+    ):
+        yield relay, client, peer
+
+
 def hears_nothing(one: socket.socket) -> bool:
     one.settimeout(0.3)
     try:
@@ -49,11 +60,7 @@ def test_it_passes_bytes_and_ends_both_ways(server: socket.socket) -> None:
 def test_while_it_is_cut_nothing_passes_or_ends_and_afterwards_all_of_it_arrives(
     server: socket.socket,
 ) -> None:
-    with (
-        running_relay(server.getsockname()[1]) as relay,
-        connected(relay) as client,
-        accepted(server) as peer,
-    ):
+    with joined(server) as (relay, client, peer):
         relay.cut()
         client.sendall(b"late")
         assert hears_nothing(peer)
@@ -71,11 +78,7 @@ def test_while_it_is_cut_nothing_passes_or_ends_and_afterwards_all_of_it_arrives
 def test_mended_for_new_connections_the_old_ones_hear_nothing_for_ever(
     server: socket.socket,
 ) -> None:
-    with (
-        running_relay(server.getsockname()[1]) as relay,
-        connected(relay) as client,
-        accepted(server) as peer,
-    ):
+    with joined(server) as (relay, client, peer):
         relay.cut()
         client.sendall(b"lost")
         relay.mend_for_new()

@@ -1,11 +1,10 @@
 """Dead letters on each database."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection, create_engine, insert
+from sqlalchemy import Connection, insert
 
 from engine.ports.rows import DeadLetter, DeadLetterUsage
 from engine.ports.store import Store, Tx
@@ -15,18 +14,8 @@ from engine.store.dead_letter_rows import (
     find_dead_letters,
     measure_dead_letters,
 )
-from engine.store.migration import migrate
 from engine.store.tables import dead_letters
 from tests.services.stores import START
-
-
-@pytest.fixture
-def connection() -> Iterator[Connection]:
-    engine = create_engine("sqlite://")
-    with engine.connect() as connection:
-        migrate(connection)
-        yield connection
-    engine.dispose()
 
 
 async def test_a_dead_letter_is_kept_once_and_counted(store: Store) -> None:

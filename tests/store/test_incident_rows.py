@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine, select, update
+from sqlalchemy import Connection, select, update
 
 from engine.core.alert import MAX_LABEL_BYTES
 from engine.core.ids import sha256_hex
@@ -17,7 +16,6 @@ from engine.errors import ConflictError
 from engine.ports.rows import IncidentFilter
 from engine.ports.store import Store, Tx
 from engine.store.incident_rows import IncidentRows
-from engine.store.migration import migrate
 from engine.store.occurrence_rows import put_occurrences
 from engine.store.tables import incidents
 from tests.services.stores import START
@@ -34,15 +32,6 @@ async def test_an_incident_comes_back_as_it_was_put(store: Store) -> None:
     await store.write(lambda tx: tx.put_incident(changed))
     assert await store.read(lambda tx: tx.incident(first.id)) == changed
     assert await store.read(lambda tx: tx.incident("absent")) is None
-
-
-@pytest.fixture
-def connection() -> Iterator[Connection]:
-    engine = create_engine("sqlite://")
-    with engine.connect() as connection:
-        migrate(connection)
-        yield connection
-    engine.dispose()
 
 
 def document(connection: Connection) -> dict[str, Any]:

@@ -1,27 +1,16 @@
 """What a transaction gathers is written in the order in which every writer locks rows."""
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, event
 
 from engine.ports.rows import Task
-from engine.store.migration import migrate
 from engine.store.tx import SqlTx
 from tests.services.stores import START
 from tests.store.values import an_incident, note
-
-
-@pytest.fixture
-def connection() -> Iterator[Connection]:
-    engine = create_engine("sqlite://")
-    with engine.connect() as connection:
-        migrate(connection)
-        yield connection
-    engine.dispose()
 
 
 @pytest.fixture

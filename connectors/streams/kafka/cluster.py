@@ -116,11 +116,11 @@ class Cluster:
             await admin.close()
 
     @asynccontextmanager
-    async def bounded(self, what: str) -> AsyncIterator[None]:
+    async def bounded(self, what: str, *, at_start: bool = False) -> AsyncIterator[None]:
         """Within the deadline, in quell's errors.
 
-        What is wrong with a topic while quell runs is waited for like a broker that is away:
-        senders keep their alerts until someone sets it right.
+        What is wrong with a topic raises ConfigError `at_start`. While quell runs it is waited for
+        like a broker that is away: senders keep their alerts until someone sets it right.
         """
         where = f"{what} on Kafka at {self.config.servers}"
         try:
@@ -130,6 +130,8 @@ class Cluster:
         except TimeoutError as error:
             raise TransientError(f"{where} not done within {self.config.deadline_s:g} s") from error
         except ConfigError as error:
+            if at_start:
+                raise
             raise TransientError(f"{where}: {error}") from error
 
     async def _create(self, admin: "AIOKafkaAdminClient", topic: Topic) -> None:

@@ -42,13 +42,11 @@ class KafkaPublisher(Publisher):
         """Find the topic, or make it where it is absent and that is allowed."""
         try:
             await self._writer.connect()
-        except TransientError as error:
-            if isinstance(error.__cause__, ConfigError):
-                raise ConfigError(
-                    f"{error.__cause__}. Without others who follow incidents, set "
-                    "stream.incidents.publish to false"
-                ) from None
-            raise
+        except ConfigError as error:
+            raise ConfigError(
+                f"{error}. Without others who follow incidents, set stream.incidents.publish to "
+                "false"
+            ) from None
 
     @override
     async def publish(self, message: Message) -> None:

@@ -54,11 +54,9 @@ class KafkaStream(KeptStream):
         """
         try:
             await self._writer.connect()
-            async with self._cluster.bounded("connect"):
+            async with self._cluster.bounded("connect", at_start=True):
                 await self._identify()
-        except TransientError as error:
-            if isinstance(error.__cause__, ConfigError):  # not yet one to wait for
-                raise error.__cause__ from None
+        except TransientError:
             async with self._cluster.bounded("connect"):
                 told = await refusal(self._cluster)
             if told:

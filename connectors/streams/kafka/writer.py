@@ -31,8 +31,8 @@ class TopicWriter:
         self._appending = 0
 
     async def connect(self) -> None:
-        """Raises TransientError when that takes too long, or the topic isn't as it should be."""
-        async with self._cluster.bounded("connect"):
+        """Raises TransientError when that takes too long, ConfigError for a topic that is wrong."""
+        async with self._cluster.bounded("connect", at_start=True):
             await self._connected()
 
     async def append(self, messages: Sequence[Message]) -> None:
