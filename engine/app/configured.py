@@ -33,7 +33,7 @@ from engine.ports.masked_action import MaskedAction
 from engine.ports.notifier import Approver, Notifier
 from engine.ports.publisher import Publisher
 from engine.ports.signer import CheckpointCopy
-from engine.ports.source import Source
+from engine.ports.source import Source, each_once
 from engine.ports.stream import OpenableStream
 from engine.ports.tracker import Tracker
 from engine.settings import LoadedSettings, resolve_secrets
@@ -66,6 +66,7 @@ class Connectors:
         closings = [action.close for action in self.actions.values()]
         closings += [part.close for part in (self.tracker, self.publisher) if part is not None]
         closings += [copy.close for copy in self.checkpoint_copies]
+        closings += [source.close for source in each_once(self.sources)]
         for close in closings:
             stack.push_async_callback(close)
 

@@ -20,6 +20,7 @@ from engine.core.masking import UNMASKED
 from engine.errors import QuellError, TransientError
 from engine.gateway.app import build_gateway
 from engine.gateway.health_only import HealthOnly
+from engine.gateway.keeping import Keeper
 from engine.gateway.parts import GatewayParts
 from engine.pipeline import Pipeline
 from engine.ports.action import Action
@@ -27,6 +28,7 @@ from engine.ports.clock import Clock
 from engine.ports.commands import By
 from engine.ports.known_secrets import KNOWN
 from engine.ports.notifier import Approver, Click
+from engine.ports.source import each_once
 from engine.ports.store import Store
 from engine.ports.stream import Stream
 from engine.settings import LoadedSettings, Role, is_loopback
@@ -115,6 +117,8 @@ class Engine:
             yield "spool", self.spool.run
         if self.store_time is not None:
             yield "store time", self.store_time.run
+        if "gateway" in roles:
+            yield from self._feeds()
         if "pipeline" in roles:
             yield PIPELINE, self.pipeline.run
         if "worker" in roles:
@@ -124,6 +128,13 @@ class Engine:
             for number, approver in enumerate(self.approvers):
                 yield f"approver {number}", partial(approver.listen, self.decide)
         yield from self.watches.loops(roles)
+
+    def _feeds(self) -> Iterator[tuple[str, Loop]]:
+        """What the sources fetch themselves, kept like what is sent."""
+        keeper = Keeper(self.parts.intake, self.parts.clock, self.parts.metrics)
+        for source in each_once(self.parts.sources):
+            for feed in source.feeds():
+                yield f"source {source.name}: {feed.name}", partial(feed.run, keeper)
 
     def _task_loops(self) -> Iterator[tuple[str, TaskLoop]]:
         yield WORKER, self.tasks

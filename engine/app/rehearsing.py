@@ -25,6 +25,7 @@ from engine.core.trigger import run_by_hand
 from engine.errors import ConfigError
 from engine.gateway import strict_json
 from engine.ports.known_secrets import KNOWN
+from engine.ports.source import Sender
 from engine.settings import LoadedSettings
 
 
@@ -63,7 +64,7 @@ def normalize_payload(
     source = registry.find(sources, address, "source")[0]
     body = strict_json.decode(payload)
     form = "api" if isinstance(body, list) else ""
-    parsed = source.parse(body, SystemClock().now(), form=form)
+    parsed = source.parse(body, SystemClock().now(), Sender(form=form))
     problems = [f"{each.field}: {each.problem}".removeprefix(": ") for each in parsed.rejected]
     return [alert_json(alert) for alert in parsed.alerts], problems
 

@@ -26,7 +26,7 @@ from engine.app.workers import Ground, outbox, task_loop
 from engine.core.access import ADMIN
 from engine.core.retention import Retention
 from engine.errors import ConfigError, TransientError
-from engine.gateway.intake import parse_again
+from engine.gateway.keeping import parse_again
 from engine.gateway.parts import GatewayParts
 from engine.pipeline import Pipeline
 from engine.ports.commands import By

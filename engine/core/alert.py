@@ -193,14 +193,8 @@ def receive(alert: Alert, current: Occurrence | None) -> Notice:
                 repeats=current.repeats + 1,
             ),
         )
-    if (
-        current is not None
-        and alert.event_at is None
-        and current.ended_at is not None
-        and current.ended_by == "source"
-        and alert.starts_at < current.ended_at
-    ):
-        return Notice("stale", current)  # a late notice of the interval that already ended
+    if current is not None and _is_late(alert, current):
+        return Notice("stale", current)
     opened = Occurrence(
         id=occurrence_id(alert.fingerprint, alert.received_at, current.id if current else ""),
         alert=alert,
@@ -210,3 +204,17 @@ def receive(alert: Alert, current: Occurrence | None) -> Notice:
         ended_at=None,
     )
     return Notice("opened", opened)
+
+
+def _is_late(alert: Alert, ended: Occurrence) -> bool:
+    """Whether a firing notice belongs to the interval that already ended.
+
+    A source's own event time tells a notice that was sent twice, and one that somebody replays.
+    """
+    if alert.event_at is not None:
+        return alert.event_at <= ended.last_notice_at
+    return (
+        ended.ended_at is not None
+        and ended.ended_by == "source"
+        and alert.starts_at < ended.ended_at
+    )

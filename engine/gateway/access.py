@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
+MAX_QUERY_FIELDS = 32
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _PORT = re.compile(r":[0-9]{1,5}\Z")
 
@@ -15,6 +16,14 @@ def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
+
+
+def query_of(raw: bytes) -> Mapping[str, str]:
+    """The query's values by name, the last of each; some senders can put a token nowhere else."""
+    try:
+        return dict(parse_qsl(raw.decode("latin-1"), max_num_fields=MAX_QUERY_FIELDS))
+    except ValueError:
+        return {}
 
 
 def bearer_token(headers: Mapping[str, str]) -> str:

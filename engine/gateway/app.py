@@ -8,18 +8,19 @@ import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from engine.errors import PayloadError
+from engine.errors import PayloadError, TransientError
 from engine.gateway import strict_json
-from engine.gateway.access import bearer_token, headers_of, is_local
+from engine.gateway.access import bearer_token, headers_of, is_local, query_of
 from engine.gateway.api import build_api
 from engine.gateway.body import BodyReader, Incoming, Refused, answer
-from engine.gateway.intake import AlertIntake, choose_source
+from engine.gateway.intake import AlertIntake, knock
 from engine.gateway.masked_answer import masked
 from engine.gateway.orders import ORDERED_BY
 from engine.gateway.parts import GatewayParts
 from engine.gateway.problems import problem, unauthorised, unavailable
 from engine.gateway.service import ALERTMANAGER_STATUS_PATH, HEALTH_PATHS
 from engine.ports.api import TERMINAL_AGENT
+from engine.ports.source import Sender
 
 INTAKE_PREFIX = "/v1/alerts/"
 # Alertmanager's own API: Prometheus and amtool can't be told another path.
@@ -68,9 +69,8 @@ class Gateway:
             await self._pass_on(scope, incoming, send, headers, open_=open_)
             return
         if scope["method"] == "POST":
-            response = await self._intake.respond(
-                address, headers, incoming, form=form, open_=open_
-            )
+            sender = Sender(headers, query_of(scope["query_string"]), form)
+            response = await self._intake.respond(address, sender, incoming, open_=open_)
         else:
             response = problem(
                 HTTPStatus.METHOD_NOT_ALLOWED, "alerts are sent by POST", headers={"allow": "POST"}
@@ -87,7 +87,7 @@ class Gateway:
         open_: bool,
     ) -> None:
         """To the REST API, with the order's body already read and known to be sound."""
-        if refusal := self._refusal(scope, headers, open_=open_):
+        if refusal := await self._refusal(scope, headers, open_=open_):
             await answer(refusal, incoming, scope, send)
             return
         if scope["method"] in _READING:
@@ -112,7 +112,9 @@ class Gateway:
             return unavailable(refused.detail, self._parts.limits.retry_after_s)
         return problem(refused.status, refused.detail)
 
-    def _refusal(self, scope: Scope, headers: Mapping[str, str], *, open_: bool) -> Response | None:
+    async def _refusal(
+        self, scope: Scope, headers: Mapping[str, str], *, open_: bool
+    ) -> Response | None:
         """401 unless the caller may do this; else the holder of its token is left in the scope."""
         path, method = scope["path"], scope["method"]
         if path in HEALTH_PATHS:
@@ -124,9 +126,17 @@ class Gateway:
             return None
         if method in _READING and open_:
             return None
-        senders = self._parts.sources.get(ALERTMANAGER_KIND, ())
-        if path == ALERTMANAGER_STATUS_PATH and choose_source(senders, headers, open_=False):
+        if path == ALERTMANAGER_STATUS_PATH and await self._is_sender(headers):
             return None
         why = "wrong token" if token else "no token"
         log.warning("request_denied", path=path[:200], method=method, why=why)
         return unauthorised()
+
+    async def _is_sender(self, headers: Mapping[str, str]) -> bool:
+        """Whether it is one that may send alerts by Alertmanager's API."""
+        candidates = self._parts.sources.get(ALERTMANAGER_KIND, ())
+        try:
+            door = await knock(candidates, Sender(headers), self._parts.clock.now())
+        except TransientError:
+            return False
+        return door.source is not None

@@ -5,8 +5,7 @@ with 4xx, Azure gives up on 500, SNS takes any 4xx as delivered. So a temporary 
 503, and what can't be understood is kept as a dead letter before anything is answered.
 """
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -14,32 +13,16 @@ from http import HTTPStatus
 import structlog
 from starlette.responses import Response
 
-from engine.core.json_value import Json
-from engine.errors import FullError, NotFoundError, PayloadError, TransientError
-from engine.gateway import strict_json
-from engine.gateway.body import BodyReader, Incoming, Refused, gunzip
+from engine.errors import FullError, TransientError
+from engine.gateway.body import BodyReader, Incoming, Refused
+from engine.gateway.keeping import Keeper, Kept
 from engine.gateway.parts import GatewayParts
 from engine.gateway.problems import json_answer, problem, unauthorised, unavailable
-from engine.ports.source import Parsed, Rejected, Source
+from engine.ports.source import Admission, Sender, Source
 
-# Below it, parsing takes about a millisecond and a thread's hand-over would cost as much.
-PARSE_INLINE_BYTES = 64 * 1024
-# Parsing holds the interpreter most of the time, so more at once would only take more memory.
-PARSING_AT_ONCE = 2
-# More than a full body of usual alerts holds; small ones would become gigabytes of objects.
-MAX_ALERTS = 50_000
-# No JSON begins so.
-GZIP_MAGIC = b"\x1f\x8b"
+COME_AGAIN = "Alerts can't be kept at the moment; send them again."
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Understood:
-    """What a body says, and the status to answer if nothing in it is an alert."""
-
-    parsed: Parsed
-    status_if_none: int
 
 
 class AlertIntake:
@@ -48,16 +31,10 @@ class AlertIntake:
     def __init__(self, parts: GatewayParts, bodies: BodyReader) -> None:
         self._parts = parts
         self._bodies = bodies
-        self._parsing = asyncio.Semaphore(PARSING_AT_ONCE)
+        self._keeper = Keeper(parts.intake, parts.clock, parts.metrics)
 
     async def respond(
-        self,
-        address: str,
-        headers: Mapping[str, str],
-        incoming: Incoming,
-        *,
-        form: str,
-        open_: bool,
+        self, address: str, sender: Sender, incoming: Incoming, *, open_: bool
     ) -> Response:
         """The answer for a body sent to a source's kind or name; `open_` asks no credentials."""
         candidates = self._parts.sources.get(address, ())
@@ -66,165 +43,134 @@ class AlertIntake:
                 HTTPStatus.NOT_FOUND,
                 f"no source {address[:80]!r}; /v1/alerts/ is followed by a source's kind or name",
             )
-        metrics = self._parts.metrics
-        source = choose_source(candidates, headers, open_=open_)
-        if source is None:
-            offered = headers.get("authorization", "").partition(" ")[0][:20]
-            log.warning("intake_denied", address=address, offered=offered or "no credentials")
-            metrics.intake_requests.labels(address, int(HTTPStatus.UNAUTHORIZED)).inc()
-            return unauthorised()
-        with metrics.intake_seconds.labels(source.name).time():
-            response = await self._take(source, headers, incoming, form)
-        metrics.intake_requests.labels(source.name, response.status_code).inc()
-        return response
+        try:
+            door = await knock(candidates, sender, self._parts.clock.now(), open_=open_)
+        except TransientError as error:
+            return self._come_again(address, error)
+        if door.source is None and not door.by_body:
+            return self._denied(address, door.why)
+        if door.source is None:
+            return await self._take_signed(address, door.by_body, sender, incoming)
+        with self._parts.metrics.intake_seconds.labels(door.source.name).time():
+            return await self._take(door.source, sender, incoming)
 
-    async def _take(
-        self, source: Source, headers: Mapping[str, str], incoming: Incoming, form: str
+    async def _take_signed(
+        self, address: str, candidates: Sequence[Source], sender: Sender, incoming: Incoming
     ) -> Response:
-        encoding = headers.get("content-encoding", "identity").strip().lower()
+        """Read the body first, because its signature is what lets the sender in."""
+        limit = max(source.max_body_bytes for source in candidates)
+        async with self._bodies.read(incoming, sender.headers, limit) as body:
+            if isinstance(body, Refused):
+                return self._refusal(address, body)
+            try:
+                door = await knock(candidates, sender, self._parts.clock.now(), body=body)
+            except TransientError as error:
+                return self._come_again(address, error)
+            if door.source is None:
+                return self._denied(address, door.why)
+            with self._parts.metrics.intake_seconds.labels(door.source.name).time():
+                return await self._read(door.source, sender, body)
+
+    async def _take(self, source: Source, sender: Sender, incoming: Incoming) -> Response:
+        async with self._bodies.read(incoming, sender.headers, source.max_body_bytes) as body:
+            if isinstance(body, Refused):
+                return self._refusal(source.name, body)
+            return await self._read(source, sender, body)
+
+    async def _read(self, source: Source, sender: Sender, body: bytes) -> Response:
+        encoding = sender.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "gzip", "x-gzip"):
             detail = f"content-encoding {encoding[:40]!r} is not understood; send gzip or none"
-            return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
-        is_gzip = encoding != "identity"
-        async with self._bodies.read(incoming, headers, source.max_body_bytes) as body:
-            if isinstance(body, Refused):
-                return self._refusal(source, body)
-            received_at = self._parts.clock.now()
-            if is_gzip or len(body) > PARSE_INLINE_BYTES:
-                async with self._parsing:
-                    understood = await asyncio.to_thread(
-                        understand, source, body, received_at, form=form, is_gzip=is_gzip
-                    )
-            else:
-                understood = understand(source, body, received_at, form=form, is_gzip=False)
-        if isinstance(understood, Refused):
-            return self._refusal(source, understood)
-        return await self._keep(source, understood)
-
-    def _refusal(self, source: Source, refused: Refused) -> Response:
-        log.warning("intake_refused", source=source.name, status=refused.status, why=refused.detail)
-        if refused.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            return unavailable(refused.detail, self._parts.limits.retry_after_s)
-        return problem(refused.status, refused.detail)
-
-    async def _keep(self, source: Source, understood: Understood) -> Response:
-        parsed, intake = understood.parsed, self._parts.intake
-        ids: Sequence[str] = ()
+            return self._refusal(source.name, Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail))
         try:
-            # Alerts first: they go into the stream even while the dead letters can't be written,
-            # and come again as repeats when the sender is told 503 for that.
-            if parsed.alerts or not parsed.rejected:
-                await intake.accept(source.name, parsed.alerts, parsed.truncated)
-            if parsed.rejected:
-                ids = await intake.dead_letter(source.name, parsed.rejected)
+            understood = await self._keeper.understand(
+                source, body, sender, is_gzip=encoding != "identity"
+            )
+            if isinstance(understood, Refused):
+                return self._refusal(source.name, understood)
+            kept = await self._keeper.keep_understood(source, understood)
         except FullError as error:
             self._parts.metrics.intake_full.labels(source.name).inc()
             log.error("intake_full", source=source.name, why=str(error))
-            return unavailable(str(error), error.retry_after_s or self._parts.limits.retry_after_s)
+            answer = unavailable(
+                str(error), error.retry_after_s or self._parts.limits.retry_after_s
+            )
+            return self._counted(source.name, answer)
         except TransientError as error:
-            log.warning("intake_unavailable", source=source.name, why=str(error))
-            after = error.retry_after_s or self._parts.limits.retry_after_s
-            return unavailable("Alerts can't be kept at the moment; send them again.", after)
+            return self._come_again(source.name, error)
         except Exception:  # whatever it was, a sender that is told 503 keeps its alerts
             log.exception("intake_failed", source=source.name)
-            detail = "Alerts can't be kept at the moment; send them again."
-            return unavailable(detail, self._parts.limits.retry_after_s)
-        self._count(source, parsed)
-        return _verdict(understood, ids)
+            answer = unavailable(COME_AGAIN, self._parts.limits.retry_after_s)
+            return self._counted(source.name, answer)
+        return self._counted(source.name, _verdict(kept))
 
-    def _count(self, source: Source, parsed: Parsed) -> None:
-        metrics = self._parts.metrics
-        firing = sum(alert.status == "firing" for alert in parsed.alerts)
-        metrics.alerts_received.labels(source.name, "firing").inc(firing)
-        metrics.alerts_received.labels(source.name, "resolved").inc(len(parsed.alerts) - firing)
-        metrics.alerts_rejected.labels(source.name).inc(len(parsed.rejected))
-        metrics.dead_letters.labels(source.name).inc(len(parsed.rejected))
-        if parsed.rejected:
-            first = parsed.rejected[0]
-            log.warning(
-                "alerts_rejected",
-                source=source.name,
-                rejected=len(parsed.rejected),
-                field=first.field,
-                problem=first.problem,
-            )
-        metrics.alerts_truncated.labels(source.name).inc(parsed.truncated)
+    def _denied(self, address: str, why: str) -> Response:
+        log.warning("intake_denied", address=address, why=why)
+        return self._counted(address, unauthorised())
+
+    def _come_again(self, source: str, error: TransientError) -> Response:
+        log.warning("intake_unavailable", source=source, why=str(error))
+        after = error.retry_after_s or self._parts.limits.retry_after_s
+        return self._counted(source, unavailable(COME_AGAIN, after))
+
+    def _refusal(self, source: str, refused: Refused) -> Response:
+        log.warning("intake_refused", source=source, status=refused.status, why=refused.detail)
+        if refused.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            answer = unavailable(refused.detail, self._parts.limits.retry_after_s)
+        else:
+            answer = problem(refused.status, refused.detail)
+        return self._counted(source, answer)
+
+    def _counted(self, source: str, answer: Response) -> Response:
+        self._parts.metrics.intake_requests.labels(source, answer.status_code).inc()
+        return answer
 
 
-def choose_source(
-    candidates: Sequence[Source], headers: Mapping[str, str], *, open_: bool
-) -> Source | None:
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Which source lets a sender in, which ones only the body can tell of, and else why none."""
+
+    source: Source | None
+    by_body: Sequence[Source] = ()
+    why: str = ""
+
+
+async def knock(
+    candidates: Sequence[Source],
+    sender: Sender,
+    now: datetime,
+    *,
+    body: bytes | None = None,
+    open_: bool = False,
+) -> Door:
     """The source whose credentials were sent; where none are asked for, else the first.
 
-    All are asked, so that the time doesn't tell which one it was.
+    All are asked, so that the time doesn't tell which one it was. Raises TransientError where one
+    can't tell now and no other lets the sender in.
     """
-    found = [source for source in candidates if source.authenticated(headers)]
-    if found:
-        return found[0]
-    return candidates[0] if open_ else None
+    found: list[tuple[Source, Admission]] = []
+    unclear: TransientError | None = None
+    for source in candidates:
+        try:
+            if body is None:
+                found.append((source, await source.admit(sender, now)))
+            else:
+                found.append((source, await source.admit_body(sender, body, now)))
+        except TransientError as error:
+            unclear = error
+    for source, admission in found:
+        if admission.outcome == "admitted":
+            return Door(source)
+    if open_:
+        return Door(candidates[0])
+    if unclear is not None:
+        raise unclear
+    by_body = [source for source, admission in found if admission.outcome == "by_body"]
+    return Door(None, by_body, "; ".join(dict.fromkeys(admission.why for _, admission in found)))
 
 
-def understand(
-    source: Source, raw: bytes, received_at: datetime, *, form: str, is_gzip: bool
-) -> Understood | Refused:
-    """Decompress, decode and parse; synchronous, because large bodies do it in a thread.
-
-    A body that can't be understood is itself the one rejected part, so that it is kept.
-    """
-    try:
-        body = gunzip(raw, source.max_body_bytes) if is_gzip else raw
-        if isinstance(body, Refused):
-            return body
-        value = strict_json.decode(body)
-    except PayloadError as error:
-        return _nothing(raw, error, HTTPStatus.BAD_REQUEST)
-    if (alerts := _longest_list(value)) > MAX_ALERTS:
-        return Refused(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"the body has {alerts} alerts, at most {MAX_ALERTS}; send them in several bodies",
-        )
-    return _parse(source, raw, value, received_at, form)
-
-
-def _longest_list(value: Json) -> int:
-    """Every source's body is a list of alerts, or an object with one."""
-    lists = value.values() if isinstance(value, dict) else [value]
-    return max((len(each) for each in lists if isinstance(each, list)), default=0)
-
-
-def parse_again(
-    sources: Mapping[str, Sequence[Source]], name: str, raw: bytes, received_at: datetime
-) -> Parsed:
-    """What a kept body holds by its source's parser of today.
-
-    Raises NotFoundError when there is no such source any more.
-    """
-    source = next((each for each in sources.get(name, ()) if each.name == name), None)
-    if source is None:
-        raise NotFoundError(f"there is no source {name!r} any more; name it in quell.yaml again")
-    understood = understand(source, raw, received_at, form="", is_gzip=raw.startswith(GZIP_MAGIC))
-    if isinstance(understood, Refused):
-        raise PayloadError(understood.detail)
-    return understood.parsed
-
-
-def _parse(source: Source, raw: bytes, value: Json, at: datetime, form: str) -> Understood:
-    try:
-        parsed = source.parse(value, at, form=form)
-    except PayloadError as error:
-        return _nothing(raw, error, HTTPStatus.UNPROCESSABLE_ENTITY)
-    except Exception as error:  # a body that finds a gap in a connector is kept, too
-        log.exception("parse_failed", source=source.name)
-        gap = PayloadError(f"quell could not read this ({type(error).__name__}), and kept it")
-        return _nothing(raw, gap, HTTPStatus.UNPROCESSABLE_ENTITY)
-    return Understood(parsed, HTTPStatus.UNPROCESSABLE_ENTITY)
-
-
-def _nothing(raw: bytes, error: PayloadError, status: int) -> Understood:
-    return Understood(Parsed((), (Rejected(-1, error.field, error.problem, raw),)), status)
-
-
-def _verdict(understood: Understood, dead_letters: Sequence[str]) -> Response:
+def _verdict(kept: Kept) -> Response:
+    understood = kept.understood
     parsed = understood.parsed
     rejected = [
         {
@@ -233,10 +179,10 @@ def _verdict(understood: Understood, dead_letters: Sequence[str]) -> Response:
             "problem": part.problem,
             "dead_letter": dead_letter,
         }
-        for part, dead_letter in zip(parsed.rejected, dead_letters, strict=True)
+        for part, dead_letter in zip(parsed.rejected, kept.dead_letters, strict=True)
     ]
-    if parsed.alerts or not parsed.rejected:
+    if understood.status == HTTPStatus.OK:
         return json_answer({"accepted": len(parsed.alerts), "rejected": rejected})
     first = parsed.rejected[0]
     what = f"{first.field}: {first.problem}" if first.field else first.problem
-    return problem(understood.status_if_none, what, members={"rejected": rejected})
+    return problem(understood.status, what, members={"rejected": rejected})

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from engine.errors import ConfigError, TransientError
 from engine.ports.action import Action
 from engine.ports.notifier import Click
 from engine.ports.rows import IncidentFilter
+from engine.ports.source import Sender
 from engine.ports.store import Tx
 from engine.settings import ALL_ROLES, LoadedSettings, Settings, load_settings
 from engine.store.directory import DataDirectory
@@ -184,7 +186,7 @@ async def test_each_change_of_the_catalog_is_journaled_once(tmp_path: Path) -> N
     assert journaled == [seen[0], seen[2], seen[3]]
 
 
-def test_sources_of_one_kind_are_found_by_kind_and_each_by_its_name(tmp_path: Path) -> None:
+async def test_sources_of_one_kind_are_found_by_kind_and_each_by_its_name(tmp_path: Path) -> None:
     loaded = settings(
         tmp_path,
         "sources:\n  fra: {uses: alertmanager, bearer: [a]}\n"
@@ -193,8 +195,10 @@ def test_sources_of_one_kind_are_found_by_kind_and_each_by_its_name(tmp_path: Pa
     sources = load_connectors(loaded).sources
     names = {address: [each.name for each in found] for address, found in sources.items()}
     assert names == {"alertmanager": ["fra", "muc"], "fra": ["fra"], "muc": ["muc"]}
-    assert sources["muc"][0].authenticated({"authorization": "Bearer b"})
-    assert not sources["muc"][0].authenticated({"authorization": "Bearer a"})
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    for token, outcome in (("b", "admitted"), ("a", "denied")):
+        sender = Sender({"authorization": f"Bearer {token}"})
+        assert (await sources["muc"][0].admit(sender, now)).outcome == outcome
 
 
 def test_paths_of_connections_count_from_the_inventorys_folder(

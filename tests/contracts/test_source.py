@@ -1,55 +1,24 @@
 """What every source keeps: the suite of the Source port, over each implementation."""
 
 import copy
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import json
+import random
+from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
-from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource
 from engine.errors import PayloadError
-from engine.ports.source import Source
+from tests.connectors.sources.alertmanager import case as alertmanager
+from tests.contracts.source_case import NOW, Case, admission
 
-NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A source with credentials, headers that hold them, and a body of `count` sound alerts."""
-
-    make: Callable[[str], Source]
-    headers: Mapping[str, str]
-    body: Any
-    count: int
-
-
-CASES = {
-    "alertmanager": Case(
-        make=lambda name: AlertmanagerSource(
-            AlertmanagerConfig(name=name, bearer=(SecretStr("s3cret"),))
-        ),
-        headers={"authorization": "Bearer s3cret"},
-        body={
-            "version": "4",
-            "alerts": [
-                {
-                    "status": "firing",
-                    "labels": {"alertname": "A", "gpu": str(n)},
-                    "annotations": {},
-                    "startsAt": "2026-03-01T11:00:00Z",
-                    "endsAt": "0001-01-01T00:00:00Z",
-                }
-                for n in range(2)
-            ],
-        },
-        count=2,
-    ),
+CASES: Mapping[str, Case] = {
+    "alertmanager": alertmanager.CASE,
 }
+FORGERIES = 1_000
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
@@ -62,13 +31,45 @@ def test_a_source_is_what_its_configuration_calls_it(case: Case) -> None:
 
 
 @each_case
-def test_only_its_own_credentials_open_a_source(case: Case) -> None:
+async def test_a_true_sender_gets_in_and_nobody_else(case: Case) -> None:
     source = case.make("first")
-    assert source.authenticated(case.headers)
-    assert not source.authenticated({})
-    for name, value in case.headers.items():
-        assert not source.authenticated(dict(case.headers) | {name: value[:-1]})
-        assert not source.authenticated(dict(case.headers) | {name: value + "x"})
+    assert source.has_credentials
+    headers, body = case.signed(json.dumps(case.body).encode())
+    assert (await admission(source, headers, body)).outcome == "admitted"
+    assert (await admission(source, {}, json.dumps(case.body).encode())).outcome == "denied"
+    for name, value in headers.items():
+        for wrong in (value[:-1], value + "x", ""):
+            found = await admission(source, {**headers, name: wrong}, body)
+            assert found.outcome == "denied", (name, wrong)
+
+
+@each_case
+async def test_no_forgery_of_one_bit_gets_in(case: Case) -> None:
+    """Each flips one bit of a header that lets in, or of the body where that is signed."""
+    source, draw = case.make("first"), random.Random(1)
+    headers, body = case.signed(json.dumps(case.body).encode())
+    fields = [*headers, *([""] if case.covers_body else [])]
+    for _ in range(FORGERIES):
+        field = draw.choice(fields)
+        text = headers.get(field, "").encode() or body
+        at = draw.randrange(len(text) * 8)
+        flipped = bytearray(text)
+        flipped[at // 8] ^= 1 << at % 8
+        if field:
+            forged = {**headers, field: flipped.decode("latin-1")}
+            # A scheme is the same in any case, and so is the space behind it.
+            if _as_read(forged[field]) == _as_read(headers[field]):
+                continue
+            found = await admission(source, forged, body)
+        else:
+            found = await admission(source, headers, bytes(flipped))
+        assert found.outcome == "denied", (field, at)
+        assert found.why
+
+
+def _as_read(value: str) -> tuple[str, str]:
+    scheme, _, rest = value.partition(" ")
+    return scheme.lower(), rest.strip()
 
 
 @each_case

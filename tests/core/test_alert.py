@@ -196,3 +196,12 @@ def test_annotations_are_cut_and_say_so_and_links_are_whole_or_none() -> None:
     assert sum(map(len, found.annotations.values())) <= MAX_ANNOTATIONS + 100 * 40
     assert found.links == ("https://a",)
     assert within_bounds(found) == found
+
+
+def test_a_notice_with_an_event_time_that_comes_twice_opens_nothing_twice() -> None:
+    first = replace(notice("firing", 1), event_at=minute(1), expires_at=minute(5))
+    again = replace(notice("firing", 60), event_at=minute(1), expires_at=minute(65))
+    opened = receive(first, None).occurrence
+    expired = replace(opened, ended_at=minute(5), ended_by="expiry")
+    assert receive(again, expired).effect == "stale"
+    assert receive(replace(again, event_at=minute(2)), expired).effect == "opened"

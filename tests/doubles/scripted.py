@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
+from typing_extensions import override
+
 from engine.core.actions import (
     Call,
     Declaration,
@@ -22,7 +24,7 @@ from engine.core.expressions import ValueType
 from engine.core.incident_view import IncidentView
 from engine.core.json_value import Json, JsonObject
 from engine.core.still_firing import Confirmation
-from engine.ports.source import Parsed
+from engine.ports.source import NOBODY, Admission, Parsed, Sender, Source
 from engine.ports.stream import Message
 from engine.ports.tracker import Ticket, TicketDraft
 
@@ -120,7 +122,7 @@ class ScriptedAction:
 
 
 @dataclass
-class ScriptedSource:
+class ScriptedSource(Source):
     """Says what a test says; sends nothing itself."""
 
     name: str = "alertmanager"
@@ -131,12 +133,15 @@ class ScriptedSource:
     max_body_bytes: int = 0
     has_credentials: bool = False
 
-    def authenticated(self, headers: Mapping[str, str]) -> bool:
+    @override
+    async def admit(self, sender: Sender, now: datetime) -> Admission:
         raise NotImplementedError
 
-    def parse(self, body: Json, received_at: datetime, *, form: str = "") -> Parsed:
+    @override
+    def parse(self, body: Json, received_at: datetime, sender: Sender = NOBODY) -> Parsed:
         raise NotImplementedError
 
+    @override
     async def still_firing(self, occurrence: Occurrence, now: datetime) -> Confirmation:
         self.asked.append(occurrence)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]

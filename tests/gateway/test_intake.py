@@ -17,11 +17,11 @@ from typing_extensions import override
 
 from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource
 from engine.core.json_value import Json
-from engine.errors import FullError, NotFoundError, PayloadError, PermanentError, TransientError
+from engine.errors import FullError, PermanentError, TransientError
 from engine.gateway.app import build_gateway
-from engine.gateway.intake import MAX_ALERTS, PARSE_INLINE_BYTES, parse_again
+from engine.gateway.keeping import MAX_ALERTS, PARSE_INLINE_BYTES
 from engine.gateway.parts import GatewayParts, Limits
-from engine.ports.source import Parsed
+from engine.ports.source import NOBODY, Parsed, Sender
 from tests.doubles.gateway import NOW, MemoryIntake, gateway_parts
 
 HOOK = "/v1/alerts/alertmanager"
@@ -193,7 +193,7 @@ async def test_good_alerts_reach_the_stream_while_dead_letters_can_t_be_kept() -
 
 class GapInSource(AlertmanagerSource):
     @override
-    def parse(self, body: Json, received_at: datetime, *, form: str = "") -> Parsed:
+    def parse(self, body: Json, received_at: datetime, sender: Sender = NOBODY) -> Parsed:
         raise KeyError("unforeseen")
 
 
@@ -288,9 +288,9 @@ class WatchedSource(AlertmanagerSource):
         self.threads: list[int] = []
 
     @override
-    def parse(self, body: Json, received_at: datetime, *, form: str = "") -> Parsed:
+    def parse(self, body: Json, received_at: datetime, sender: Sender = NOBODY) -> Parsed:
         self.threads.append(threading.get_ident())
-        return super().parse(body, received_at, form=form)
+        return super().parse(body, received_at, sender)
 
 
 async def test_large_bodies_are_parsed_off_the_event_loop() -> None:
@@ -363,20 +363,3 @@ async def test_no_body_is_lost_or_answered_with_500(content: bytes, path: str) -
         assert answer["accepted"] == len(kept(parts).alerts)
     else:
         assert letters
-
-
-def test_a_kept_body_is_parsed_again_as_it_was_sent_by_the_source_of_that_name() -> None:
-    sources = {
-        "alertmanager": (guarded("one", "a"), guarded("two", "b")),
-        "two": (guarded("two", "b"),),
-    }
-    for content in (body(alert()), gzip.compress(body(alert()))):
-        (found,) = parse_again(sources, "two", content, NOW).alerts
-        assert (found.source, found.received_at) == ("two", NOW)
-    (wrong,) = parse_again(sources, "two", b"{", NOW).rejected
-    assert wrong.index == -1
-    with pytest.raises(NotFoundError, match="no source 'alertmanager' any more"):
-        parse_again(sources, "alertmanager", body(), NOW)
-    bomb = gzip.compress(bytes(40 * MIB))
-    with pytest.raises(PayloadError, match="larger than"):
-        parse_again(sources, "two", bomb, NOW)

@@ -15,10 +15,10 @@ from typing_extensions import override
 from connectors.sources.alertmanager import (
     AlertmanagerConfig,
     AlertmanagerSource,
-    BasicCredentials,
 )
 from engine.core.alert import Alert
 from engine.errors import TransientError
+from engine.ports.credentials import BasicCredentials
 from tests.doubles.gateway import FixedClock, MemoryIntake, gateway_parts, served
 from tests.services.alertmanager import StartAlertmanager
 from tests.services.process import program, run, wait_until

@@ -1,15 +1,16 @@
 """What really fires, as the source knows it; alerts about it may be late, and may be forged."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from typing_extensions import override
 
 from engine.core.alert import Alert, Occurrence
 from engine.core.json_value import Json
 from engine.core.still_firing import Confirmation
 from engine.errors import TransientError
-from engine.ports.source import Parsed
+from engine.ports.source import NOBODY, Admission, Parsed, Sender, Source
 from tests.simulation.inline_store import CRASH
 from tests.simulation.scheduler import Process, Scheduler
 
@@ -50,7 +51,7 @@ class Truth:
 
 
 @dataclass
-class SimulatedSource:
+class SimulatedSource(Source):
     """The Source port over the truth; only what runs ask of it is there."""
 
     truth: Truth
@@ -59,12 +60,15 @@ class SimulatedSource:
     max_body_bytes: int = 0
     has_credentials: bool = False
 
-    def authenticated(self, headers: Mapping[str, str]) -> bool:
+    @override
+    async def admit(self, sender: Sender, now: datetime) -> Admission:
         raise NotImplementedError
 
-    def parse(self, body: Json, received_at: datetime, *, form: str = "") -> Parsed:
+    @override
+    def parse(self, body: Json, received_at: datetime, sender: Sender = NOBODY) -> Parsed:
         raise NotImplementedError
 
+    @override
     async def still_firing(self, occurrence: Occurrence, now: datetime) -> Confirmation:
         scheduler = self.truth.scheduler
         fault = await scheduler.gate(self.process, "the source's answer", CRASH)

@@ -11,7 +11,7 @@ from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSour
 from engine.core import events
 from engine.core.records import Tick, decode_record, encode_alert, encode_tick
 from engine.errors import ConflictError, DeniedError, NotFoundError, TransientError
-from engine.gateway.intake import parse_again
+from engine.gateway.keeping import parse_again
 from engine.ports.commands import Replayed
 from engine.ports.rows import DeadLetter
 from engine.ports.source import Rejected

@@ -7,24 +7,19 @@ Prometheus: GET /api/v1/alerts, https://prometheus.io/docs/prometheus/latest/que
 import asyncio
 import json
 import re
-import ssl
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from pydantic import Field, field_validator
 
-from connectors.sources.alertmanager.credentials import BasicCredentials, Secret, Section
 from engine.core.alert import Occurrence
 from engine.core.still_firing import Confirmation, combined
 from engine.errors import TransientError
+from engine.ports.credentials import BasicCredentials, Secret, Section
 from engine.ports.file_paths import BesideFile
+from engine.ports.http_reads import read
 
-if TYPE_CHECKING:
-    import httpx
-
-# Of thousands of alerts; more can't be looked through while somebody waits.
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
 # In the address of a question, which servers take up to 8 KiB of.
 MAX_FILTERS = 10
 MAX_FILTER_CHARACTERS = 200
@@ -101,38 +96,12 @@ async def _alerts(config: FiringApiConfig, url: str, labels: Labels) -> list[Lab
 
 
 async def _get(config: FiringApiConfig, url: str) -> bytes:
-    import httpx
-
-    headers, auth = {}, None
+    headers, basic = {}, None
     if config.bearer is not None:
         headers["authorization"] = f"Bearer {config.bearer.get_secret_value()}"
     if config.basic is not None:
-        auth = httpx.BasicAuth(config.basic.user, config.basic.password.get_secret_value())
-    try:
-        verify = await asyncio.to_thread(_tls, config, url)
-        async with (
-            httpx.AsyncClient(timeout=config.timeout_s, verify=verify, trust_env=False) as client,
-            client.stream("GET", url, headers=headers, auth=auth) as response,
-        ):
-            if response.status_code != httpx.codes.OK:
-                raise TransientError(f"answered with status {response.status_code}")
-            return await _bounded(response)
-    except (httpx.HTTPError, OSError) as error:
-        raise TransientError(str(error) or type(error).__name__) from error
-
-
-def _tls(config: FiringApiConfig, url: str) -> ssl.SSLContext | bool:
-    # Reading the system's authorities takes a while, and plain HTTP needs none.
-    return ssl.create_default_context(cafile=config.ca) if url.startswith("https") else False
-
-
-async def _bounded(response: "httpx.Response") -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise TransientError(f"the answer has more than {MAX_ANSWER_BYTES} bytes")
-    return bytes(body)
+        basic = (config.basic.user, config.basic.password.get_secret_value())
+    return await read(url, timeout_s=config.timeout_s, headers=headers, basic=basic, ca=config.ca)
 
 
 def _filters(labels: Labels) -> str:

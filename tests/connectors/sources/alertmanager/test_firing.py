@@ -15,10 +15,10 @@ from typing_extensions import override
 from connectors.sources.alertmanager import (
     AlertmanagerConfig,
     AlertmanagerSource,
-    BasicCredentials,
     FiringApiConfig,
 )
 from engine.core.still_firing import Confirmation
+from engine.ports.credentials import BasicCredentials
 from tests.services.alertmanager import StartAlertmanager
 from tests.services.process import free_port, program, run, wait_until
 from tests.services.prometheus import StartPrometheus

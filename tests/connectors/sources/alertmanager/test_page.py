@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from connectors.sources.alertmanager import AlertmanagerConfig, FiringApiConfig, LabelNames
+from connectors.sources.alertmanager import AlertmanagerConfig, FiringApiConfig
+from engine.ports.payload import LabelNames
 from tests.services.process import program, run
 
 PAGE = Path(__file__).parents[4] / "docs" / "sources" / "alertmanager.md"

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource, LabelNames
+from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource
 from engine.core.alert import Alert, fingerprint_of, receive
 from engine.errors import PayloadError
+from engine.ports.payload import LabelNames
+from engine.ports.source import Sender
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 LABELS = {"alertname": "LLMEndpointDown", "service": "llm-70b", "instance": "gpu-07:9100"}
@@ -50,7 +52,7 @@ def webhook(*alerts: Any, **changes: Any) -> dict[str, Any]:
 
 
 def only(body: Any, form: str = "") -> Alert:
-    parsed = SOURCE.parse(body, NOW, form=form)
+    parsed = SOURCE.parse(body, NOW, Sender(form=form))
     assert not parsed.rejected
     [alert] = parsed.alerts
     return alert
@@ -227,7 +229,7 @@ BODIES = [
 @pytest.mark.parametrize(("body", "field", "form"), BODIES)
 def test_a_body_of_another_shape_is_a_payload_error(body: Any, field: str, form: str) -> None:
     with pytest.raises(PayloadError) as caught:
-        SOURCE.parse(body, NOW, form=form)
+        SOURCE.parse(body, NOW, Sender(form=form))
     assert caught.value.field == field
 
 
@@ -363,7 +365,7 @@ def test_every_alert_is_taken_or_rejected_and_neighbours_survive(odd: list[Any],
 @given(json_values, st.sampled_from(["", "api"]))
 def test_no_body_raises_anything_but_a_payload_error(body: Any, form: str) -> None:
     try:
-        SOURCE.parse(body, NOW, form=form)
+        SOURCE.parse(body, NOW, Sender(form=form))
     except PayloadError as error:
         assert error.problem
 

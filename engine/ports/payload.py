@@ -1,0 +1,198 @@
+"""Reads what senders wrote: texts, times and labels, with a clear word about what is wrong."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TypedDict
+
+from engine.core.alert import SeverityHint
+from engine.core.json_value import Json
+from engine.ports.credentials import Section
+
+# RFC 3339; Go prints up to nine digits of a fraction, Azure seven, and other senders more. The
+# colon in the offset is missing in what CloudWatch writes.
+_TIMESTAMP = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:?[0-9]{2})",
+    re.IGNORECASE,
+)
+_MAX_TIMESTAMP = 64
+SEVERITY_HINTS: Mapping[str, SeverityHint] = {
+    **dict.fromkeys(("critical", "crit", "emergency", "fatal", "page", "p1"), "critical"),
+    **dict.fromkeys(("error", "err", "high", "major", "p2"), "error"),
+    **dict.fromkeys(("warning", "warn", "medium", "minor", "p3"), "warning"),
+    **dict.fromkeys(("info", "information", "informational", "notice", "low", "p4"), "info"),
+}
+
+
+class WrongField(Exception):  # noqa: N818 - a reader catches it; one alert is wrong, not we
+    """What is wrong in one alert, and where, below the alert's own path."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(problem)
+        self.field = field
+        self.problem = problem
+
+
+class CommonFields(TypedDict):
+    """What every alert may have, "" where nothing tells it; see engine.core.alert.Alert."""
+
+    service: str
+    resource: str
+    target: str
+    environment: str
+    team: str
+    customer: str
+    region: str
+    severity_hint: SeverityHint
+
+
+class LabelNames(Section):
+    """Which labels fill an alert's fields: the first of a list that an alert has."""
+
+    service: tuple[str, ...] = ("service", "job")
+    resource: tuple[str, ...] = ("resource", "instance", "pod", "host", "hostname", "node")
+    target: tuple[str, ...] = ("target", "instance", "host", "hostname", "node", "nodename")
+    environment: tuple[str, ...] = ("environment", "env")
+    team: tuple[str, ...] = ("team",)
+    customer: tuple[str, ...] = ("customer", "tenant")
+    region: tuple[str, ...] = ("region",)
+    severity: tuple[str, ...] = ("severity",)
+
+    def fields(self, labels: Mapping[str, str]) -> CommonFields:
+        """The fields of an alert with these labels."""
+        return {
+            "service": _first(labels, self.service),
+            "resource": _first(labels, self.resource),
+            "target": _first(labels, self.target),
+            "environment": _first(labels, self.environment),
+            "team": _first(labels, self.team),
+            "customer": _first(labels, self.customer),
+            "region": _first(labels, self.region),
+            "severity_hint": SEVERITY_HINTS.get(_first(labels, self.severity).lower(), ""),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The texts of one body, storable; equal ones become one object."""
+
+    kept: dict[str, str] = field(default_factory=dict)
+
+    def keep(self, text: str) -> str:
+        """The text as it can be stored."""
+        return self.kept.setdefault(text, storable(text))
+
+    def of(self, value: Json, where: str) -> dict[str, str]:
+        """An object of strings, without the empty ones: to Prometheus they are absent.
+
+        Raises WrongField.
+        """
+        if not isinstance(value, dict):
+            raise WrongField(where, f"expected an object of strings, got {shown(value)}")
+        kept, texts = self.kept, {}
+        for key, text in value.items():
+            if not isinstance(text, str):
+                raise WrongField(f"{where}.{storable(key[:80])}", no_string(text))
+            if not key:
+                raise WrongField(where, f"the value {text[:80]!r} has no name")
+            if text:
+                texts[kept.get(key) or self.keep(key)] = kept.get(text) or self.keep(text)
+        return texts
+
+
+def time_in(raw: Mapping[str, Json], where: str) -> datetime | None:
+    """The time in a field; None when absent, null, empty or of year 1, which is Go's zero time.
+
+    Raises WrongField.
+    """
+    text = raw.get(where)
+    if text is None or text == "":
+        return None
+    if not isinstance(text, str):
+        raise WrongField(where, no_string(text))
+    try:
+        return instant(text)
+    except (ValueError, OverflowError) as error:
+        problem = f"expected a time like '2026-01-31T08:00:00Z', got {shown(text)}"
+        raise WrongField(where, problem) from error
+
+
+@lru_cache(maxsize=4096)
+def instant(text: str) -> datetime | None:
+    """An RFC 3339 time in UTC; None for year 1. Raises ValueError or OverflowError."""
+    if len(text) > _MAX_TIMESTAMP or not _TIMESTAMP.fullmatch(text):
+        raise ValueError(text)
+    if text.startswith("0001-"):
+        return None
+    return datetime.fromisoformat(text.upper()).astimezone(UTC)
+
+
+def text_in(raw: Mapping[str, Json], where: str) -> str:
+    """The text in a field, "" when absent or null. Raises WrongField."""
+    text = raw.get(where)
+    if text is None:
+        return ""
+    if not isinstance(text, str):
+        raise WrongField(where, no_string(text))
+    return storable(text)
+
+
+def object_in(raw: Mapping[str, Json], where: str) -> Mapping[str, Json]:
+    """The object in a field, {} when absent or null. Raises WrongField."""
+    value = raw.get(where)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise WrongField(where, f"expected an object, got {shown(value)}")
+    return value
+
+
+def links_of(candidates: Sequence[str]) -> tuple[str, ...]:
+    """Those that lead to a page: people will click on them, and a sender decides what they are."""
+    return tuple(link for link in candidates if link.startswith(("https://", "http://")))
+
+
+def storable(text: str) -> str:
+    """Without lone surrogates, which UTF-8 can't hold, and NUL, which PostgreSQL's text can't.
+
+    They become U+FFFD, so that the alert isn't lost for a broken character.
+    """
+    if text.isascii() and "\0" not in text:
+        return text
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return whole.replace("\0", "\ufffd")
+
+
+def no_string(value: Json) -> str:
+    """What is wrong with a value that should be a text."""
+    return f"expected a string, got {shown(value)}"
+
+
+def shown(value: Json) -> str:
+    """What a value is, for the person who mends the sender."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"the number {value!r}"
+        case str():
+            return f"{value[:80]!r}"
+        case list():
+            return "a list"
+        case _:
+            return "an object"
+
+
+def raw_bytes(raw: Json) -> bytes:
+    """A part of a body as it is kept."""
+    # ASCII, because a lone surrogate may be what was wrong with it.
+    return json.dumps(raw, separators=(",", ":")).encode()
+
+
+def _first(labels: Mapping[str, str], names: Sequence[str]) -> str:
+    return next((labels[name] for name in names if name in labels), "")

@@ -1,0 +1,40 @@
+"""What the contract suite needs to know of a source."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.ports.source import Admission, Sender, Source
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+Signed = Callable[[bytes], tuple[Mapping[str, str], bytes]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A source, a body of `count` sound alerts, and what a true sender makes of a body at NOW.
+
+    `signed` gives the headers and the bytes that are sent; `covers_body` says whether the headers
+    or the body itself hold a signature over all of it.
+    """
+
+    make: Callable[[str], Source]
+    signed: Signed
+    body: Any
+    count: int
+    covers_body: bool = False
+
+
+def by_headers(headers: Mapping[str, str]) -> Signed:
+    """For credentials that don't depend on the body."""
+    return lambda body: (headers, body)
+
+
+async def admission(source: Source, headers: Mapping[str, str], body: bytes) -> Admission:
+    """What the gateway comes to."""
+    sender = Sender(headers)
+    found = await source.admit(sender, NOW)
+    if found.outcome == "by_body":
+        return await source.admit_body(sender, body, NOW)
+    return found
