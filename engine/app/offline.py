@@ -13,6 +13,7 @@ from engine.core.actions import Estate
 from engine.core.catalog import Catalog
 from engine.core.inventory import Inventory
 from engine.core.policy import Policy
+from engine.core.rule_set import RuleSet
 from engine.errors import ConfigError, TransientError
 from engine.ports.metrics import Metrics
 from engine.ports.recording import Author
@@ -58,7 +59,7 @@ async def open_deciding(data: Path) -> AsyncIterator[CommandStage]:
             version=version,
             files={},
             texts={},
-            rules=(),
+            rules=RuleSet(),
             playbooks={},
             estate=Estate({}, {}, {}),
             inventory=Inventory(),

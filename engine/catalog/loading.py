@@ -27,6 +27,7 @@ from engine.core.playbook_checks import check_commands, compile_parameters, comp
 from engine.core.policy import Policy, compile_policy
 from engine.core.rehearsal_documents import RehearsalsDocument, check_rehearsals
 from engine.core.rule import Rule, RuleContext, compile_rule
+from engine.core.rule_set import RuleSet
 from engine.core.steps import PlaybookContext
 from engine.errors import ConfigError
 
@@ -167,7 +168,7 @@ class _Loader:
         files: Sequence[SourceFile],
         playbooks: Mapping[str, Mapping[str, TypedParameter] | None],
         inventory: Inventory,
-    ) -> tuple[Rule, ...]:
+    ) -> RuleSet:
         rules: list[Rule] = []
         ids: set[str] = set()
         for file in files:
@@ -195,7 +196,7 @@ class _Loader:
             self.findings += rule_findings(parsed, self.sources)
         self.findings += unknown_rules(self.sources, ids)
         # Stable: whatever takes everything is asked last, the user's before the shipped.
-        return tuple(sorted(rules, key=lambda rule: rule.is_catch_all))
+        return RuleSet(sorted(rules, key=lambda rule: rule.is_catch_all))
 
     def _rehearsals(self, files: Sequence[SourceFile]) -> None:
         for file in files:

@@ -10,6 +10,7 @@ from engine.core.json_value import canonical_bytes
 from engine.core.playbook import Playbook
 from engine.core.policy import Policy
 from engine.core.rule import Rule
+from engine.core.rule_set import RuleSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Catalog:
     version: str
     files: Mapping[str, str]
     texts: Mapping[str, bytes] = field(repr=False)
-    rules: tuple[Rule, ...]
+    rules: RuleSet
     playbooks: Mapping[str, Playbook]
     estate: Estate
     inventory: Inventory

@@ -1,13 +1,14 @@
 """Which rule takes an alert, how bad it is and how far automation may go, with every reason."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from engine.core.alert import Alert
-from engine.core.expressions import Bindings, ExpressionFailedError
+from engine.core.expressions import Bindings, Expression, ExpressionFailedError
 from engine.core.inventory import TARGET_LABELS
 from engine.core.rule import Cases, Rule
+from engine.core.rule_set import RuleSet
 from engine.core.scopes import alert_bindings
 from engine.core.severity import Mode, ModeLimit, Severity, effective_mode
 
@@ -51,14 +52,14 @@ class Explanation:
     reasons: tuple[str, ...]
 
 
-def classify(alert: Alert, rules: Sequence[Rule]) -> Classification:
+def classify(alert: Alert, rules: RuleSet) -> Classification:
     """The first rule that holds takes the alert; one in observe never does, and is noted.
 
     An expression that fails is no match and stops no other rule.
     """
-    view = _View.of(alert)
+    view = _View.of(alert, rules)
     observed: list[Match] = []
-    for rule in rules:
+    for rule in rules.candidates(view.labels):
         if _difference(rule, view):
             continue
         match = _match(rule, view)
@@ -68,9 +69,9 @@ def classify(alert: Alert, rules: Sequence[Rule]) -> Classification:
     return Classification(None, tuple(observed), tuple(view.failures))
 
 
-def explain(alert: Alert, rules: Sequence[Rule]) -> tuple[Explanation, ...]:
+def explain(alert: Alert, rules: RuleSet) -> tuple[Explanation, ...]:
     """Why each rule did or didn't take an alert, in the order in which they are asked."""
-    view = _View.of(alert)
+    view = _View.of(alert, rules)
     found: list[Explanation] = []
     taken_by = ""
     for rule in rules:
@@ -98,11 +99,38 @@ class _View:
     labels: Mapping[str, str]
     bindings: Bindings
     failures: list[str]
+    rules: RuleSet
+    # Many rules ask the same of an alert.
+    known: dict[str, bool | ExpressionFailedError] = field(default_factory=dict)
+    tried: set[tuple[str, ...]] = field(default_factory=set)
+
+    def holds(self, condition: Expression) -> bool:
+        """Whether it does; evaluated once an alert. Raises ExpressionFailedError."""
+        found = self.known.get(condition.text)
+        if found is None:
+            found = self._evaluated(condition)
+        if isinstance(found, ExpressionFailedError):
+            raise found
+        return found
+
+    def _evaluated(self, condition: Expression) -> bool | ExpressionFailedError:
+        batch = self.rules.batch_of(condition)
+        if batch is not None and batch.texts not in self.tried:
+            self.tried.add(batch.texts)
+            if results := batch.evaluate(self.bindings):
+                self.known.update(results)
+                return results[condition.text]
+        try:
+            found: bool | ExpressionFailedError = bool(condition.evaluate(self.bindings))
+        except ExpressionFailedError as error:
+            found = error
+        self.known[condition.text] = found
+        return found
 
     @staticmethod
-    def of(alert: Alert) -> "_View":
+    def of(alert: Alert, rules: RuleSet) -> "_View":
         labels = {**alert.labels, "alertname": alert.name}
-        return _View(alert, labels, alert_bindings(alert), [])
+        return _View(alert, labels, alert_bindings(alert), [], rules)
 
 
 def _difference(rule: Rule, view: _View) -> str:
@@ -113,7 +141,7 @@ def _difference(rule: Rule, view: _View) -> str:
     if rule.when is None:
         return ""
     try:
-        if rule.when.evaluate(view.bindings):
+        if view.holds(rule.when):
             return ""
     except ExpressionFailedError as error:
         view.failures.append(f"rule {rule.id}: when: {error}")
@@ -145,7 +173,7 @@ def _choose(cases: Cases[T], rule: Rule, word: str, view: _View) -> tuple[T, str
     """The value of the first case that holds, with the reason as ` because ...`."""
     for case in cases.cases:
         try:
-            if case.when.evaluate(view.bindings):
+            if view.holds(case.when):
                 return case.value, f" because {case.when.text}"
         except ExpressionFailedError as error:
             view.failures.append(f"rule {rule.id}: {word}: {error}")

@@ -249,3 +249,21 @@ def _token_index(tokens: Sequence[Token], offset: int) -> int:
         if token.start <= offset:
             found = index
     return found
+
+
+def runtime_reason(message: str) -> str:
+    """CEL's message without its code and in words about the values."""
+    first_line = message.splitlines()[0] if message else "unknown reason"
+    code, _, rest = first_line.partition(": ")
+    text = rest if code.isupper() and rest else first_line
+    for code_suffix in ("INVALID_ARGUMENT", "INTERNAL", "CANCELLED", "NOT_FOUND"):
+        text = text.removesuffix(f" [{code_suffix}]")
+    if text.startswith("Key not found in map : "):
+        return f"there is no key {text.removeprefix('Key not found in map : ')}"
+    if text.startswith("No value with name "):
+        return f"{text.split(chr(34))[1]!r} has no value here"
+    if text.startswith("No matching overloads found : "):
+        return f"no way to apply {text.removeprefix('No matching overloads found : ')}"
+    if "Iteration budget" in text:
+        return "it goes through too many elements"
+    return text

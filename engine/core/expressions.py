@@ -16,7 +16,7 @@ from cel_expr_python.ext import ext_strings
 from engine.core.durations import parse_duration
 from engine.core.expression_checks import check_words
 from engine.core.expression_functions import FUNCTIONS, environment_config, extremes
-from engine.core.expression_messages import compile_error
+from engine.core.expression_messages import compile_error, runtime_reason
 from engine.core.expression_tokens import Token, read_tokens, text_at
 from engine.core.expression_types import (
     ExpressionError,
@@ -82,10 +82,10 @@ class Bindings:
     ) -> None:
         self._values = values
         self._functions = functions or {}
-        self._plain: dict[_Environment, dict[str, object]] = {}
-        self._activations: dict[tuple[_Environment, frozenset[str]], object] = {}
+        self._plain: dict[Environment, dict[str, object]] = {}
+        self._activations: dict[tuple[Environment, frozenset[str]], object] = {}
 
-    def activation(self, environment: "_Environment", labels: frozenset[str]) -> object:
+    def activation(self, environment: "Environment", labels: frozenset[str]) -> object:
         """CEL's form of the values, with each of these labels bound; one per set of labels.
 
         An expression sees "" for the absent labels that it names and never those of another, so
@@ -100,7 +100,7 @@ class Bindings:
             self._activations[key] = found
         return found
 
-    def _bound(self, environment: "_Environment", labels: frozenset[str]) -> dict[str, object]:
+    def _bound(self, environment: "Environment", labels: frozenset[str]) -> dict[str, object]:
         names = environment.scope.names
         plain = self._plain.get(environment)
         if plain is None:
@@ -122,14 +122,18 @@ class Bindings:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A checked expression; `labels` are those that it names, "" where an alert lacks them."""
+    """A checked expression; `labels` are those that it names, "" where an alert lacks them.
+
+    `cel_text` is what CEL compiled, in `environment`; `expects` the type that its place needs.
+    """
 
     text: str
     type: ValueType
     labels: frozenset[str]
+    cel_text: str
+    environment: "Environment"
+    expects: ValueType | None
     _program: object
-    _environment: "_Environment"
-    _expects: ValueType | None
 
     def evaluate(self, values: "Mapping[str, object] | Bindings") -> object:
         """Its value in plain Python: str, int, float, bool, timedelta, datetime, list, dict, None.
@@ -139,16 +143,26 @@ class Expression:
         """
         bindings = values if isinstance(values, Bindings) else Bindings(values)
         try:
-            activation = bindings.activation(self._environment, self.labels)
+            activation = bindings.activation(self.environment, self.labels)
             found = self._program.eval(activation)  # type: ignore[attr-defined]
         except (RuntimeError, ValueError, TypeError, OverflowError) as error:
-            raise ExpressionFailedError(f"{self.text!r} failed: {_reason(str(error))}") from error
-        if found.type() == _ERROR:
-            raise ExpressionFailedError(f"{self.text!r} failed: {_reason(str(found.value()))}")
+            raise ExpressionFailedError(
+                f"{self.text!r} failed: {runtime_reason(str(error))}"
+            ) from error
         value: object = found.plain_value()
-        if self._expects is not None:
-            return self._checked(value, self._expects)
+        # An error is no bool, and asking for the type takes half as long as evaluating.
+        if self.expects is ValueType.BOOL and (value is True or value is False):
+            return value
+        if found.type() == _ERROR:
+            raise ExpressionFailedError(
+                f"{self.text!r} failed: {runtime_reason(str(found.value()))}"
+            )
+        if self.expects is not None:
+            return self._checked(value, self.expects)
         return value
+
+    def _failed(self, message: str) -> ExpressionFailedError:
+        return ExpressionFailedError(f"{self.text!r} failed: {runtime_reason(message)}")
 
     def _checked(self, value: object, expects: ValueType) -> object:
         wanted = _PYTHON_TYPES.get(expects.kind, object)
@@ -173,9 +187,9 @@ def compile_expression(text: str, scope: Scope, expects: ValueType | None = None
     if not tokens:
         raise ExpressionError("the expression is empty", 1)
     labels = check_words(tokens, scope)
-    environment = _environment(scope)
+    environment, cel_text = _environment(scope), _with_own_duration(text, tokens)
     try:
-        program = environment.cel_env.compile(_with_own_duration(text, tokens))
+        program = environment.cel_env.compile(cel_text)
     except RuntimeError as error:
         raise compile_error(str(error), text, tokens, scope) from error
     except (TypeError, UnicodeError) as error:
@@ -186,10 +200,10 @@ def compile_expression(text: str, scope: Scope, expects: ValueType | None = None
         raise ExpressionError(f"this gives {_spelled(found)}, and {expects} is needed here", 1)
     if found is None:
         raise ExpressionError("this gives bytes, a type or an unsigned number; none is a value", 1)
-    return Expression(text, found, labels, program, environment, expects)
+    return Expression(text, found, labels, cel_text, environment, expects, program)
 
 
-def _check_patterns(tokens: Sequence[Token], environment: "_Environment") -> None:
+def _check_patterns(tokens: Sequence[Token], environment: "Environment") -> None:
     """Refuse a literal pattern that would fail in every run."""
     for index, token in enumerate(tokens):
         call = [text_at(tokens, index + step) for step in (1, 3)]
@@ -197,11 +211,11 @@ def _check_patterns(tokens: Sequence[Token], environment: "_Environment") -> Non
             pattern = tokens[index + 2]
             found = environment.cel_env.compile(f"''.matches({pattern.text})").eval()
             if found.type() == _ERROR:
-                raise ExpressionError(_reason(str(found.value())), pattern.start + 1)
+                raise ExpressionError(runtime_reason(str(found.value())), pattern.start + 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Environment:
+class Environment:
     """CEL's compiler and runtime for one scope."""
 
     scope: Scope
@@ -229,7 +243,7 @@ def _config() -> "cel.EnvConfig":
 
 
 @lru_cache(maxsize=512)
-def _environment(scope: Scope) -> _Environment:
+def _environment(scope: Scope) -> Environment:
     late = cel.CelExtension(
         "quell",
         [
@@ -253,7 +267,7 @@ def _environment(scope: Scope) -> _Environment:
         extensions=[ext_strings.ExtStrings(), late],
     )
     labelled = tuple(name for name, declared in scope.names.items() if declared.has_labels)
-    return _Environment(scope, env, labelled)
+    return Environment(scope, env, labelled)
 
 
 def _own_functions() -> list[object]:
@@ -374,21 +388,3 @@ def _plain(declared: ValueType, value: object, labels: frozenset[str]) -> object
     if declared.kind == "map" and isinstance(value, Mapping):
         return dict(value)
     return value
-
-
-def _reason(message: str) -> str:
-    """CEL's message without its code and in words about the values."""
-    first_line = message.splitlines()[0] if message else "unknown reason"
-    code, _, rest = first_line.partition(": ")
-    text = rest if code.isupper() and rest else first_line
-    for code_suffix in ("INVALID_ARGUMENT", "INTERNAL", "CANCELLED", "NOT_FOUND"):
-        text = text.removesuffix(f" [{code_suffix}]")
-    if text.startswith("Key not found in map : "):
-        return f"there is no key {text.removeprefix('Key not found in map : ')}"
-    if text.startswith("No value with name "):
-        return f"{text.split(chr(34))[1]!r} has no value here"
-    if text.startswith("No matching overloads found : "):
-        return f"no way to apply {text.removeprefix('No matching overloads found : ')}"
-    if "Iteration budget" in text:
-        return "it goes through too many elements"
-    return text

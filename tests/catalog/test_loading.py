@@ -195,4 +195,4 @@ def test_a_run_goes_on_with_the_exact_text_that_it_began_with(tmp_path: Path) ->
 
 def test_nothing_at_all_is_an_empty_catalog() -> None:
     catalog = load_catalog(CatalogSources(), ACTIONS)
-    assert (catalog.rules, dict(catalog.playbooks)) == ((), {})
+    assert (list(catalog.rules), dict(catalog.playbooks)) == ([], {})

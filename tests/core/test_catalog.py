@@ -5,6 +5,7 @@ from engine.core.inventory import Inventory
 from engine.core.mistakes import Mistakes
 from engine.core.policy import Policy
 from engine.core.rule import RuleContext, compile_rule
+from engine.core.rule_set import RuleSet
 
 
 def test_the_version_follows_from_names_and_texts_in_any_order() -> None:
@@ -20,6 +21,6 @@ def test_a_rule_is_found_by_its_id() -> None:
     context = RuleContext("rules/x.yaml", RuleDefaults(), {}, Inventory())
     rule = compile_rule(document, context, Mistakes())
     assert rule is not None
-    catalog = Catalog("v", {}, {}, (rule,), {}, Estate({}, {}, {}), Inventory(), Policy())
+    catalog = Catalog("v", {}, {}, RuleSet([rule]), {}, Estate({}, {}, {}), Inventory(), Policy())
     assert catalog.rule("r") is rule
     assert catalog.rule("deleted") is None

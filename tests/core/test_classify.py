@@ -8,6 +8,7 @@ from engine.core.documents import RuleDefaults, RuleDocument
 from engine.core.inventory import Inventory
 from engine.core.mistakes import Mistakes
 from engine.core.rule import Rule, RuleContext, compile_rule
+from engine.core.rule_set import RuleSet
 from engine.core.severity import Mode, ModeLimit, Severity
 from tests.doubles.declarations import firing
 
@@ -29,7 +30,7 @@ FAILING = "int(alert.annotations.percent) > 90"
 
 
 def test_the_first_rule_that_holds_takes_the_alert() -> None:
-    found = classify(firing("Down", service="llm-70b"), [DOWN, REST])
+    found = classify(firing("Down", service="llm-70b"), RuleSet([DOWN, REST]))
     assert found.taken is not None
     assert found.taken.rule is DOWN
     assert not found.taken.is_catch_all
@@ -46,7 +47,7 @@ def test_the_first_rule_that_holds_takes_the_alert() -> None:
     ],
 )
 def test_what_no_rule_takes_goes_to_the_catch_all(alert: object) -> None:
-    found = classify(alert, [DOWN, REST])  # type: ignore[arg-type]
+    found = classify(alert, RuleSet([DOWN, REST]))  # type: ignore[arg-type]
     assert found.taken is not None
     assert found.taken.is_catch_all
     assert found.taken.mode.mode is Mode.SUGGEST
@@ -54,13 +55,13 @@ def test_what_no_rule_takes_goes_to_the_catch_all(alert: object) -> None:
 
 def test_alertname_is_the_name_of_the_alert_whatever_its_labels_say() -> None:
     alert = replace(firing("x", service="llm-70b"), name="Down")
-    taken = classify(alert, [DOWN]).taken
+    taken = classify(alert, RuleSet([DOWN])).taken
     assert taken is not None
 
 
 def test_a_rule_in_observe_is_noted_and_never_consumes() -> None:
     watching = rule("watching", matchers=['alertname="Down"'], mode="observe")
-    found = classify(firing("Down", service="llm-70b"), [watching, DOWN])
+    found = classify(firing("Down", service="llm-70b"), RuleSet([watching, DOWN]))
     assert [match.rule.id for match in found.observed] == ["watching"]
     assert found.taken is not None
     assert found.taken.rule is DOWN
@@ -68,7 +69,7 @@ def test_a_rule_in_observe_is_noted_and_never_consumes() -> None:
 
 def test_a_rule_that_needs_what_is_not_evaluated_only_observes_and_says_why() -> None:
     windowed = rule("w", matchers=['alertname="Down"'], mode="auto", **{"for": "1m"})
-    found = classify(firing("Down"), [windowed])
+    found = classify(firing("Down"), RuleSet([windowed]))
     assert found.taken is None
     assert found.observed[0].mode.decided_by == (
         "rule w needs `for`, which this version does not evaluate"
@@ -82,8 +83,8 @@ def test_severity_and_mode_come_from_the_first_case_that_holds() -> None:
         mode=[{"when": 'alert.environment == "staging"', "is": "auto"}, {"is": "approve"}],
         matchers=['alertname="Down"'],
     )
-    production = classify(firing("Down", environment="production"), [cased]).taken
-    staging = classify(firing("Down", environment="staging"), [cased]).taken
+    production = classify(firing("Down", environment="production"), RuleSet([cased])).taken
+    staging = classify(firing("Down", environment="staging"), RuleSet([cased])).taken
     assert production is not None
     assert staging is not None
     assert (production.severity, production.mode.mode) == (Severity.P1, Mode.APPROVE)
@@ -94,7 +95,7 @@ def test_severity_and_mode_come_from_the_first_case_that_holds() -> None:
 
 def test_an_expression_that_fails_is_no_match_and_stops_no_other_rule() -> None:
     broken = rule("broken", when=FAILING)
-    found = classify(firing("Down", service="llm-70b"), [broken, DOWN])
+    found = classify(firing("Down", service="llm-70b"), RuleSet([broken, DOWN]))
     assert found.taken is not None
     assert found.taken.rule is DOWN
     (failure,) = found.failures
@@ -103,7 +104,7 @@ def test_an_expression_that_fails_is_no_match_and_stops_no_other_rule() -> None:
 
 def test_a_severity_case_that_fails_leaves_it_to_the_next() -> None:
     cased = rule("cased", severity=[{"when": FAILING, "is": "P1"}, {"is": "P3"}])
-    found = classify(firing("Down"), [cased])
+    found = classify(firing("Down"), RuleSet([cased]))
     assert found.taken is not None
     assert found.taken.severity is Severity.P3
     assert found.failures[0].startswith("rule cased: severity:")
@@ -122,14 +123,14 @@ def test_a_severity_case_that_fails_leaves_it_to_the_next() -> None:
 def test_groups_are_fields_of_the_alert_or_labels(
     name: str, labels: dict[str, Any], value: str
 ) -> None:
-    taken = classify(firing("Down", **labels), [rule("r", group_by=[name])]).taken
+    taken = classify(firing("Down", **labels), RuleSet([rule("r", group_by=[name])])).taken
     assert taken is not None
     assert taken.group == {name: value}
 
 
 def test_what_the_inventory_knows_wins_in_groups() -> None:
     alert = replace(firing("Down", instance="gpu-07:9100"), target="gpu-07")
-    taken = classify(alert, [rule("r", group_by=["target"])]).taken
+    taken = classify(alert, RuleSet([rule("r", group_by=["target"])])).taken
     assert taken is not None
     assert taken.group == {"target": "gpu-07"}
 
@@ -142,7 +143,7 @@ def test_explain_says_which_condition_differs_and_who_came_first() -> None:
         rule("first", matchers=['alertname="Up"']),
         REST,
     ]
-    found = explain(firing("Up", service="llm-70b"), rules)
+    found = explain(firing("Up", service="llm-70b"), RuleSet(rules))
     assert [(each.rule_id, each.outcome) for each in found] == [
         ("down", "differs"),
         ("watching", "observes"),
@@ -153,3 +154,11 @@ def test_explain_says_which_condition_differs_and_who_came_first() -> None:
     assert found[0].reasons == ("alertname=\"Down\" fails on 'Up'",)
     assert found[2].reasons == ('when: alert.team == "a" is false',)
     assert found[4].reasons[0] == "it would, but first comes first"
+
+
+def test_conditions_that_many_rules_share_fail_for_each_and_stop_none() -> None:
+    rules = RuleSet([rule(f"r{n}", when=FAILING, mode="observe") for n in range(3)] + [REST])
+    found = classify(firing("Down"), rules)
+    assert found.taken is not None
+    assert found.taken.rule is REST
+    assert [each.partition(":")[0] for each in found.failures] == ["rule r0", "rule r1", "rule r2"]
