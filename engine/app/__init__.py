@@ -5,7 +5,14 @@ from engine.app.configured import Connectors, catalog_sources, load_connectors
 from engine.app.engine import Engine
 from engine.app.offline import open_deciding, open_reading, open_repositioning
 from engine.app.process import SystemClock
-from engine.app.rehearsing import check_project, normalize_payload, rehearse_plan, try_emergency
+from engine.app.rehearsing import (
+    Explained,
+    check_project,
+    explain_payload,
+    normalize_payload,
+    rehearse_plan,
+    try_emergency,
+)
 from engine.app.stop_file import remove_stop_file
 from engine.app.wiring import local_actor, open_engine
 
@@ -13,9 +20,11 @@ __all__ = [
     "Catalogs",
     "Connectors",
     "Engine",
+    "Explained",
     "SystemClock",
     "catalog_sources",
     "check_project",
+    "explain_payload",
     "load_connectors",
     "local_actor",
     "normalize_payload",

@@ -1,6 +1,7 @@
 """What the verbs ask of the files alone: check, plan, normalize, emergency-test."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -15,18 +16,24 @@ from engine.app.configured import (
 )
 from engine.app.process import SystemClock, worker_name
 from engine.core import events
+from engine.core.alert import Alert
 from engine.core.catalog import Catalog
+from engine.core.classify import Explanation, Match, classify, explain
 from engine.core.emergency import trial_text
 from engine.core.incident import opened as incident_opened
+from engine.core.inventory import enrich
 from engine.core.planning import Planner, Rendered
-from engine.core.records import alert_json
+from engine.core.records import alert_json, alert_of_json
 from engine.core.scopes import Known
-from engine.core.trigger import run_by_hand
-from engine.errors import ConfigError
+from engine.core.trigger import first_run, opened_by, run_by_hand
+from engine.errors import ConfigError, QuellError
 from engine.gateway import strict_json
 from engine.ports.known_secrets import KNOWN
 from engine.ports.source import Sender
 from engine.settings import LoadedSettings
+
+# What no sender's payload has: an alert as quell's own stream carries it.
+_WRITTEN = frozenset({"fingerprint", "source", "received_at", "severity_hint"})
 
 
 def check_project(loaded: LoadedSettings, paths: Sequence[Path]) -> Catalog:
@@ -56,17 +63,89 @@ def rehearse_plan(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What would become of an alert: what each rule says, who takes it, and what that starts.
+
+    `alert` is as the inventory completes it; without a plan, `no_plan` says why there is none.
+    """
+
+    alert: Alert
+    rules: Sequence[Explanation]
+    match: Match | None
+    failures: Sequence[str]
+    plan: Rendered | None
+    no_plan: str
+
+
+def explain_payload(
+    loaded: LoadedSettings, address: str, payload: bytes
+) -> tuple[list[Explained], list[str]]:
+    """What would become of each firing alert of a payload, and what is wrong with the rest."""
+    parts = load_connectors(loaded)
+    planner = Planner(parts.catalog, parts.actions, KNOWN.masker)
+    alerts, problems = understood_alerts(loaded, address, payload)
+    firing = [alert for alert in alerts if alert.status == "firing"]
+    return [_explained(alert, planner) for alert in firing], problems
+
+
+def _explained(sent: Alert, planner: Planner) -> Explained:
+    catalog = planner.catalog
+    alert = enrich(sent, catalog.inventory)
+    found = classify(alert, catalog.rules)
+    match = found.taken or next(iter(found.observed), None)
+    plan, no_plan = None, "no rule takes it"
+    if match is not None:
+        plan, no_plan = _planned(match, alert, planner)
+    rules = explain(alert, catalog.rules)
+    return Explained(alert, rules, match, found.failures, plan, no_plan)
+
+
+def _planned(match: Match, alert: Alert, planner: Planner) -> tuple[Rendered | None, str]:
+    catalog, now = planner.catalog, SystemClock().now()
+    if not match.rule.playbook:
+        return None, f"rule {match.rule.id} starts no playbook"
+    opened = opened_by(
+        match, alert, incident="explained", number=0, partition_key=alert.partition_key
+    )
+    incident = incident_opened(opened, now)
+    story = first_run(incident, match, alert, catalog)
+    for event in story:
+        if isinstance(event, events.RunEnded):
+            return None, event.reason
+    created = next(event for event in story if isinstance(event, events.RunCreated))
+    known = Known(created.parameters, incident, catalog.inventory)
+    playbook = catalog.playbooks[match.rule.playbook]
+    try:
+        return planner.render(playbook, created.run_id, known, with_holes=True), ""
+    except QuellError as error:
+        return None, str(error)
+
+
 def normalize_payload(
     loaded: LoadedSettings, address: str, payload: bytes
 ) -> tuple[list[str], list[str]]:
     """The alerts of a payload as JSON texts, and what is wrong with the rest."""
+    alerts, problems = understood_alerts(loaded, address, payload)
+    return [alert_json(alert) for alert in alerts], problems
+
+
+def understood_alerts(
+    loaded: LoadedSettings, address: str, payload: bytes
+) -> tuple[Sequence[Alert], list[str]]:
+    """The alerts of a payload, or of a line that `normalize` wrote, and what is wrong with it.
+
+    Raises PayloadError where it can't be understood at all.
+    """
     sources = alert_sources(loaded)
     source = registry.find(sources, address, "source")[0]
     body = strict_json.decode(payload)
+    if isinstance(body, dict) and body.keys() >= _WRITTEN:
+        return [alert_of_json(payload)], []
     form = "api" if isinstance(body, list) else ""
     parsed = source.parse(body, SystemClock().now(), Sender(form=form))
     problems = [f"{each.field}: {each.problem}".removeprefix(": ") for each in parsed.rejected]
-    return [alert_json(alert) for alert in parsed.alerts], problems
+    return parsed.alerts, problems
 
 
 async def try_emergency(loaded: LoadedSettings) -> None:

@@ -37,7 +37,7 @@ def normalize(
     loaded = load_settings(config, {})
     alerts: list[str] = []
     problems: list[str] = []
-    payloads = _payloads(sys.stdin.buffer.read())
+    payloads = payloads_of(sys.stdin.buffer.read())
     for number, payload in enumerate(payloads, 1):
         try:
             understood, wrong = normalize_payload(loaded, source, payload)
@@ -56,7 +56,7 @@ def normalize(
     return 1 if problems else 0
 
 
-def _payloads(text: bytes) -> list[bytes]:
+def payloads_of(text: bytes) -> list[bytes]:
     """The lines where the first of several is a document already, else the input as one."""
     lines = [each for each in text.splitlines() if each.strip()]
     try:

@@ -78,6 +78,14 @@ def alert_json(alert: Alert) -> str:
     return _PLAIN_ALERT.dump_json(alert).decode()
 
 
+def alert_of_json(text: bytes) -> Alert:
+    """What `alert_json` wrote. Raises PayloadError naming the field."""
+    try:
+        return within_bounds(_PLAIN_ALERT.validate_json(text))
+    except ValidationError as error:
+        raise _payload_error(error) from error
+
+
 def encode_tick(tick: Tick, now: datetime) -> bytes:
     """The record of a due timer."""
     envelope = _TickEnvelope(
@@ -99,6 +107,9 @@ def decode_record(value: bytes) -> Alert | Tick:
             return _TICK.validate_json(value).data
         return within_bounds(_ALERT.validate_json(value).data)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        raise PayloadError(str(first["msg"]), field) from error
+        raise _payload_error(error) from error
+
+
+def _payload_error(error: ValidationError) -> PayloadError:
+    first = error.errors(include_url=False)[0]
+    return PayloadError(str(first["msg"]), ".".join(map(str, first["loc"])))

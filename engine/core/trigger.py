@@ -26,6 +26,35 @@ def trigger_key(incident: str, rule: str, attempt: int) -> str:
     return derived_id("trigger", incident, rule, str(attempt))
 
 
+def opened_by(
+    match: Match, alert: Alert, *, incident: str, number: int, partition_key: str
+) -> events.IncidentOpened:
+    """What a new incident's chain begins with, where a rule took an alert."""
+    return events.IncidentOpened(
+        incident_id=incident,
+        number=number,
+        correlation_key=correlation_key(match.rule.id, match.group),
+        partition_key=partition_key,
+        rule_id=match.rule.id,
+        severity=match.severity.name,
+        title=alert.annotations.get("summary")
+        or f"{alert.name or 'an alert without a name'} on {_place_of(alert)}",
+        mode=match.mode.mode.value,
+        service=alert.service,
+        environment=alert.environment,
+        team=alert.team,
+        group=match.group,
+        notify=match.rule.notify,
+        # Observing reaches nobody: no message, and no ticket either.
+        postmortem=match.severity in match.rule.postmortem and match.mode.mode is not Mode.OBSERVE,
+        reasons=match.reasons,
+    )
+
+
+def _place_of(alert: Alert) -> str:
+    return alert.service or alert.target or alert.resource or alert.source
+
+
 def first_run(
     incident: Incident, match: Match, alert: Alert, catalog: Catalog
 ) -> Sequence[events.Event]:

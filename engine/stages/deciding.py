@@ -25,8 +25,7 @@ from engine.core.incident import REOPEN_WITHIN, Incident, correlation_key, incid
 from engine.core.inventory import enrich
 from engine.core.records import Tick, decode_record
 from engine.core.retention import USUAL, Retention
-from engine.core.severity import Mode
-from engine.core.trigger import first_run
+from engine.core.trigger import first_run, opened_by
 from engine.errors import PayloadError
 from engine.ports.keeping import keep_of_stream
 from engine.ports.recording import Author, open_incident, record
@@ -197,33 +196,17 @@ def _join(work: _Work, match: Match, occurrence: Occurrence) -> str:
 
 def _start(work: _Work, match: Match, occurrence: Occurrence, key: str) -> Incident:
     alert = occurrence.alert
-    event = events.IncidentOpened(
-        incident_id=incident_id(key, occurrence.id),
+    event = opened_by(
+        match,
+        alert,
+        incident=incident_id(key, occurrence.id),
         number=work.tx.next_incident_number(),
-        correlation_key=key,
         partition_key=work.keys[alert.fingerprint],
-        rule_id=match.rule.id,
-        severity=match.severity.name,
-        title=alert.annotations.get("summary")
-        or f"{alert.name or 'an alert without a name'} on {_place_of(alert)}",
-        mode=match.mode.mode.value,
-        service=alert.service,
-        environment=alert.environment,
-        team=alert.team,
-        group=match.group,
-        notify=match.rule.notify,
-        # Observing reaches nobody: no message, and no ticket either.
-        postmortem=match.severity in match.rule.postmortem and match.mode.mode is not Mode.OBSERVE,
-        reasons=match.reasons,
     )
     incident = open_incident(work.tx, event, work.author)
     work.opened.append(incident)
     work.first_runs[incident.id] = first_run(incident, match, alert, work.catalog)
     return incident
-
-
-def _place_of(alert: Alert) -> str:
-    return alert.service or alert.target or alert.resource or alert.source
 
 
 def _end(work: _Work, occurrence: Occurrence) -> None:
