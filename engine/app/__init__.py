@@ -5,6 +5,7 @@ from engine.app.configured import Connectors, catalog_sources, load_connectors
 from engine.app.engine import Engine
 from engine.app.offline import open_deciding, open_reading, open_repositioning
 from engine.app.process import SystemClock
+from engine.app.rehearsals import Played, play_tests
 from engine.app.rehearsing import (
     Explained,
     check_project,
@@ -21,6 +22,7 @@ __all__ = [
     "Connectors",
     "Engine",
     "Explained",
+    "Played",
     "SystemClock",
     "catalog_sources",
     "check_project",
@@ -32,6 +34,7 @@ __all__ = [
     "open_engine",
     "open_reading",
     "open_repositioning",
+    "play_tests",
     "rehearse_plan",
     "remove_stop_file",
     "try_emergency",

@@ -188,6 +188,14 @@ def _actions(loaded: LoadedSettings, file: Path | None) -> Mapping[str, Action]:
         inventory = alone.inventory
         (text,) = alone.texts.values()
         written = replace(loaded, file=str(file), node=compose(text, str(file)))
+    return {name: MaskedAction(each) for name, each in actions_of(inventory, written).items()}
+
+
+def actions_of(inventory: Inventory, written: LoadedSettings) -> Mapping[str, Action]:
+    """Every action with the connections of an inventory, which stands in the file of `written`.
+
+    Raises ConfigError with the mistakes of all connections.
+    """
     mistakes, kinds = _Collected(written.file), set[str]()
 
     def connections(kind: str, model: type[BaseModel]) -> Mapping[str, BaseModel]:
@@ -200,7 +208,7 @@ def _actions(loaded: LoadedSettings, file: Path | None) -> Mapping[str, Action]:
                     found[name] = config
         return found
 
-    actions = registry.build_actions(connections, loaded.settings.egress)
+    actions = registry.build_actions(connections, written.settings.egress)
     for name, document in inventory.connections.items():
         if document.uses not in kinds and written.node is not None:
             place = locate(written.node, ("connections", name, "uses"))
@@ -209,7 +217,7 @@ def _actions(loaded: LoadedSettings, file: Path | None) -> Mapping[str, Action]:
             mistakes.findings.append(Finding(written.file, *place, f"{problem}; there is {known}"))
     if mistakes.findings:
         raise mistakes.error()
-    return {action.declaration.name: MaskedAction(action) for action in actions}
+    return {action.declaration.name: action for action in actions}
 
 
 def _connection(

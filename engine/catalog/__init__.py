@@ -1,7 +1,17 @@
 """Loads rules, playbooks, commands, inventory and policy; all mistakes at once, each in place."""
 
 from engine.catalog.loading import context_of, load_catalog, parse_playbook
+from engine.catalog.rehearsals import ParsedRehearsals, load_rehearsals, rehearsed_inventory
 from engine.catalog.shipped import shipped_folder
 from engine.catalog.sources import CatalogSources
 
-__all__ = ["CatalogSources", "context_of", "load_catalog", "parse_playbook", "shipped_folder"]
+__all__ = [
+    "CatalogSources",
+    "ParsedRehearsals",
+    "context_of",
+    "load_catalog",
+    "load_rehearsals",
+    "parse_playbook",
+    "rehearsed_inventory",
+    "shipped_folder",
+]

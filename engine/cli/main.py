@@ -29,6 +29,7 @@ from engine.cli import (
     run,
     serve,
     stop,
+    test,
 )
 from engine.cli.output import complain
 from engine.errors import (
@@ -64,6 +65,7 @@ for verbs in (
     demo,
     check,
     emergency_test,
+    test,
     explain,
     plan,
     run,

@@ -99,7 +99,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a prepared action. `attempt_id` is the idempotency key.
+    """One call of a prepared action, for a step of its plan. `attempt_id` is the idempotency key.
 
     The action bounds its own effect: `timeout_s` after the start nothing of it may be under way.
     """
@@ -107,6 +107,7 @@ class Call:
     prepared: Prepared
     attempt_id: str
     timeout_s: float
+    step_id: str = ""
 
     @property
     def bound_s(self) -> float:

@@ -5,7 +5,18 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from engine.core.documents import Document, Duration, Id, ModeName, Name, SeverityName
+from engine.core.documents import (
+    ConnectionDocument,
+    Document,
+    Duration,
+    Id,
+    ModeName,
+    Name,
+    ServiceDocument,
+    SeverityName,
+    TargetDocument,
+    TargetId,
+)
 from engine.core.durations import parse_duration
 from engine.core.events import RunOutcome
 from engine.core.incident import IncidentStatus
@@ -59,18 +70,28 @@ class Expectation(Document):
 
 
 class Rehearsal(Document):
-    """One story: alerts, what the steps' calls give, what must follow."""
+    """One story: alerts, what people say when they are asked, what steps give, what must follow."""
 
     name: str = Field(min_length=1)
     alerts: tuple[AlertStep, ...]
+    approval: Literal["approved", "rejected", "nobody"] = "approved"
     fakes: Mapping[Name, tuple[FakeCall, ...]] = {}
     expect: tuple[Expectation, ...]
+
+
+class RehearsedInventory(Document):
+    """Targets and services that the tests of one file have instead of the project's."""
+
+    targets: Mapping[TargetId, TargetDocument] = {}
+    services: Mapping[str, ServiceDocument] = {}
+    connections: Mapping[Id, ConnectionDocument] = {}
 
 
 class RehearsalsDocument(Document):
     """x.test.yaml."""
 
     language: Literal[1]
+    inventory: RehearsedInventory | None = None
     tests: tuple[Rehearsal, ...]
 
 

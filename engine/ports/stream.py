@@ -77,8 +77,19 @@ class Subscription(Protocol):
         ...
 
 
-class Stream(Protocol):
-    """A stream connector; `append` returns only after the records are durable."""
+class Appendable(Protocol):
+    """Where records go; `append` returns only after they are durable."""
+
+    async def append(self, messages: Sequence[Message]) -> None:
+        """Append all, durably, in order per key.
+
+        Raises TransientError when that can't be had now; some may then have been appended.
+        """
+        ...
+
+
+class Stream(Appendable, Protocol):
+    """A stream connector."""
 
     @property
     def name(self) -> str:
@@ -86,13 +97,6 @@ class Stream(Protocol):
 
         It is part of the positions' key. Another log may take its place while the stream is open;
         then a subscription ends with a TransientError, and the next one is about the new log.
-        """
-        ...
-
-    async def append(self, messages: Sequence[Message]) -> None:
-        """Append all, durably, in order per key.
-
-        Raises TransientError when that can't be had now; some may then have been appended.
         """
         ...
 

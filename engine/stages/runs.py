@@ -237,7 +237,7 @@ class RunStage:
     ) -> events.StepObserved:
         """Execute a read; its failure is an observation, an error inside `until` is "not yet"."""
         began = self.clock.monotonic()
-        call = Call(prepared(step), f"{seen.state.run_id}-{step.id}", step.timeout_s)
+        call = Call(prepared(step), f"{seen.state.run_id}-{step.id}", step.timeout_s, step.id)
         try:
             result = await self.actions[step.uses].execute(call)
         except QuellError as error:
@@ -270,6 +270,7 @@ class RunStage:
             prepared(step),
             attempt_id(seen.state.run_id, step.phase, step.id, key),
             step.timeout_s,
+            step.id,
         )
         before: JsonObject = {}
         unseen = ""
@@ -313,7 +314,7 @@ class RunStage:
     async def _probe(self, task: Task, seen: Seen, command: Probe) -> Seen:
         await self.store.read(self._demand_one_time)
         step = command.step
-        call = Call(prepared(step), command.attempt.attempt_id, step.timeout_s)
+        call = Call(prepared(step), command.attempt.attempt_id, step.timeout_s, step.id)
         evidence = ""
         try:
             answer = (await self.actions[step.uses].probe(call, command.attempt.before)).value

@@ -7,7 +7,7 @@ from engine.core.records import encode_tick, timer_tick
 from engine.ports.clock import Clock
 from engine.ports.rows import Task
 from engine.ports.store import Store
-from engine.ports.stream import Message, Stream
+from engine.ports.stream import Appendable, Message
 
 # Prometheus sends what fires again each minute, from its next evaluation on, a minute apart too.
 HEARD_AGAIN_WITHIN_S = 150.0
@@ -21,7 +21,7 @@ class TickStage:
     """
 
     store: Store
-    stream: Stream
+    stream: Appendable
     clock: Clock
     started_s: float = field(init=False)
 

@@ -1,0 +1,167 @@
+"""What became of a rehearsal, held against what its author expects."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.core import events
+from engine.core.incident import Incident
+from engine.core.rehearsal_documents import ExpectedIncident, ExpectedRun
+from engine.core.severity import Severity
+
+# Ends after which people are told that it needs them.
+_PAGED = frozenset({"failed", "partial", "unknown"})
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRun:
+    """A run as its incident's chain tells it; `outcome` is "" while it goes on.
+
+    `ran` are the steps that were begun, each once, in order; what only looked whether the remedy
+    is needed isn't among them.
+    """
+
+    playbook: str
+    outcome: str
+    reason: str
+    ran: tuple[str, ...]
+    rolled_back: tuple[str, ...]
+
+    @property
+    def paged(self) -> bool:
+        """Whether its end needs a person."""
+        return self.outcome in _PAGED
+
+
+@dataclass(frozen=True, slots=True)
+class SeenIncident:
+    """An incident at a time."""
+
+    rule: str
+    severity: Severity
+    mode: str
+    status: str
+    group: Mapping[str, str]
+    runs: tuple[SeenRun, ...]
+
+
+@dataclass(slots=True)
+class _Told:
+    playbook: str
+    outcome: str
+    reason: str
+    ran: dict[str, None]
+    rolled_back: dict[str, None]
+
+
+def seen_incident(incident: Incident, story: Sequence[events.Event]) -> SeenIncident:
+    """The incident with the runs that its story tells of, in the order in which they began."""
+    runs: dict[str, _Told] = {}
+    for event in story:
+        match event:
+            case events.RunCreated():
+                runs[event.run_id] = _Told(event.playbook_id, "", "", {}, {})
+            case events.StepObserved() if event.phase != "precheck":
+                runs[event.run_id].ran[event.step_id] = None
+            case events.AttemptIntended():
+                run = runs[event.run_id]
+                steps = run.rolled_back if event.phase == "rollback" else run.ran
+                steps[event.step_id] = None
+            case events.RunEnded():
+                runs[event.run_id].outcome = event.outcome
+                runs[event.run_id].reason = event.reason
+            case _:
+                pass
+    return SeenIncident(
+        rule=incident.rule_id,
+        severity=incident.severity,
+        mode=incident.mode.value,
+        status=incident.status,
+        group=incident.group,
+        runs=tuple(
+            SeenRun(r.playbook, r.outcome, r.reason, tuple(r.ran), tuple(r.rolled_back))
+            for r in runs.values()
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What isn't as expected: `path` leads below the expectation, `problem` is for the author."""
+
+    path: tuple[str | int, ...]
+    problem: str
+
+
+def differences(
+    expected: Sequence[ExpectedIncident], seen: Sequence[SeenIncident]
+) -> list[Difference]:
+    """What differs; empty where all is as expected."""
+    found = []
+    if len(expected) != len(seen):
+        what = ", ".join(f"{each.rule} {each.severity.name}" for each in seen) or "none"
+        problem = f"expected {len(expected)} incidents, there are {len(seen)}: {what}"
+        found.append(Difference(("incidents",), problem))
+    for index, (wanted, incident) in enumerate(zip(expected, seen, strict=False)):
+        found.extend(_of_incident(("incidents", index), wanted, incident))
+    return found
+
+
+def _of_incident(
+    path: tuple[str | int, ...], wanted: ExpectedIncident, seen: SeenIncident
+) -> Iterator[Difference]:
+    values = {
+        "rule": seen.rule,
+        "severity": seen.severity.name,
+        "mode": seen.mode,
+        "status": seen.status,
+    }
+    yield from _of_values(path, wanted, values)
+    for name, value in (wanted.group or {}).items():
+        if seen.group.get(name, "") != value:
+            problem = f"expected {value!r}, it is {seen.group.get(name, '')!r}"
+            yield Difference((*path, "group", name), problem)
+    if wanted.runs is None:
+        return
+    if len(wanted.runs) != len(seen.runs):
+        what = ", ".join(f"{run.playbook} {run.outcome or 'goes on'}" for run in seen.runs)
+        problem = f"expected {len(wanted.runs)} runs, there are {len(seen.runs)}: {what or 'none'}"
+        yield Difference((*path, "runs"), problem)
+    for index, (run, there) in enumerate(zip(wanted.runs, seen.runs, strict=False)):
+        yield from _of_run((*path, "runs", index), run, there)
+
+
+def _of_run(
+    path: tuple[str | int, ...], wanted: ExpectedRun, seen: SeenRun
+) -> Iterator[Difference]:
+    values = {
+        "playbook": seen.playbook,
+        "outcome": seen.outcome,
+        "ran": seen.ran,
+        "rolled_back": seen.rolled_back,
+        "paged": seen.paged,
+    }
+    for each in _of_values(path, wanted, values):
+        if each.path[-1] == "outcome" and seen.reason:
+            yield Difference(each.path, f"{each.problem}: {seen.reason}")
+        else:
+            yield each
+
+
+def _of_values(
+    path: tuple[str | int, ...],
+    wanted: ExpectedIncident | ExpectedRun,
+    values: Mapping[str, object],
+) -> Iterator[Difference]:
+    for name, value in values.items():
+        expected = getattr(wanted, name)
+        if expected is not None and expected != value:
+            problem = f"expected {_shown(expected)}, it is {_shown(value)}"
+            yield Difference((*path, name), problem)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) or "going on"

@@ -1,0 +1,79 @@
+"""An action whose calls do nothing: each gives what the rehearsal says for its step."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from typing_extensions import override
+
+from engine.core.actions import Call, Declaration, Estate, Prepared, ProbeAnswer, Result
+from engine.core.expression_types import ValueType
+from engine.core.json_value import Json, JsonObject
+from engine.core.rehearsal_documents import FakeCall
+from engine.errors import OutcomeUnknownError
+from engine.ports.action import Action
+
+_NOTHING: Mapping[str, Json] = {
+    "string": "",
+    "int": 0,
+    "double": 0.0,
+    "bool": False,
+    "list": [],
+    "map": {},
+    "object": {},
+}
+Outcome = Literal["succeeded", "failed", "unknown"]
+
+
+class RehearsedAction(Action):
+    """The real action up to its call, which is one of `fakes` by the step's id.
+
+    A list is used up in order, and its last one repeats. A step without any succeeds, and its
+    outputs are empty.
+    """
+
+    def __init__(self, action: Action, fakes: Mapping[str, Sequence[FakeCall]]) -> None:
+        self._action = action
+        self._left = {step: list(calls) for step, calls in fakes.items() if calls}
+
+    @property
+    @override
+    def declaration(self) -> Declaration:
+        return self._action.declaration
+
+    @override
+    def prepare(
+        self, inputs: Mapping[str, Json], estate: Estate, connection: str | None
+    ) -> Prepared:
+        return self._action.prepare(inputs, estate, connection)
+
+    @override
+    async def look(self, call: Call) -> JsonObject:
+        return {}
+
+    @override
+    async def execute(self, call: Call) -> Result:
+        fake = self._next(call.step_id)
+        if fake.outcome == "unknown":
+            raise OutcomeUnknownError("the rehearsal says that nobody knows how it ended")
+        declared = self.declaration.outputs
+        outputs = {name: _nothing(declared[name]) for name in declared} | dict(fake.result)
+        succeeded = fake.outcome == "succeeded"
+        return Result(succeeded, outputs, error="" if succeeded else "the rehearsal says so")
+
+    @override
+    async def probe(self, call: Call, before: JsonObject) -> ProbeAnswer:
+        return ProbeAnswer.CANNOT_TELL
+
+    @override
+    async def close(self) -> None:
+        """Nothing was opened."""
+
+    def _next(self, step: str) -> FakeCall:
+        left = self._left.get(step)
+        if left is None:
+            return FakeCall()
+        return left.pop(0) if len(left) > 1 else left[0]
+
+
+def _nothing(declared: ValueType) -> Json:
+    return _NOTHING.get(declared.kind, "")

@@ -1,0 +1,97 @@
+"""Tests of rules and playbooks are played as they are written."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from engine.app import Played, play_tests
+from engine.errors import ConfigError
+from engine.settings import load_settings
+from tests.cli.project import Project
+
+FIRE = "{at: 0s, fire: a, labels: {alertname: LLMEndpointDown, service: llm-70b, instance: gpu-7}}"
+
+
+async def test_what_ships_is_as_its_tests_say() -> None:
+    played = await play_tests(load_settings(None, {}), ())
+    assert len(played) >= 16
+    assert [each for each in played if each.findings] == []
+
+
+async def play(folder: Path, tests: str) -> Sequence[Played]:
+    project = Project(folder)
+    project.write()
+    path = folder / "rules" / "llm.test.yaml"
+    path.write_text(f"language: 1\ntests:\n{tests}")
+    return await play_tests(load_settings(project.config, {}), [path])
+
+
+def story(name: str, alerts: str, expect: str, more: str = "") -> str:
+    return f"  - name: {name}\n    alerts: [{alerts}]\n{more}    expect: {expect}\n"
+
+
+RAN = "[{at: 10m, incidents: [{rule: endpoint-down, runs: [%s]}]}]"
+BAD, GOOD = "{result: {status: 500}}", "{result: {status: 200}}"
+
+
+@pytest.mark.parametrize(
+    ("more", "run"),
+    [
+        (
+            f"    fakes: {{answers: [{BAD}, {GOOD}]}}\n",
+            "{outcome: succeeded, ran: [restart, answers], paged: false}",
+        ),
+        (f"    fakes: {{answers: [{GOOD}]}}\n", "{outcome: not_needed, ran: []}"),
+        (
+            f"    fakes: {{answers: [{BAD}], restart: [{{outcome: failed}}]}}\n",
+            "{outcome: failed, ran: [restart], paged: true}",
+        ),
+        (
+            f"    fakes: {{answers: [{BAD}], restart: [{{outcome: unknown}}]}}\n",
+            "{outcome: unknown, paged: true}",
+        ),
+        (
+            f"    fakes: {{answers: [{BAD}]}}\n    approval: rejected\n",
+            "{outcome: cancelled, ran: []}",
+        ),
+        (
+            f"    fakes: {{answers: [{BAD}]}}\n    approval: nobody\n",
+            "{ran: []}",
+        ),
+    ],
+    ids=["mended", "not needed", "failed", "unknown", "rejected", "nobody decides"],
+)
+async def test_runs_end_as_calls_and_people_say(tmp_path: Path, more: str, run: str) -> None:
+    (played,) = await play(tmp_path, story("one", FIRE, RAN % run, more))
+    assert list(played.findings) == []
+
+
+async def test_what_differs_is_told_where_it_is_expected(tmp_path: Path) -> None:
+    expect = "[{at: 1m, incidents: [{rule: endpoint-down, severity: P2}]}]"
+    (played,) = await play(tmp_path, story("one", FIRE, expect))
+    (finding,) = played.findings
+    assert (finding.line, finding.message) == (5, "expected P2, it is P1")
+    assert finding.file.endswith("llm.test.yaml")
+
+
+async def test_a_test_sees_each_moment_that_it_asks_for(tmp_path: Path) -> None:
+    resolve = "{at: 5m, resolve: a}"
+    expect = (
+        "[{at: 1m, incidents: [{status: open}]}, {at: 6m, incidents: [{status: resolved}]},"
+        " {at: 40m, incidents: [{status: closed}]}]"
+    )
+    (played,) = await play(tmp_path, story("one", f"{FIRE}, {resolve}", expect))
+    assert list(played.findings) == []
+
+
+async def test_a_wrong_inventory_of_a_test_is_a_mistake_in_its_file(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.write()
+    path = tmp_path / "rules" / "llm.test.yaml"
+    path.write_text(
+        "language: 1\ninventory:\n  targets: {gpu-07: {kind: host, service: nowhere}}\n"
+        f"tests:\n{story('one', FIRE, '[{incidents: []}]')}"
+    )
+    with pytest.raises(ConfigError, match=r"llm\.test\.yaml:3:\d+: unknown service 'nowhere'"):
+        await play_tests(load_settings(project.config, {}), [path])
