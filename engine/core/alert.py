@@ -176,8 +176,11 @@ def receive(alert: Alert, current: Occurrence | None) -> Notice:
                 ended_by="source",
             )
             return Notice("stale", closed)
-        if not current.is_open:
-            return Notice("stale", replace(current, last_notice_at=at))
+        if current.ended_at is not None:
+            # It may tell of a later interval, whose firing notice is still under way.
+            ended = max(ended, current.ended_at)
+            closed = replace(current, last_notice_at=at, ended_at=ended, ended_by="source")
+            return Notice("stale", closed)
         return Notice(
             "resolved",
             replace(current, last_notice_at=at, ended_at=ended, ended_by="source"),

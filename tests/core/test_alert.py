@@ -95,6 +95,17 @@ def test_a_resolution_that_comes_first_leaves_a_closed_occurrence_behind() -> No
     assert not occurrence.is_open
 
 
+def test_a_second_resolution_ends_an_interval_whose_firing_notice_is_still_under_way() -> None:
+    effects, occurrence = after(
+        notice("firing", 1),
+        notice("resolved", 3, ends=2.5),
+        notice("resolved", 7, ends=6.5),
+        notice("firing", 8, starts=5),
+    )
+    assert effects == ["opened", "resolved", "stale", "stale"]
+    assert not occurrence.is_open
+
+
 def test_the_sources_own_event_time_orders_notices_where_it_has_one() -> None:
     newer = replace(notice("resolved", 5), event_at=minute(4))
     older = replace(notice("firing", 6), event_at=minute(3))
