@@ -3,12 +3,21 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
+from engine.core.alert import AlertStatus
 from engine.ports.source import Admission, Sender, Source
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 Signed = Callable[[bytes], tuple[Mapping[str, str], bytes]]
+
+
+class MakeNotice(Protocol):
+    """Makes the decoded body of one notice, always of the same alert."""
+
+    def __call__(self, status: AlertStatus, event_time: datetime, received_at: datetime) -> Any:
+        """What the sender says that happened at `event_time`; None where it never says that."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -16,7 +25,8 @@ class Case:
     """A source, a body of `count` sound alerts, and what a true sender makes of a body at NOW.
 
     `signed` gives the headers and the bytes that are sent; `covers_body` says whether the headers
-    or the body itself hold a signature over all of it.
+    or the body itself hold a signature over all of it. `notice` lets the suite tell whole stories
+    of one alert.
     """
 
     make: Callable[[str], Source]
@@ -24,6 +34,7 @@ class Case:
     body: Any
     count: int
     covers_body: bool = False
+    notice: MakeNotice | None = None
 
 
 def by_headers(headers: Mapping[str, str]) -> Signed:

@@ -1,9 +1,28 @@
 """Alertmanager's source in the contract suite."""
 
+from datetime import datetime, timedelta
+from typing import Any
+
 from pydantic import SecretStr
 
 from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource
+from engine.core.alert import AlertStatus
 from tests.contracts.source_case import Case, by_headers
+
+
+def notice(status: AlertStatus, event_time: datetime, received_at: datetime) -> Any:
+    """A webhook's body of one alert; `received_at` is nothing that it knows."""
+    ended = status == "resolved"
+    started = event_time - timedelta(minutes=1) if ended else event_time
+    alert = {
+        "status": status,
+        "labels": {"alertname": "A", "gpu": "0"},
+        "annotations": {},
+        "startsAt": started.isoformat(),
+        "endsAt": event_time.isoformat() if ended else "0001-01-01T00:00:00Z",
+    }
+    return {"version": "4", "alerts": [alert]}
+
 
 CASE = Case(
     make=lambda name: AlertmanagerSource(
@@ -24,4 +43,5 @@ CASE = Case(
         ],
     },
     count=2,
+    notice=notice,
 )
