@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -15,13 +15,14 @@ from typing_extensions import override
 from connectors.sources.alertmanager import (
     AlertmanagerConfig,
     AlertmanagerSource,
+    FiringApiConfig,
 )
 from engine.core.alert import Alert
 from engine.errors import TransientError
 from engine.ports.credentials import BasicCredentials
 from tests.doubles.gateway import FixedClock, MemoryIntake, gateway_parts, served
 from tests.services.alertmanager import StartAlertmanager
-from tests.services.process import program, run, wait_until
+from tests.services.process import free_port, program, run, wait_until
 from tests.services.prometheus import AlertReceiver, StartPrometheus
 
 RULES = """
@@ -120,6 +121,37 @@ def test_alertmanager_repeats_after_503_until_the_alert_is_kept(
         wait_until(lambda: bool(there.named("EndpointDown")), "the alert comes again", 15)
         alert = there.named("EndpointDown")[0]
     assert (alert.status, alert.service, alert.expires_at) == ("firing", "llm-70b", None)
+
+
+def test_what_a_notice_leaves_out_is_fetched_and_one_that_cannot_be_comes_again(
+    start_alertmanager: StartAlertmanager,
+) -> None:
+    sources: dict[str, Sequence[AlertmanagerSource]] = {}
+    parts = replace(gateway_parts(), sources=sources, clock=WallClock())
+    with served(parts) as port:
+        hook = f"http://127.0.0.1:{port}/v1/alerts/fra"
+        sender = start_alertmanager(hook, max_alerts=1)
+
+        def asking(url: str) -> AlertmanagerSource:
+            return AlertmanagerSource(AlertmanagerConfig(api=FiringApiConfig(urls=(url,))))
+
+        sources["fra"] = [asking(f"http://127.0.0.1:{free_port()}")]
+        amtool = [program("amtool"), f"--alertmanager.url={sender.url}", "alert", "add"]
+        run([*amtool, "Other", "service=llm"])
+        for gpu in ("1", "2", "3"):
+            run([*amtool, "Down", f"gpu={gpu}", "service=größe (llm)"])
+        wait_until(lambda: "503" in sender.process.log_tail(), "Alertmanager is refused", 15)
+        sources["fra"] = [asking(sender.url)]
+        intake = parts.intake
+        assert isinstance(intake, MemoryIntake)
+
+        def kept() -> set[str]:
+            return {each.labels["gpu"] for each in intake.alerts if each.name == "Down"}
+
+        wait_until(lambda: kept() == {"1", "2", "3"}, "all of the group are kept", 15)
+    assert {(each.status, each.expires_at) for each in intake.alerts} == {("firing", None)}
+    # Each notice brings one, and what it left out of its own group.
+    assert [each.name for each in intake.alerts].count("Other") <= 1
 
 
 def test_alerts_get_through_within_half_a_second_beside_senders_that_stall() -> None:

@@ -42,7 +42,12 @@ class StartAlertmanager(Protocol):
     """What the `start_alertmanager` fixture gives; each server ends with the test."""
 
     def __call__(
-        self, webhook_url: str, *, token: str = "", group_by: Sequence[str] = ("alertname",)
+        self,
+        webhook_url: str,
+        *,
+        token: str = "",
+        group_by: Sequence[str] = ("alertname",),
+        max_alerts: int = 0,
     ) -> Alertmanager: ...
 
 
@@ -53,10 +58,18 @@ def running_alertmanager(
     *,
     token: str = "",
     group_by: Sequence[str] = ("alertname",),
+    max_alerts: int = 0,
 ) -> Iterator[Alertmanager]:
-    """An Alertmanager that posts firing and resolved alerts to `webhook_url`, with a bearer."""
+    """An Alertmanager that posts firing and resolved alerts to `webhook_url`, with a bearer.
+
+    It leaves out those past `max_alerts`, unless that is 0.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    webhook: dict[str, object] = {"url": webhook_url, "send_resolved": True}
+    webhook: dict[str, object] = {
+        "url": webhook_url,
+        "send_resolved": True,
+        "max_alerts": max_alerts,
+    }
     if token:
         webhook["http_config"] = {"authorization": {"credentials": token}}
     config = {
@@ -84,10 +97,19 @@ def start_alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
     with ExitStack() as servers:
 
         def start(
-            webhook_url: str, *, token: str = "", group_by: Sequence[str] = ("alertname",)
+            webhook_url: str,
+            *,
+            token: str = "",
+            group_by: Sequence[str] = ("alertname",),
+            max_alerts: int = 0,
         ) -> Alertmanager:
-            folder = tmp_path_factory.mktemp("alertmanager")
-            server = running_alertmanager(folder, webhook_url, token=token, group_by=group_by)
+            server = running_alertmanager(
+                tmp_path_factory.mktemp("alertmanager"),
+                webhook_url,
+                token=token,
+                group_by=group_by,
+                max_alerts=max_alerts,
+            )
             return servers.enter_context(server)
 
         yield start

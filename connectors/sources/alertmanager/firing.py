@@ -1,5 +1,7 @@
 """Asks Alertmanagers or Prometheis, at addresses that the operator configured, what fires.
 
+Whether one alert does, and which ones of a group do, where a notice left some out.
+
 Alertmanager: GET /api/v2/alerts, api/v2/openapi.yaml (`getAlerts`); it leaves out what ended.
 Prometheus: GET /api/v1/alerts, https://prometheus.io/docs/prometheus/latest/querying/api/#alerts
 """
@@ -7,13 +9,14 @@ Prometheus: GET /api/v1/alerts, https://prometheus.io/docs/prometheus/latest/que
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from pydantic import Field, field_validator
 
 from engine.core.alert import Occurrence
+from engine.core.json_value import Json, JsonObject
 from engine.core.still_firing import Confirmation, combined
 from engine.errors import TransientError
 from engine.ports.credentials import BasicCredentials, Secret, Section
@@ -75,6 +78,45 @@ async def _ask(config: FiringApiConfig, url: str, labels: Labels) -> Confirmatio
         told = f"{url} has {len(named)} of this name, and none with these labels"
         return Confirmation("cannot_tell", "source", told)
     return Confirmation("resolved", "source", f"asked {url}")
+
+
+async def alerts_of_group(
+    config: FiringApiConfig, receiver: str, group: Labels
+) -> Sequence[JsonObject]:
+    """What fires and goes to this receiver, as Alertmanager's `gettableAlert`s; twice of a pair.
+
+    None of it is silenced or inhibited. `receiver` "" is any; `group` are labels that all have.
+    Raises TransientError where no replica answers.
+    """
+    asked = {"active": "true", "silenced": "false", "inhibited": "false"}
+    if receiver:
+        # Both of Python's and Go's expressions take a sign behind a backslash for itself.
+        asked["receiver"] = f"^{re.escape(receiver)}$"
+    path = f"/api/v2/alerts?{urlencode(asked)}&{_filters(group)}"
+
+    async def ask_one(url: str) -> Sequence[JsonObject] | TransientError:
+        try:
+            return await asyncio.to_thread(_objects, await _get(config, f"{url}{path}"))
+        except TransientError as error:
+            return TransientError(f"{url}: {error}")
+
+    async with asyncio.TaskGroup() as tasks:
+        asking = [tasks.create_task(ask_one(url)) for url in config.urls]
+    answers = [each.result() for each in asking]
+    found = [answer for answer in answers if not isinstance(answer, TransientError)]
+    if not found:
+        raise TransientError("; ".join(map(str, answers)))
+    return [each for answer in found for each in answer]
+
+
+def _objects(body: bytes) -> Sequence[JsonObject]:
+    try:
+        value: Json = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise TransientError(f"the answer isn't alertmanager's ({error!r})") from error
+    if not isinstance(value, list):
+        raise TransientError("the answer isn't alertmanager's (no list)")
+    return [each for each in value if isinstance(each, dict)]
 
 
 async def _alerts(config: FiringApiConfig, url: str, labels: Labels) -> list[Labels]:

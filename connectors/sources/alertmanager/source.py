@@ -4,16 +4,18 @@ Formats: https://prometheus.io/docs/alerting/latest/configuration/#webhook_confi
 api/v2/openapi.yaml (`postableAlerts`). What both mean for quell is in docs/sources/alertmanager.md.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+import structlog
 from pydantic import Field
 from typing_extensions import override
 
-from connectors.sources.alertmanager.firing import FiringApiConfig, ask
+from connectors.sources.alertmanager.firing import FiringApiConfig, alerts_of_group, ask
 from engine.core.alert import Alert, AlertStatus, Occurrence, fingerprint_of, within_bounds
-from engine.core.json_value import Json
+from engine.core.json_value import Json, JsonObject
 from engine.core.still_firing import Confirmation, by_last_notice
 from engine.errors import PayloadError
 from engine.ports.credentials import BasicCredentials, Credentials, Secret, Section, offered
@@ -40,6 +42,8 @@ from engine.ports.source import (
 
 KIND = "alertmanager"
 API_FORM = "api"
+
+log = structlog.get_logger(__name__)
 
 
 class AlertmanagerConfig(Section):
@@ -115,7 +119,54 @@ class AlertmanagerSource(Source):
         alerts = body.get("alerts")
         if not isinstance(alerts, list):
             raise PayloadError(f"expected a list of alerts, got {shown(alerts)}", "alerts")
-        return reader.read(alerts, "alerts", from_api=False, truncated=body.get("truncatedAlerts"))
+        truncated = body.get("truncatedAlerts")
+        parsed = reader.read(alerts, "alerts", from_api=False, truncated=truncated)
+        api = self._config.api
+        if parsed.truncated and api is not None and api.speaks == "alertmanager":
+            return replace(parsed, unfinished=_left_out(body))
+        return parsed
+
+    @override
+    async def finish(self, parsed: Parsed, received_at: datetime) -> Sequence[Alert]:
+        """Fetch what the notice left out of its group, as far as it fires."""
+        left_out, api = parsed.unfinished, self._config.api
+        if not isinstance(left_out, _LeftOut) or api is None:
+            return ()
+        raws = await alerts_of_group(api, left_out.receiver, left_out.group)
+        found = await asyncio.to_thread(self._those_firing, raws, received_at)
+        # Of a pair each alert comes twice.
+        fetched = {alert.fingerprint: alert for alert in found.alerts}
+        for alert in parsed.alerts:
+            fetched.pop(alert.fingerprint, None)
+        log.info(
+            "left_out_alerts_fetched",
+            source=self.name,
+            left_out=parsed.truncated,
+            fetched=len(fetched),
+            not_understood=[f"{each.field}: {each.problem}" for each in found.rejected[:3]],
+        )
+        return list(fetched.values())
+
+    def _those_firing(self, raws: Sequence[JsonObject], received_at: datetime) -> Parsed:
+        """As a notice would tell them: the API lists only what fires, and tells no end of it."""
+        reader = _Reader(self.name, self._config.labels, self._resolve_timeout, received_at)
+        told = [{**raw, "status": "firing"} for raw in raws]
+        return reader.read(told, "alerts", from_api=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _LeftOut:
+    """Of which group a notice left alerts out; "" and {} where it doesn't say."""
+
+    receiver: str
+    group: Mapping[str, str]
+
+
+def _left_out(body: Mapping[str, Json]) -> _LeftOut:
+    receiver, group = body.get("receiver"), body.get("groupLabels")
+    texts = group if isinstance(group, dict) else {}
+    labels = {name: value for name, value in texts.items() if isinstance(value, str)}
+    return _LeftOut(receiver if isinstance(receiver, str) else "", labels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import http.server
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,9 @@ from connectors.sources.alertmanager import (
     AlertmanagerSource,
     FiringApiConfig,
 )
+from engine.core.alert import Alert
 from engine.core.still_firing import Confirmation
+from engine.errors import TransientError
 from engine.ports.credentials import BasicCredentials
 from tests.services.alertmanager import StartAlertmanager
 from tests.services.process import free_port, program, run, wait_until
@@ -187,6 +189,68 @@ async def test_without_an_address_the_last_notice_counts() -> None:
     assert (fresh.answer, fresh.basis) == ("firing", "last notice")
     late = await source.still_firing(occurrence, NOW + timedelta(seconds=61))
     assert late.answer == "cannot_tell"
+
+
+def left_out(**changes: object) -> dict[str, object]:
+    """A notice that leaves one out."""
+    alert = {"status": "firing", "labels": {"alertname": "A", "gpu": "0"}}
+    group = {"receiver": "quell (fra)", "groupLabels": {"alertname": "A"}}
+    return {**group, "truncatedAlerts": 1, "alerts": [alert], **changes}
+
+
+async def fetched(source: AlertmanagerSource, body: object) -> Sequence[Alert]:
+    return await source.finish(source.parse(json.loads(json.dumps(body)), NOW), NOW)
+
+
+GETTABLE = [
+    {
+        "labels": {"alertname": "A", "gpu": gpu},
+        "annotations": {"summary": "s"},
+        "startsAt": "2026-03-01T11:00:00.000Z",
+        "endsAt": "2026-03-01T12:05:00.000Z",
+        "updatedAt": "2026-03-01T12:00:00.000Z",
+        "fingerprint": "x",
+        "receivers": [{"name": "quell (fra)"}],
+        "status": {"state": "active", "silencedBy": [], "inhibitedBy": []},
+    }
+    for gpu in ("0", "1")
+]
+
+
+async def test_of_what_fires_only_what_the_notice_left_out_is_added_once() -> None:
+    wrong = [*GETTABLE, {"labels": 1}, "text"]
+    with (
+        answering(200, json.dumps(GETTABLE).encode()) as (one, _),
+        answering(200, json.dumps(wrong).encode()) as (other, asked),
+    ):
+        gone = f"http://127.0.0.1:{free_port()}"
+        source = AlertmanagerSource(AlertmanagerConfig(api=alertmanager(one, gone, other)))
+        (alert,) = await fetched(source, left_out())
+        assert (alert.labels["gpu"], alert.status, alert.expires_at) == ("1", "firing", None)
+        assert (alert.received_at, alert.annotations["summary"]) == (NOW, "s")
+        assert len(asked) == 1
+        # What is nobody's fault but the sender's is no reason to fail.
+        for odd in ({"receiver": 7}, {"groupLabels": [1]}, {"groupLabels": {"a": 1}}):
+            assert len(await fetched(source, left_out(**odd))) == 1
+
+
+@pytest.mark.parametrize("body", [b"{}", b"<html>", b"[" * 100_000], ids=["object", "page", "deep"])
+async def test_what_cannot_be_fetched_is_asked_for_again(body: bytes) -> None:
+    with answering(200, body) as (url, _):
+        source = AlertmanagerSource(AlertmanagerConfig(api=alertmanager(url)))
+        with pytest.raises(TransientError, match="isn't alertmanager's"):
+            await fetched(source, left_out())
+
+
+async def test_nothing_is_fetched_where_nothing_is_left_out_or_nobody_can_be_asked() -> None:
+    """A Prometheus groups nothing, so it can't say what a group has."""
+    gone = f"http://127.0.0.1:{free_port()}"
+    for api, body in (
+        (alertmanager(gone), left_out(truncatedAlerts=0)),
+        (prometheus(gone), left_out()),
+        (None, left_out()),
+    ):
+        assert await fetched(AlertmanagerSource(AlertmanagerConfig(api=api)), body) == ()
 
 
 def test_an_address_without_a_scheme_is_refused_with_what_to_write() -> None:
