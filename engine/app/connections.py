@@ -2,7 +2,10 @@
 
 import asyncio
 from asyncio.events import TimerHandle
+from collections import Counter
+from collections.abc import Collection
 from http import HTTPStatus
+from typing import Protocol
 
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -12,24 +15,85 @@ MAX_CONNECTIONS = 512
 MAX_HEAD_BYTES = 64 * 1024
 # From the connection, or the first byte of a later request, to the last byte of its headers.
 HEAD_WITHIN_S = 15.0
+# For a caller that doesn't read what it is answered; then the connection ends without a word.
+READ_WITHIN_S = 15.0
 RETRY_AFTER_S = 5
+
+
+class Connection(Protocol):
+    """One of those that are open, whatever it has come to."""
+
+    transport: asyncio.Transport
+    # Whose it is, and since when (the loop's time) its next move is awaited.
+    peer: str
+    since: float
+
+    @property
+    def waits(self) -> bool:
+        """Whether the next move is the caller's."""
+        ...
+
+    def give_way(self) -> None:
+        """End it, so that another one has room."""
+        ...
+
+
+def has_room(newcomer: Connection, connections: Collection[Connection]) -> bool:
+    """Whether there is room for it among `connections`, of which it is one.
+
+    Where there is none, the one that waits longest for its caller gives way, of those of the
+    caller that has most of them: who opens many and says nothing keeps nobody out.
+    """
+    if len(connections) <= MAX_CONNECTIONS:
+        return True
+    open_ = [each for each in connections if not each.transport.is_closing()]
+    if len(open_) <= MAX_CONNECTIONS:
+        return True
+    waiting = [each for each in open_ if each.waits and each is not newcomer]
+    if not waiting:
+        return False
+    crowds = Counter(each.peer for each in open_)
+    max(waiting, key=lambda each: (crowds[each.peer], -each.since)).give_way()
+    return True
 
 
 class BoundedHttp(HttpToolsProtocol):
     """uvicorn's own protocol, which bounds none of these; past a bound the caller is told so."""
 
+    peer = ""
+    # Set before `connection_made` where a handshake came first.
+    since = 0.0
     _timer: TimerHandle | None = None
+    # Until the caller has read what it was sent.
+    _reading: TimerHandle | None = None
     # Whether the next bytes belong to a request whose headers aren't complete.
     _in_head = True
     _head_bytes = 0
 
+    @property
+    def waits(self) -> bool:
+        """Whether the next move is the caller's: a request, its body, or to read the answer."""
+        cycle = self.cycle
+        is_under_way = cycle is not None and not cycle.response_complete
+        return not is_under_way or cycle.more_body or self._reading is not None
+
+    def give_way(self) -> None:
+        """End it; over TLS without a word, because a silent caller would delay the goodbye."""
+        if self.scheme == "https":
+            self.transport.abort()
+        else:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+        self.peer = self.client[0] if self.client else ""
+        now = self.loop.time()
+        self.since = self.since or now
+        if has_room(self, self.connections):
+            self._begin(self.since + HEAD_WITHIN_S - now)
         else:
-            self._begin()
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -37,7 +101,7 @@ class BoundedHttp(HttpToolsProtocol):
             return
         if self._in_head:
             self._head_bytes += len(data)
-            self._begin()
+            self._begin(HEAD_WITHIN_S)
         super().data_received(data)
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
@@ -46,6 +110,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop()
+        self.since = self.loop.time()
         super().on_headers_complete()
 
     @override
@@ -54,13 +119,32 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_complete()
 
     @override
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self.since = self.loop.time()
+        if self.transport.is_closing():
+            self._await_reading()
+
+    @override
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._await_reading()
+
+    @override
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._stop_reading()
+
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        self._stop_reading()
         super().connection_lost(exc)
 
-    def _begin(self) -> None:
+    def _begin(self, within_s: float) -> None:
         if self._timer is None:
-            self._timer = self.loop.call_later(HEAD_WITHIN_S, self._too_late)
+            self._timer = self.loop.call_later(within_s, self._too_late)
 
     def _stop(self) -> None:
         if self._timer is not None:
@@ -71,6 +155,16 @@ class BoundedHttp(HttpToolsProtocol):
         self._timer = None
         self._refuse(HTTPStatus.REQUEST_TIMEOUT)
 
+    def _await_reading(self) -> None:
+        if self._reading is None:
+            self.since = self.loop.time()
+            self._reading = self.loop.call_later(READ_WITHIN_S, self.transport.abort)
+
+    def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
     def _refuse(self, status: HTTPStatus) -> None:
         if self.transport.is_closing():
             return
@@ -80,3 +174,4 @@ class BoundedHttp(HttpToolsProtocol):
             lines += [f"retry-after: {RETRY_AFTER_S}", "connection: close", "", ""]
             self.transport.write("\r\n".join(lines).encode())
         self.transport.close()
+        self._await_reading()

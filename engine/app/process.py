@@ -85,7 +85,7 @@ def worker_name() -> str:
     return f"{socket.gethostname()}/{os.getpid()}"
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Leaves the signals to the engine, which has more to stop than this server."""
 
     @contextlib.contextmanager
@@ -94,12 +94,16 @@ class _Server(uvicorn.Server):
         yield
 
 
-def http_server(app: ASGIApp) -> _Server:
+def http_server(app: ASGIApp) -> Server:
     """uvicorn for this application; the caller binds the socket and stops it."""
-    return _Server(
+    return Server(
         uvicorn.Config(
             app,
             http=BoundedHttp,
+            # Its connections would be bounded by nothing.
+            ws="none",
+            # It would believe any local caller's word for who it is.
+            proxy_headers=False,
             lifespan="off",
             log_config=None,
             access_log=False,

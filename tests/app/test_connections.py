@@ -1,36 +1,58 @@
 """Callers that nobody knows yet take bounded connections, header bytes and time."""
 
+import asyncio
+import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from threading import Thread
+from dataclasses import dataclass, field, replace
+from threading import Event, Thread
 
+import httpx
 import pytest
+from typing_extensions import override
 
 from engine.app import connections
-from engine.app.connections import MAX_HEAD_BYTES
-from engine.app.process import http_server, listen_on
+from engine.app.connections import HEAD_WITHIN_S, MAX_CONNECTIONS, MAX_HEAD_BYTES, has_room
+from engine.app.process import Server, http_server, listen_on
 from engine.gateway.app import build_gateway
-from tests.doubles.gateway import gateway_parts
+from engine.gateway.parts import GatewayParts
+from tests.doubles.gateway import MemoryIntake, gateway_parts
 from tests.services.process import wait_until
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n"
+ALERTS = b"POST /api/v2/alerts HTTP/1.1\r\nhost: localhost\r\n"
 DEADLINE_S = 10.0
+# What an on-call team notices; a hundredth of the senders' own patience.
+P99_S = 0.5
 
 
-@pytest.fixture
-def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """The gateway as the engine serves it, whose bounds a test reaches soon."""
-    monkeypatch.setattr(connections, "HEAD_WITHIN_S", 0.3)
-    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
-    server = http_server(build_gateway(gateway_parts()))
+@contextmanager
+def serving(parts: GatewayParts) -> Iterator[tuple[int, Server]]:
+    """The gateway as the engine serves it."""
+    server = http_server(build_gateway(parts))
     with listen_on("127.0.0.1:0") as listener:
         thread = Thread(target=lambda: server.run(sockets=[listener]), daemon=True)
         thread.start()
         wait_until(lambda: server.started, "the server listens")
-        yield listener.getsockname()[1]
+        yield listener.getsockname()[1], server
         server.should_exit = True
         thread.join(DEADLINE_S)
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds that a test reaches soon."""
+    monkeypatch.setattr(connections, "HEAD_WITHIN_S", 0.3)
+    monkeypatch.setattr(connections, "READ_WITHIN_S", 0.3)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
+
+
+@pytest.fixture
+def port(soon: None) -> Iterator[int]:
+    with serving(gateway_parts()) as (port, _):
+        yield port
 
 
 @contextmanager
@@ -91,16 +113,126 @@ def test_headers_within_their_bound_and_a_body_of_any_size_pass(port: int) -> No
         assert whole(caller).startswith(b"HTTP/1.1 200 ")
 
 
-def test_one_connection_too_many_is_told_to_come_back(port: int) -> None:
+def test_one_connection_too_many_takes_the_place_of_the_one_that_is_silent_longest(
+    port: int,
+) -> None:
     with ExitStack() as callers:
-        for _ in range(3):
-            caller = callers.enter_context(connected(port))
+        silent = [callers.enter_context(connected(port)) for _ in range(3)]
+        for caller in silent:
             caller.sendall(HEALTH + b"\r\n")
             assert answered(caller) == b"HTTP/1.1 200 OK"
-        refusal = whole(callers.enter_context(connected(port)))
+        silent[0].sendall(HEALTH + b"\r\n")
+        assert answered(silent[0]) == b"HTTP/1.1 200 OK"
+        newest = callers.enter_context(connected(port))
+        newest.sendall(HEALTH + b"\r\n")
+        assert answered(newest) == b"HTTP/1.1 200 OK"
+        refusal = whole(silent[1])
         assert refusal.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after: 5\r\n" in refusal
-    wait_until(lambda: served(port), "connections that ended make room")
+
+
+def test_where_nobody_is_silent_one_too_many_is_told_to_come_back(soon: None) -> None:
+    asked: list[None] = []
+    released = Event()
+
+    async def slowly() -> list[str]:
+        asked.append(None)
+        while not released.is_set():
+            await asyncio.sleep(0.01)
+        return []
+
+    with serving(replace(gateway_parts(), ready=slowly)) as (port, _), ExitStack() as callers:
+        for _ in range(3):
+            caller = callers.enter_context(connected(port))
+            caller.sendall(HEALTH.replace(b"healthz", b"readyz") + b"\r\n")
+        wait_until(lambda: len(asked) == 3, "all are being answered")
+        assert whole(callers.enter_context(connected(port))).startswith(b"HTTP/1.1 503 ")
+        released.set()
+
+
+def test_who_does_not_read_the_answers_is_not_waited_for(soon: None) -> None:
+    page = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    with serving(gateway_parts()) as (port, server), connected(port) as caller:
+        caller.sendall(page * 200)
+        wait_until(lambda: bool(server.server_state.total_requests), "it is answered")
+        wait_until(lambda: not server.server_state.connections, "the connection ends")
+        assert server.server_state.total_requests < 200
+
+
+@dataclass(eq=False)
+class Waiter:
+    """A connection as far as room is concerned."""
+
+    peer: str
+    since: float
+    waits: bool = True
+    gave_way: bool = False
+    transport: asyncio.Transport = field(default_factory=lambda: OpenTransport())
+
+    def give_way(self) -> None:
+        self.gave_way = True
+
+
+class OpenTransport(asyncio.Transport):
+    @override
+    def is_closing(self) -> bool:
+        return False
+
+
+def test_of_the_callers_the_one_with_most_connections_makes_room(soon: None) -> None:
+    crowd = [Waiter("203.0.113.9", since) for since in (7, 5, 6)]
+    crowd[1].waits = False
+    one = Waiter("192.0.2.1", 1)
+    newcomer = Waiter("192.0.2.2", 9)
+    assert has_room(newcomer, [one, *crowd, newcomer])
+    assert [each.gave_way for each in (one, *crowd, newcomer)] == [False, False, False, True, False]
+
+
+def test_a_newcomer_alone_does_not_make_room_for_itself(soon: None) -> None:
+    busy = [Waiter("192.0.2.1", 1, waits=False) for _ in range(3)]
+    newcomer = Waiter("192.0.2.2", 9)
+    assert not has_room(newcomer, [*busy, newcomer])
+    assert not newcomer.gave_way
+
+
+@pytest.mark.parametrize("slow", [500, 3 * MAX_CONNECTIONS], ids=["fit", "too many"])
+def test_real_alerts_are_taken_within_half_a_second_beside_slow_callers(slow: int) -> None:
+    """Half of them stop in their headers, the other half in their bodies."""
+    parts = gateway_parts()
+    with serving(parts) as (port, _), ExitStack() as callers:
+        for number in range(slow):
+            caller = callers.enter_context(connected(port))
+            caller.sendall(ALERTS + (b"content-length: 99\r\n\r\n[" if number % 2 else b"x"))
+        took_s = asyncio.run(real_alerts(port, 200))
+    assert sorted(took_s)[int(len(took_s) * 0.99)] < P99_S
+    assert isinstance(parts.intake, MemoryIntake)
+    assert len(parts.intake.alerts) == 200
+
+
+async def real_alerts(port: int, count: int) -> list[float]:
+    """How long each takes on a connection of its own, the worst case beside many others."""
+    body, took_s = json.dumps([{"labels": {"alertname": "Real"}}]).encode(), []
+    url = f"http://127.0.0.1:{port}/api/v2/alerts"
+    for _ in range(count):
+        async with httpx.AsyncClient(trust_env=False, verify=False) as http:
+            began = time.perf_counter()
+            response = await http.post(url, content=body)
+            took_s.append(time.perf_counter() - began)
+            assert response.status_code == 200
+    return took_s
+
+
+@pytest.mark.slow
+def test_half_headers_and_half_bodies_are_closed_after_15_s() -> None:
+    with serving(gateway_parts()) as (port, _), ExitStack() as callers:
+        halves = (ALERTS, ALERTS + b"content-length: 99\r\n\r\n[")
+        began = time.monotonic()
+        slow = [callers.enter_context(connected(port)) for _ in range(500)]
+        for number, caller in enumerate(slow):
+            caller.sendall(halves[number % 2])
+            caller.settimeout(3 * HEAD_WITHIN_S)
+        assert {whole(caller)[:13] for caller in slow} == {b"HTTP/1.1 408 "}
+        assert HEAD_WITHIN_S - 1 < time.monotonic() - began < HEAD_WITHIN_S + DEADLINE_S
 
 
 def served(port: int) -> bool:
