@@ -60,7 +60,7 @@ def test_it_works_from_the_wheel_without_a_checkout(tmp_path: Path) -> None:
     elsewhere.mkdir()
     install(uv, "venv", "--python", sys.executable, str(venv))
     python = venv / "bin" / "python"
-    install(uv, "pip", "install", "--offline", "--python", str(python), str(wheel))
+    install(uv, "pip", "install", "--python", str(python), str(wheel))
     told = tell("--yes", argv=[str(venv / "bin" / "quell")], cwd=elsewhere)
     assert told.code == 0, told.output + told.errors
     assert "all are as they were written" in told.output
