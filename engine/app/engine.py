@@ -13,7 +13,8 @@ from starlette.types import ASGIApp
 
 from engine.app.activation import Catalogs
 from engine.app.loops import Loop
-from engine.app.process import Shutdown, http_server, listen_on, stop_signals, url_of
+from engine.app.process import Shutdown, http_server, listen_on, on_hangup, stop_signals, url_of
+from engine.app.reloading import CatalogReload
 from engine.app.store_time import StoreTime
 from engine.app.watches import OUTBOX, PIPELINE, WORKER, Watches
 from engine.core.masking import UNMASKED
@@ -54,6 +55,7 @@ class Engine:
 
     loaded: LoadedSettings
     catalogs: Catalogs
+    reload: CatalogReload
     store: Store
     stream: Stream
     spool: SpooledStream | None
@@ -81,7 +83,11 @@ class Engine:
         await self.stop_file.look()
         app, address = self._served(roles)
         server = http_server(app)
-        with stop_signals(self.shutdown.asked), contextlib.ExitStack() as sockets:
+        with (
+            stop_signals(self.shutdown.asked),
+            on_hangup(self.reload.asked.set),
+            contextlib.ExitStack() as sockets,
+        ):
             listening = sockets.enter_context(listen_on(address)) if address else None
             async with asyncio.TaskGroup() as group:
                 if listening is not None:
@@ -113,6 +119,7 @@ class Engine:
 
     def _loops(self, roles: frozenset[Role]) -> Iterator[tuple[str, Loop]]:
         yield "stop file", self.stop_file.watch
+        yield "catalog", self.reload.run
         if self.spool is not None:
             yield "spool", self.spool.run
         if self.store_time is not None:

@@ -5,9 +5,10 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -166,6 +167,28 @@ def stop_signals(stop: asyncio.Event) -> Iterator[None]:
         if not stop.is_set():
             for number in numbers:
                 loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def on_hangup(act: Callable[[], None]) -> Iterator[None]:
+    """SIGHUP calls `act`, as daemons do; in a terminal it stays the end of the terminal.
+
+    Only the main thread can ask for that.
+    """
+    is_daemon = threading.current_thread() is threading.main_thread() and not _has_terminal()
+    if not is_daemon:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, act)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _has_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 class Shutdown:

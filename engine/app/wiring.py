@@ -20,10 +20,12 @@ from engine.app.engine import Engine
 from engine.app.loops import Loops
 from engine.app.opening import open_publisher, open_store, open_stream, open_time
 from engine.app.process import Shutdown, SystemClock
+from engine.app.reloading import CatalogReload
 from engine.app.stop_file import reason_in, stop_file_of
 from engine.app.watches import Watched, not_ready, watches
 from engine.app.workers import Ground, outbox, task_loop
 from engine.core.access import ADMIN
+from engine.core.catalog import Catalog
 from engine.core.retention import Retention
 from engine.errors import ConfigError, TransientError
 from engine.gateway.keeping import parse_again
@@ -53,8 +55,7 @@ log = structlog.get_logger(__name__)
 async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
     """Open every part, and close them in reverse. Raises ConfigError with all mistakes."""
     settings, machine, metrics = loaded.settings, SystemClock(), Metrics()
-    token = settings.access.token or _made_token()
-    shutdown = Shutdown()
+    shutdown, token = Shutdown(), settings.access.token or _made_token()
     parts = load_connectors(loaded)
     _refuse_open_doors(settings, parts.sources)
     signer = configured_signer(settings)
@@ -62,23 +63,22 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
         # Called last: until then something may hang.
         stack.callback(shutdown.done)
         parts.close_with(stack)
-        publisher = parts.publisher
-        store = await open_store(loaded, machine, stack, publishes=publisher is not None)
+        store = await open_store(loaded, machine, stack, publishes=parts.publisher is not None)
         clock, store_time = await open_time(store, machine)
         stream, spool = await open_stream(loaded, parts.stream, store, clock, stack)
         spooled = spool.spooled if spool is not None else int
         intake = StreamIntake(store, stream, clock, settings.retention)
         catalogs = Catalogs(parts.catalog, registry.by_name(parts.actions.values()))
+        reload = CatalogReload(loaded, catalogs, store, machine, metrics)
         signer = signer or folder_signer(settings)
-        await open_publisher(publisher)
-        await store.write(partial(activate, catalog=parts.catalog))
-        await store.write(_schedule)
+        await open_publisher(parts.publisher)
+        await store.write(partial(_begin, catalog=parts.catalog))
         ground = Ground(settings, parts, store, stream, clock, machine, metrics, catalogs)
         keys = checking_keys(signer, settings.audit.verify_keys)
         stop_path = DataDirectory(settings.data).stop_path
         commands = CommandStage(store, clock, catalogs, partial(stop_file_of, stop_path))
-        queries = QueryStage(store, stream, partial(_bodies, metrics), spooled, lambda: keys)
         parse = partial(parse_again, parts.sources)
+        queries = QueryStage(store, stream, partial(_bodies, metrics), spooled, lambda: keys)
         pipeline = Pipeline(store, stream, clock, catalogs, metrics, settings.retention)
         tasks = task_loop(ground, signer, shutdown)
         watched = Watched(store, stream, spool, pipeline, tasks, Loops(clock, metrics))
@@ -86,6 +86,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
         yield Engine(
             loaded=loaded,
             catalogs=catalogs,
+            reload=reload,
             store=store,
             stream=stream,
             spool=spool,
@@ -111,7 +112,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
                 clock=clock,
                 authenticate=partial(_authenticate, token),
                 loopback=settings.loopback,
-                warnings=partial(_warnings, store, settings.retention),
+                warnings=partial(_warnings, store, settings.retention, reload),
                 ready=partial(not_ready, store, stream, seen.watch),
                 alive=seen.watch.problems,
                 metrics=metrics,
@@ -122,20 +123,22 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
         )
 
 
-def _schedule(tx: Tx) -> None:
-    """What comes back by itself."""
+def _begin(tx: Tx, catalog: Catalog) -> None:
+    """What decides from here on, and what comes back by itself."""
+    activate(tx, catalog)
     schedule_checkpoints(tx)
     schedule_housekeeping(tx)
 
 
-async def _warnings(store: Store, retention: Retention) -> list[str]:
+async def _warnings(store: Store, retention: Retention, reload: CatalogReload) -> list[str]:
     """What an operator should see before senders do."""
+    files = reload.warnings()
     try:
         usage = await store.read(lambda tx: tx.dead_letter_usage())
     except TransientError:
-        return []  # which is a problem of its own
+        return files  # which is a problem of its own
     problem = retention.nearly_full(usage.with_body, usage.size)
-    return [problem] if problem else []
+    return [*files, *([problem] if problem else [])]
 
 
 def _made_token() -> SecretStr:

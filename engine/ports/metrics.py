@@ -194,6 +194,11 @@ class Metrics:
             "How long the store could not be written; 0 while it can",
             registry=registry,
         )
+        self.catalog_refused = Gauge(
+            "quell_catalog_refused",
+            "1 while the rules and playbooks on disk have a mistake, and older ones are in force",
+            registry=self.registry,
+        )
         self.loop_lag = Gauge(
             "quell_event_loop_lag_seconds",
             "By how much the event loop was late at worst in the last half minute or more",

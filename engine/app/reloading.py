@@ -1,0 +1,119 @@
+"""Takes up edited rules, playbooks, commands, inventory and policy while the engine works.
+
+All of them or nothing: a file with a mistake leaves in force what was active, and says so until it
+is mended. Whoever folds a run goes on with the texts that the run began with.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
+
+import structlog
+
+from engine.app.activation import Catalogs, activate
+from engine.app.configured import catalog_sources, checked_catalog
+from engine.catalog.sources import read_sources
+from engine.core.catalog import Catalog
+from engine.core.findings import Finding
+from engine.core.ids import derived_id, sha256_hex
+from engine.errors import ConfigError
+from engine.ports.clock import Clock
+from engine.ports.metrics import Metrics
+from engine.ports.store import Store
+from engine.settings import LoadedSettings
+
+log = structlog.get_logger(__name__)
+
+# An editor, or a mounted ConfigMap, writes several files one after the other.
+LOOK_EVERY_S = 5.0
+FINDINGS_TOLD = 5
+
+
+@dataclass(slots=True)
+class CatalogReload:
+    """Looks whether the files changed, every few seconds and when it is asked to."""
+
+    loaded: LoadedSettings
+    catalogs: Catalogs
+    store: Store
+    clock: Clock
+    metrics: Metrics
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    _seen: str = ""
+    _refused: str = ""
+
+    def warnings(self) -> list[str]:
+        """Why the files are not in force, in a sentence; empty while they are."""
+        return [self._refused] if self._refused else []
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        self._seen = self._seen or await asyncio.to_thread(self._written)
+        while True:
+            asked = await self._woken()
+            written = await asyncio.to_thread(self._written)
+            if asked or written != self._seen:
+                await self._take()
+                self._seen = written
+
+    async def _woken(self) -> bool:
+        """Wait for the next look; whether somebody asked for it."""
+        async with asyncio.TaskGroup() as group:
+            pause = group.create_task(self.clock.sleep(LOOK_EVERY_S))
+            order = group.create_task(self.asked.wait())
+            await asyncio.wait((pause, order), return_when=asyncio.FIRST_COMPLETED)
+            pause.cancel()
+            order.cancel()
+        was_asked = self.asked.is_set()
+        self.asked.clear()
+        return was_asked
+
+    def _written(self) -> str:
+        """What the files hold now, as one text that differs where any of them does."""
+        findings: list[Finding] = []
+        files = read_sources(catalog_sources(self.loaded), findings)
+        parts = (part for each in files for part in (each.name, sha256_hex(each.text)))
+        return derived_id("written", *parts, *map(str, findings))
+
+    async def _take(self) -> None:
+        try:
+            catalog = await asyncio.to_thread(self._loaded)
+        except ConfigError as error:
+            self._refuse(error)
+            return
+        self._refused = ""
+        self.metrics.catalog_refused.set(0)
+        if catalog.version == self.catalogs.active.version:
+            return
+        # The texts first: a run that begins a moment later names them.
+        await self.store.write(partial(activate, catalog=catalog))
+        before, self.catalogs.active = self.catalogs.active, catalog
+        log.info("catalog_active", catalog=catalog.version, changed=_changed(before, catalog))
+
+    def _loaded(self) -> Catalog:
+        catalog = checked_catalog(catalog_sources(self.loaded))
+        if catalog.inventory.connections != self.catalogs.active.inventory.connections:
+            raise ConfigError(
+                "the inventory's `connections` changed, and those are opened at the start: "
+                "restart quell to use them"
+            )
+        return catalog
+
+    def _refuse(self, error: ConfigError) -> None:
+        told = [str(each) for each in error.findings[:FINDINGS_TOLD]] or [str(error)]
+        left = len(error.findings) - len(told)
+        if left > 0:
+            told.append(f"and {left} more")
+        version = self.catalogs.active.version
+        self._refused = (
+            f"the rules and playbooks on disk are not in force, {version[:12]} still is: "
+            f"{'; '.join(told)}"
+        )
+        self.metrics.catalog_refused.set(1)
+        log.error("catalog_refused", active=version, findings=told)
+
+
+def _changed(before: Catalog, after: Catalog) -> list[str]:
+    """The names of the files that differ."""
+    names = {*before.files, *after.files}
+    return sorted(name for name in names if before.files.get(name) != after.files.get(name))
