@@ -5,7 +5,7 @@ The same for a body that was sent and for one that a source fetched itself.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 
@@ -87,7 +87,7 @@ class Keeper(Taker):
         if parsed.alerts or not parsed.rejected:
             await self._intake.accept(source.name, parsed.alerts, parsed.truncated)
         if parsed.rejected:
-            ids = await self._intake.dead_letter(source.name, parsed.rejected)
+            ids = await self._bury(source, parsed.rejected)
         self._count(source, parsed)
         if parsed.unfinished is None:
             return Kept(understood, ids)
@@ -95,7 +95,7 @@ class Keeper(Taker):
             more = await source.finish(parsed, self._clock.now())
         except PermanentError as error:
             failed = Rejected(-1, "", str(error), understood.raw)
-            ids = await self._intake.dead_letter(source.name, [failed])
+            ids = await self._bury(source, [failed])
             self._count(source, Parsed((), (failed,)))
             rejected = Parsed((), (failed,))
             return Kept(Understood(understood.raw, rejected, understood.status_if_none), ids)
@@ -120,6 +120,10 @@ class Keeper(Taker):
     async def keep(self, source: Source, alerts: Sequence[Alert]) -> None:
         await self._intake.accept(source.name, alerts, 0)
         self._count(source, Parsed(alerts))
+
+    async def _bury(self, source: Source, rejected: Sequence[Rejected]) -> Sequence[str]:
+        kept = [replace(part, raw=source.keepable(part.raw)) for part in rejected]
+        return await self._intake.dead_letter(source.name, kept)
 
     def _count(self, source: Source, parsed: Parsed) -> None:
         metrics = self._metrics

@@ -138,6 +138,14 @@ class Source(Protocol):
         """
         ...
 
+    def keepable(self, body: bytes) -> bytes:
+        """A body or a part of one that can't be understood, as it may be kept as a dead letter.
+
+        A source leaves out what nobody may keep, such as who did something; it is asked with
+        bytes of any kind.
+        """
+        return body
+
     async def finish(self, parsed: Parsed, received_at: datetime) -> Sequence[Alert]:
         """Do what is `unfinished`, and return the alerts that came of it.
 

@@ -154,3 +154,21 @@ def test_a_kept_body_is_parsed_again_as_it_was_sent_by_the_source_of_that_name()
     bomb = gzip.compress(bytes(40 * MIB))
     with pytest.raises(PayloadError, match="larger than"):
         parse_again(sources, "two", bomb, NOW)
+
+
+class DiscreetSource(SignedSource):
+    """Keeps nothing of what it can't understand."""
+
+    @override
+    def keepable(self, body: bytes) -> bytes:
+        return b"%d bytes" % len(body)
+
+
+async def test_a_source_says_what_of_a_body_may_be_kept() -> None:
+    never = DiscreetSource(PermanentError("not allowed"))
+    parts = gateway_parts(never, loopback=False)
+    for content in (BODY, b"{", b"[1]", json.dumps({"alerts": [{}]}).encode()):
+        await post(parts, content)
+    await keeper_of(parts).take(never, json.dumps([{}] * (MAX_ALERTS + 1)).encode())
+    assert len(kept(parts).letters) == 7
+    assert all(letter.raw.endswith(b" bytes") for letter in kept(parts).letters)
