@@ -77,7 +77,7 @@ def key_issuer() -> Iterator[KeyIssuer]:
             """It says nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
             issuer.url = f"http://127.0.0.1:{server.server_port}/keys"
