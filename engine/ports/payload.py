@@ -20,10 +20,12 @@ _TIMESTAMP = re.compile(
 )
 _MAX_TIMESTAMP = 64
 SEVERITY_HINTS: Mapping[str, SeverityHint] = {
-    **dict.fromkeys(("critical", "crit", "emergency", "fatal", "page", "p1"), "critical"),
-    **dict.fromkeys(("error", "err", "high", "major", "p2"), "error"),
-    **dict.fromkeys(("warning", "warn", "medium", "minor", "p3"), "warning"),
+    **dict.fromkeys(("critical", "crit", "emergency", "fatal", "page", "p1", "sev0"), "critical"),
+    **dict.fromkeys(("error", "err", "high", "major", "p2", "sev1"), "error"),
+    **dict.fromkeys(("warning", "warn", "medium", "minor", "p3", "sev2"), "warning"),
     **dict.fromkeys(("info", "information", "informational", "notice", "low", "p4"), "info"),
+    # Azure's have a fifth: "verbose".
+    **dict.fromkeys(("sev3", "sev4"), "info"),
 }
 
 

@@ -1,0 +1,101 @@
+"""Azure Monitor: what action groups send, by webhook or secure webhook.
+
+Formats and what they mean for quell are in docs/sources/azure-monitor.md.
+"""
+
+from datetime import datetime, timedelta
+from typing import cast
+
+from typing_extensions import override
+
+from connectors.sources.azure_monitor.config import AzureMonitorConfig
+from connectors.sources.azure_monitor.entra import EntraDoor
+from connectors.sources.azure_monitor.identities import without_identities
+from connectors.sources.azure_monitor.kinds import ASKED_KINDS, Kind
+from connectors.sources.azure_monitor.management import AlertsManagement
+from connectors.sources.azure_monitor.payload import is_stateless, read_notice, ttl_of
+from engine.core.alert import Occurrence
+from engine.core.json_value import Json
+from engine.core.still_firing import Confirmation, by_last_notice
+from engine.ports.credentials import Credentials, offered
+from engine.ports.json_web_tokens import KeySet
+from engine.ports.source import (
+    ADMITTED,
+    NOBODY,
+    Admission,
+    Parsed,
+    Sender,
+    Source,
+    denied,
+)
+
+# Azure's own limit is 256 KB an alert.
+MAX_BODY_BYTES = 1024 * 1024
+TOKEN_IN_QUERY = "token"
+
+
+class AzureMonitorSource(Source):
+    """The Source port over one configuration."""
+
+    def __init__(self, config: AzureMonitorConfig, keys: KeySet | None = None) -> None:
+        """`keys` are the tenant's, where somebody has them already."""
+        self._config = config
+        self._credentials = Credentials(config.bearer, config.basic)
+        self._url_tokens = Credentials(config.url_tokens)
+        self._entra = None if config.entra is None else EntraDoor(config.entra, keys)
+        self._management = None if config.api is None else AlertsManagement(config.api)
+
+    @property
+    @override
+    def name(self) -> str:
+        return self._config.name
+
+    @property
+    @override
+    def max_body_bytes(self) -> int:
+        return MAX_BODY_BYTES
+
+    @property
+    @override
+    def has_credentials(self) -> bool:
+        return bool(self._credentials) or bool(self._url_tokens) or self._entra is not None
+
+    @override
+    async def admit(self, sender: Sender, now: datetime) -> Admission:
+        authorization = sender.headers.get("authorization", "")
+        token_in_url = sender.query.get(TOKEN_IN_QUERY, "")
+        # Both are compared, so that the time doesn't tell which one it was.
+        known = self._credentials.accept(authorization)
+        known |= self._url_tokens.accept(f"Bearer {token_in_url}")
+        if known:
+            return ADMITTED
+        scheme, _, token = authorization.strip().partition(" ")
+        if self._entra is not None and scheme.lower() == "bearer":
+            return await self._entra.admit(token.strip(), now)
+        told = "a token in the address" if token_in_url else offered(authorization)
+        return denied(f"{told}, which is none of this source's credentials")
+
+    @override
+    def parse(self, body: Json, received_at: datetime, sender: Sender = NOBODY) -> Parsed:
+        return Parsed((read_notice(self._config, body, received_at),))
+
+    @override
+    def keepable(self, body: bytes) -> bytes:
+        return without_identities(body)
+
+    @override
+    async def still_firing(self, occurrence: Occurrence, now: datetime) -> Confirmation:
+        alert = occurrence.alert
+        kind = cast(Kind, alert.labels.get("kind", "other"))
+        alert_id = alert.annotations.get("alert_id", "")
+        lasting = kind in ASKED_KINDS and not is_stateless(self._config, alert.name)
+        if self._management is not None and lasting and alert_id:
+            return await self._management.ask(alert_id)
+        ttl = ttl_of(self._config, kind, alert.name)
+        counts = ttl or timedelta(seconds=self._config.last_notice_counts_s)
+        return by_last_notice(occurrence, now, counts)
+
+    @override
+    async def close(self) -> None:
+        if self._management is not None:
+            self._management.close()

@@ -1,0 +1,35 @@
+"""Azure Monitor's source in the contract suite, by a secure webhook."""
+
+import json
+
+from jwt import PyJWKSet
+
+from connectors.sources.azure_monitor import AzureMonitorConfig, AzureMonitorSource
+from engine.ports.json_web_tokens import KeySet
+from tests.connectors.sources.azure_monitor.azure import AUDIENCE, TENANT, notice
+from tests.contracts.source_case import NOW, Case, by_headers
+from tests.services.azure_action_group import secure_webhook_claims
+from tests.services.key_issuer import KeyIssuer
+
+ISSUER = KeyIssuer()
+ISSUER.add("key-1")
+TOKEN = ISSUER.token(secure_webhook_claims(TENANT, AUDIENCE, NOW), "key-1")
+
+
+def make(name: str) -> AzureMonitorSource:
+    """With the tenant's keys at hand, so that nothing is fetched."""
+    keys = {
+        key.key_id or "": key for key in PyJWKSet.from_dict(json.loads(ISSUER.published())).keys
+    }
+    config = AzureMonitorConfig.model_validate(
+        {"name": name, "entra": {"tenant": TENANT, "audience": AUDIENCE}}
+    )
+    return AzureMonitorSource(config, KeySet("https://issuer.invalid/keys", None, keys, NOW))
+
+
+CASE = Case(
+    make=make,
+    signed=by_headers({"authorization": f"Bearer {TOKEN}"}),
+    body=notice("test-metric-static"),
+    count=1,
+)
