@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from connectors import registry
 from engine.app.configured import (
@@ -29,7 +29,7 @@ from engine.core.trigger import first_run, opened_by, run_by_hand
 from engine.errors import ConfigError, QuellError
 from engine.gateway import strict_json
 from engine.ports.known_secrets import KNOWN
-from engine.ports.source import Sender
+from engine.ports.source import Sender, Source
 from engine.settings import LoadedSettings
 
 # What no sender's payload has: an alert as quell's own stream carries it.
@@ -130,6 +130,18 @@ def normalize_payload(
     return [alert_json(alert) for alert in alerts], problems
 
 
+def _source_of(loaded: LoadedSettings, address: str) -> Source:
+    """The configured one, or one of a kind that isn't configured, to try a payload on."""
+    sources = alert_sources(loaded)
+    plugin = registry.SOURCES.get(address)
+    if address in sources or plugin is None:
+        return registry.find(sources, address, "source")[0]
+    try:
+        return plugin.build(plugin.config())
+    except ValidationError:
+        raise ConfigError(f"no source of the kind {address!r} is in {loaded.file}") from None
+
+
 def understood_alerts(
     loaded: LoadedSettings, address: str, payload: bytes
 ) -> tuple[Sequence[Alert], list[str]]:
@@ -137,8 +149,7 @@ def understood_alerts(
 
     Raises PayloadError where it can't be understood at all.
     """
-    sources = alert_sources(loaded)
-    source = registry.find(sources, address, "source")[0]
+    source = _source_of(loaded, address)
     body = strict_json.decode(payload)
     if isinstance(body, dict) and body.keys() >= _WRITTEN:
         return [alert_of_json(payload)], []

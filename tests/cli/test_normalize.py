@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,3 +102,14 @@ def test_an_unknown_source_is_a_mistake_of_use(
     give(monkeypatch, "{}")
     assert execute(["normalize", "--source", "nagios"]) == 2
     assert "unknown source 'nagios'" in capsys.readouterr().err
+
+
+def test_a_payload_of_a_kind_that_is_not_configured_can_be_tried(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    essentials = {"alertId": "/a/1", "alertRule": "CPU", "monitorCondition": "Fired"}
+    body = {"schemaId": "azureMonitorCommonAlertSchema", "data": {"essentials": essentials}}
+    give(monkeypatch, json.dumps(body))
+    assert execute(["normalize", "--source", "azure-monitor"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "CPU"
