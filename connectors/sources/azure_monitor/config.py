@@ -15,8 +15,10 @@ KIND = "azure-monitor"
 # https://learn.microsoft.com/azure/azure-monitor/alerts/action-groups#secure-webhook-powershell-script
 ACTION_GROUPS_APP = "461e8683-5575-4561-ac7f-899cc907d62a"
 ACTION_GROUPS_ROLE = "ActionGroupsSecureWebhook"
+MIN_URL_TOKEN = 16
 
 _ADDRESS = re.compile(r"https://[^/@?#\s]+|http://(?:localhost|127\.0\.0\.1)(?::[0-9]+)?")
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _URL_SAFE = re.compile(r"[A-Za-z0-9._~-]+")
 
 
@@ -34,21 +36,31 @@ def _url(url: str) -> str:
     return url
 
 
+def _guid(text: str) -> str:
+    if not _GUID.fullmatch(text):
+        raise ValueError(f"{text!r} is no id; `az account show` tells those of your account")
+    return text.lower()
+
+
+def _some(ids: tuple[str, ...]) -> tuple[str, ...]:
+    if not ids:
+        raise ValueError("name at least one; an alert of any other is never asked about")
+    return ids
+
+
 def _url_safe(token: SecretStr) -> SecretStr:
+    # Senders elsewhere can try as often as they like.
+    if len(token) < MIN_URL_TOKEN:
+        raise ValueError(f"it has {len(token)} characters, at least {MIN_URL_TOKEN} are needed")
     if not _URL_SAFE.fullmatch(token.get_secret_value()):
         raise ValueError("it stands in an address: only letters, digits and . _ ~ - are possible")
     return token
 
 
-Guid = Annotated[
-    str,
-    Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"),
-    AfterValidator(str.lower),
-]
+Guid = Annotated[str, AfterValidator(_guid)]
 Server = Annotated[str, AfterValidator(_server)]
 Url = Annotated[str, AfterValidator(_url)]
-# Senders elsewhere can try as often as they like.
-UrlToken = Annotated[SecretStr, Field(min_length=16), AfterValidator(_url_safe)]
+UrlToken = Annotated[SecretStr, AfterValidator(_url_safe)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -76,7 +88,7 @@ class AlertsApiConfig(Section):
     stands in for all of them.
     """
 
-    subscriptions: Annotated[tuple[Guid, ...], Field(min_length=1)]
+    subscriptions: Annotated[tuple[Guid, ...], AfterValidator(_some)]
     management: Server = "https://management.azure.com"
     sign_in: Literal["default", "managed_identity", "workload_identity", "client_secret"] = (
         "default"
@@ -114,6 +126,18 @@ class TtlConfig(Section):
     other: Seconds = 86_400.0
 
 
+class AzureLabelNames(LabelNames):
+    """What is set alone leaves the others as they are here."""
+
+    service: tuple[str, ...] = ("service", "Service", "application", "Application")
+    resource: tuple[str, ...] = ("configuration_item", "resource")
+    target: tuple[str, ...] = ("target", "configuration_item", "resource")
+    environment: tuple[str, ...] = ("environment", "Environment", "env")
+    team: tuple[str, ...] = ("team", "Team")
+    customer: tuple[str, ...] = ("customer", "Customer", "tenant")
+    region: tuple[str, ...] = ("region", "Region", "location")
+
+
 class AzureMonitorConfig(Section):
     """One Entra tenant's action groups as a source.
 
@@ -132,15 +156,7 @@ class AzureMonitorConfig(Section):
     stateless_rules: tuple[str, ...] = ()
     api: AlertsApiConfig | None = None
     last_notice_counts_s: Seconds = 6 * 3600.0
-    labels: LabelNames = LabelNames(
-        service=("service", "Service", "application", "Application"),
-        resource=("configuration_item", "resource"),
-        target=("target", "configuration_item", "resource"),
-        environment=("environment", "Environment", "env"),
-        team=("team", "Team"),
-        customer=("customer", "Customer", "tenant"),
-        region=("region", "Region", "location"),
-    )
+    labels: AzureLabelNames = AzureLabelNames()
 
 
 def _has_azure_identity() -> bool:

@@ -366,3 +366,8 @@ def test_who_did_it_is_in_no_alert() -> None:
         told = repr(read(body))
         for who in ("claims", "aio", "22223333-cccc", "contoso", "test@sample", "testVM"):
             assert who not in told
+
+
+def test_another_label_can_fill_a_field_and_the_others_stay() -> None:
+    alert = read(notice("test-metric-static"), labels={"service": ["customKey1"]})
+    assert (alert.service, alert.target) == ("value1", "test-storageaccount")
