@@ -61,7 +61,7 @@ Guid = Annotated[str, AfterValidator(_guid)]
 Server = Annotated[str, AfterValidator(_server)]
 Url = Annotated[str, AfterValidator(_url)]
 UrlToken = Annotated[SecretStr, AfterValidator(_url_safe)]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=366 * 86_400)]
 
 
 class EntraConfig(Section):

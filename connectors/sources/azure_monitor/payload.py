@@ -17,7 +17,7 @@ from connectors.sources.azure_monitor.kinds import (
     Kind,
     kind_of,
 )
-from connectors.sources.azure_monitor.resource_ids import ResourceId, alert_id, resource_id
+from connectors.sources.azure_monitor.resource_ids import ResourceId, resource_id
 from engine.core.alert import MAX_LABEL_BYTES, Alert, AlertStatus, fingerprint_of, within_bounds
 from engine.core.json_value import Json
 from engine.errors import PayloadError
@@ -25,6 +25,8 @@ from engine.ports.payload import WrongField, links_of, shown, storable, text_in
 
 SCHEMA = "azureMonitorCommonAlertSchema"
 ESSENTIALS = "data.essentials"
+# The annotation by which Alerts Management is asked.
+ALERT_ID = "alert_id"
 
 
 def read_notice(config: AzureMonitorConfig, body: Json, received_at: datetime) -> Alert:
@@ -108,8 +110,6 @@ class _Notice:
         target = self._target(context)
         times = self._times(kind, context)
         texts = self._texts(kind, context, target)
-        ttl = ttl_of(self.config, kind, essentials.rule)
-        firing = times.status == "firing"
         return within_bounds(
             Alert(
                 fingerprint=fingerprint_of(self.config.name, self._identity(kind, context, target)),
@@ -122,7 +122,7 @@ class _Notice:
                 ends_at=times.ends_at,
                 received_at=self.received_at,
                 event_at=times.event_at,
-                expires_at=times.event_at + ttl if firing and ttl is not None else None,
+                expires_at=self._expires_at(kind, times),
                 links=links_of(
                     [
                         *filter(None, [essentials.investigation_link]),
@@ -200,10 +200,28 @@ class _Notice:
                 told = shown(essentials.condition or None)
                 raise WrongField("monitorCondition", f"expected 'Fired' or 'Resolved', got {told}")
 
+    def _expires_at(self, kind: Kind, times: _Times) -> datetime | None:
+        ttl = ttl_of(self.config, kind, self.essentials.rule)
+        if times.status == "resolved" or ttl is None:
+            return None
+        try:
+            return times.event_at + ttl
+        except OverflowError as error:
+            raise WrongField("firedDateTime", "no time comes after it") from error
+
     def _texts(self, kind: Kind, context: Context, target: ResourceId) -> "_Texts":
         """Ours first: what a sender may name as it likes never takes a name's place."""
         essentials = self.essentials
         texts = _Texts()
+        texts.add_annotations(
+            {
+                # First, so that no text of somebody else takes its place.
+                ALERT_ID: essentials.alert_id or essentials.origin_id,
+                "description": essentials.description,
+                "targets": ", ".join(essentials.targets) if len(essentials.targets) > 1 else "",
+                **context.annotations,
+            }
+        )
         own = {
             "alertname": self._name(context),
             "kind": kind,
@@ -221,14 +239,6 @@ class _Notice:
         texts.add_labels("custom", self._custom(kind))
         texts.add_labels("label", context.prometheus_labels)
         texts.add_labels("dimension", context.dimensions)
-        texts.add_annotations(
-            {
-                "alert_id": essentials.alert_id if alert_id(essentials.alert_id) else "",
-                "description": essentials.description,
-                "targets": ", ".join(essentials.targets) if len(essentials.targets) > 1 else "",
-                **context.annotations,
-            }
-        )
         texts.add_annotations(context.prometheus_annotations)
         return texts
 
@@ -272,7 +282,7 @@ class _Texts:
 
 def ttl_of(config: AzureMonitorConfig, kind: Kind, rule: str) -> timedelta | None:
     """How long a firing notice counts; None until Azure resolves it."""
-    seconds: float | None = getattr(config.ttl_s, kind)
+    seconds: float | None = getattr(config.ttl_s, kind, config.ttl_s.other)
     if is_stateless(config, rule):
         seconds = config.ttl_s.stateless
     return None if seconds is None else timedelta(seconds=seconds)

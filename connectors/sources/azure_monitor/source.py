@@ -13,7 +13,13 @@ from connectors.sources.azure_monitor.entra import EntraDoor
 from connectors.sources.azure_monitor.identities import without_identities
 from connectors.sources.azure_monitor.kinds import ASKED_KINDS, Kind
 from connectors.sources.azure_monitor.management import AlertsManagement
-from connectors.sources.azure_monitor.payload import is_stateless, read_notice, ttl_of
+from connectors.sources.azure_monitor.payload import (
+    ALERT_ID,
+    is_stateless,
+    read_notice,
+    ttl_of,
+)
+from connectors.sources.azure_monitor.resource_ids import alert_id
 from engine.core.alert import Occurrence
 from engine.core.json_value import Json
 from engine.core.still_firing import Confirmation, by_last_notice
@@ -87,10 +93,10 @@ class AzureMonitorSource(Source):
     async def still_firing(self, occurrence: Occurrence, now: datetime) -> Confirmation:
         alert = occurrence.alert
         kind = cast(Kind, alert.labels.get("kind", "other"))
-        alert_id = alert.annotations.get("alert_id", "")
+        told_id = alert.annotations.get(ALERT_ID, "")
         lasting = kind in ASKED_KINDS and not is_stateless(self._config, alert.name)
-        if self._management is not None and lasting and alert_id:
-            return await self._management.ask(alert_id)
+        if self._management is not None and lasting and alert_id(told_id):
+            return await self._management.ask(told_id)
         ttl = ttl_of(self._config, kind, alert.name)
         counts = ttl or timedelta(seconds=self._config.last_notice_counts_s)
         return by_last_notice(occurrence, now, counts)

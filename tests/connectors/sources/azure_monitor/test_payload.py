@@ -266,6 +266,14 @@ def test_a_name_that_is_taken_gets_the_prefix_of_its_group() -> None:
     assert alert.annotations["long"] == "x" * 3000
 
 
+def test_nobody_else_s_text_is_the_id_that_azure_is_asked_about() -> None:
+    body = around("prometheus", "Prometheus", alertId=None)
+    body["data"]["customProperties"] = {"alert_id": "x" * 3000}
+    body["data"]["alertContext"]["annotations"] = {"alert_id": "y"}
+    alert = read(body)
+    assert alert.annotations["alert_id"] == body["data"]["essentials"]["originAlertId"]
+
+
 def test_the_same_dimension_in_several_conditions() -> None:
     body = notice("test-metric-static")
     condition = body["data"]["alertContext"]["condition"]
@@ -300,6 +308,10 @@ def test_the_same_dimension_in_several_conditions() -> None:
         (
             "data.essentials.firedDateTime",
             notice("test-budget", firedDateTime="13/40/2019 1:36:31 PM"),
+        ),
+        (
+            "data.essentials.firedDateTime",
+            notice("test-budget", firedDateTime="9999-12-31T23:59:59Z"),
         ),
         ("data.essentials.alertTargetIDs", notice("test-budget", alertTargetIDs="x")),
         ("labels.resource_group", notice("test-log-v2", alertTargetIDs=[LONG_GROUP])),

@@ -122,6 +122,14 @@ async def test_what_azure_never_resolves_goes_by_its_last_notice(
     assert azure.requests == []
 
 
+async def test_an_alert_that_azure_does_not_list_goes_by_its_last_notice(
+    azure: AzureManagement, tmp_path: Path
+) -> None:
+    body = notice("test-metric-static", alertId="/subscriptions/s/alerts/Test_Alert")
+    assert await answer(asking(azure, tmp_path), body) == ("firing", "last notice")
+    assert azure.requests == []
+
+
 async def test_without_an_api_the_last_notice_counts_for_its_time() -> None:
     body = notice("test-metric-static")
     assert await answer(source(), body, hours=5) == ("firing", "last notice")
