@@ -27,7 +27,7 @@ from engine.core.records import alert_json, alert_of_json
 from engine.core.scopes import Known
 from engine.core.trigger import first_run, opened_by, run_by_hand
 from engine.errors import ConfigError, QuellError
-from engine.gateway import strict_json
+from engine.ports import strict_json
 from engine.ports.known_secrets import KNOWN
 from engine.ports.source import Sender, Source
 from engine.settings import LoadedSettings

@@ -9,7 +9,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.errors import PayloadError, TransientError
-from engine.gateway import strict_json
 from engine.gateway.access import bearer_token, headers_of, is_local, query_of
 from engine.gateway.api import build_api
 from engine.gateway.body import BodyReader, Incoming, Refused, answer
@@ -19,6 +18,7 @@ from engine.gateway.orders import ORDERED_BY
 from engine.gateway.parts import GatewayParts
 from engine.gateway.problems import problem, unauthorised, unavailable
 from engine.gateway.service import ALERTMANAGER_STATUS_PATH, HEALTH_PATHS
+from engine.ports import strict_json
 from engine.ports.api import TERMINAL_AGENT
 from engine.ports.source import Sender
 

@@ -15,8 +15,8 @@ from typing_extensions import override
 from engine.core.alert import Alert
 from engine.core.json_value import Json
 from engine.errors import NotFoundError, PayloadError, PermanentError
-from engine.gateway import strict_json
 from engine.gateway.body import Refused, gunzip
+from engine.ports import strict_json
 from engine.ports.clock import Clock
 from engine.ports.commands import Intake
 from engine.ports.metrics import Metrics

@@ -1,5 +1,7 @@
 """JSON from outside, decoded so that every body has one meaning and a bounded cost.
 
+The gateway decodes bodies by it, and sources the JSON that is a text inside of one.
+
 Python's own decoder with a hook per object: orjson takes no longer for 5 MB (27 ms against 32),
 but it accepts duplicate keys, and it holds the interpreter's lock for a whole body while the hook
 lets the event loop's thread in.

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import PayloadError
-from engine.gateway.strict_json import MAX_DEPTH, MAX_VALUES, decode
+from engine.ports.strict_json import MAX_DEPTH, MAX_VALUES, decode
 
 REFUSED = [
     pytest.param(b"", "not JSON", id="empty"),
