@@ -15,6 +15,7 @@ from connectors.probes.prometheus import PrometheusConfig, PrometheusQuery
 from connectors.records.jira import JiraConfig, JiraTracker
 from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource
 from connectors.sources.azure_monitor import AzureMonitorConfig, AzureMonitorSource
+from connectors.sources.cloudevents import CloudEventsConfig, CloudEventsSource
 from connectors.streams.kafka import (
     KafkaCheckpoints,
     KafkaConfig,
@@ -55,6 +56,7 @@ class StreamPlugin(Plugin[C, OpenableStream]):
 SOURCES: Mapping[str, Plugin[Any, Source]] = {
     "alertmanager": Plugin(AlertmanagerConfig, AlertmanagerSource),
     "azure-monitor": Plugin(AzureMonitorConfig, AzureMonitorSource),
+    "cloudevents": Plugin(CloudEventsConfig, CloudEventsSource),
 }
 STREAMS: Mapping[str, StreamPlugin[Any]] = {
     "kafka": StreamPlugin(KafkaConfig, KafkaStream, incident_publisher, KafkaCheckpoints),

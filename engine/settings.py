@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 from typing_extensions import override
 
+from engine.catalog.mappings import read_mapping
 from engine.catalog.yaml_composer import compose
 from engine.catalog.yaml_findings import findings_of, said_of
 from engine.catalog.yaml_nodes import Node, follow
@@ -179,7 +180,9 @@ class LoadedSettings:
         """
         folder = Path(self.file).parent
         try:
-            config = model.model_validate(values, context={"folder": folder})
+            config = model.model_validate(
+                values, context={"folder": folder, "read_mapping": read_mapping}
+            )
         except ValidationError as error:
             raise ConfigError(
                 f"{self.file}: {'.'.join(place)} is not valid",

@@ -286,6 +286,17 @@ def alert_sources(loaded: LoadedSettings) -> Mapping[str, Sequence[Source]]:
     return found
 
 
+def source_at(loaded: LoadedSettings, address: str) -> Source:
+    """The first source of a name or kind; of a kind that isn't configured, one by its defaults.
+
+    Raises ConfigError where there is none.
+    """
+    sources = alert_sources(loaded)
+    if address not in sources and address in registry.SOURCES:
+        return _source(loaded, address, address, {})
+    return registry.find(sources, address, "source")[0]
+
+
 def _source(
     loaded: LoadedSettings, name: str, kind: str, values: Mapping[str, JsonValue]
 ) -> Source:

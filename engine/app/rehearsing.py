@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
-from connectors import registry
 from engine.app.configured import (
-    alert_sources,
     catalog_sources,
     emergency_address,
     load_connectors,
+    source_at,
     with_path,
 )
 from engine.app.process import SystemClock, worker_name
@@ -29,7 +28,7 @@ from engine.core.trigger import first_run, opened_by, run_by_hand
 from engine.errors import ConfigError, QuellError
 from engine.ports import strict_json
 from engine.ports.known_secrets import KNOWN
-from engine.ports.source import Sender, Source
+from engine.ports.source import Sender
 from engine.settings import LoadedSettings
 
 # What no sender's payload has: an alert as quell's own stream carries it.
@@ -130,18 +129,6 @@ def normalize_payload(
     return [alert_json(alert) for alert in alerts], problems
 
 
-def _source_of(loaded: LoadedSettings, address: str) -> Source:
-    """The configured one, or one of a kind that isn't configured, to try a payload on."""
-    sources = alert_sources(loaded)
-    plugin = registry.SOURCES.get(address)
-    if address in sources or plugin is None:
-        return registry.find(sources, address, "source")[0]
-    try:
-        return plugin.build(plugin.config())
-    except ValidationError:
-        raise ConfigError(f"no source of the kind {address!r} is in {loaded.file}") from None
-
-
 def understood_alerts(
     loaded: LoadedSettings, address: str, payload: bytes
 ) -> tuple[Sequence[Alert], list[str]]:
@@ -149,7 +136,7 @@ def understood_alerts(
 
     Raises PayloadError where it can't be understood at all.
     """
-    source = _source_of(loaded, address)
+    source = source_at(loaded, address)
     body = strict_json.decode(payload)
     if isinstance(body, dict) and body.keys() >= _WRITTEN:
         return [alert_of_json(payload)], []

@@ -159,7 +159,7 @@ def _mappings(kind: Kind, root: Node) -> Iterator[tuple[MappingNode, Mapping[str
             if entry is not None and isinstance(entry[1], MappingNode):
                 for _, command in entry[1].entries:
                     yield from _of(command, _COMMAND)
-        case Kind.INVENTORY | Kind.POLICY | Kind.REHEARSALS:
+        case Kind.INVENTORY | Kind.POLICY | Kind.REHEARSALS | Kind.MAPPING:
             return
 
 

@@ -44,6 +44,7 @@ class Kind(Enum):
     INVENTORY = "inventory"
     POLICY = "policy"
     REHEARSALS = "rehearsals"
+    MAPPING = "mapping"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.catalog import CatalogSources, load_catalog, shipped_folder
+from engine.catalog.mappings import read_mapping
 from tests.doubles.declarations import ACTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +19,7 @@ KINDS = {
     "targets:": "inventory",
     "require_for_auto:": "policy",
     "tests:": "tests",
+    "status:": "mapping",
 }
 
 
@@ -56,6 +58,8 @@ def test_a_block_loads_as_it_is_printed(block: str, tmp_path: Path) -> None:
             sources = replace(sources, inventory=path)
         case "policy":
             sources = replace(sources, policy=path)
+        case "mapping":
+            read_mapping(path)
         case _:
             pytest.fail(f"no file is of kind {kind!r}")
     load_catalog(sources, ACTIONS)

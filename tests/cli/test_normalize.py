@@ -2,7 +2,6 @@
 
 import io
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,12 +103,13 @@ def test_an_unknown_source_is_a_mistake_of_use(
     assert "unknown source 'nagios'" in capsys.readouterr().err
 
 
-def test_a_payload_of_a_kind_that_is_not_configured_can_be_tried(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_kind_that_is_not_configured_is_understood_by_its_defaults(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    essentials = {"alertId": "/a/1", "alertRule": "CPU", "monitorCondition": "Fired"}
-    body = {"schemaId": "azureMonitorCommonAlertSchema", "data": {"essentials": essentials}}
-    give(monkeypatch, json.dumps(body))
-    assert execute(["normalize", "--source", "azure-monitor"]) == 0
-    assert json.loads(capsys.readouterr().out)["name"] == "CPU"
+    notice = {"status": "firing", "name": "EndpointDown", "labels": {"app": "checkout"}}
+    event = {"specversion": "1.0", "id": "1", "source": "/a", "type": "quell.notice.v1"}
+    give(monkeypatch, json.dumps({**event, "data": notice}))
+    assert execute(["normalize", "--source", "cloudevents"]) == 0
+    alert = json.loads(capsys.readouterr().out)
+    assert (alert["source"], alert["name"]) == ("cloudevents", "EndpointDown")
+    assert alert["service"] == "checkout"

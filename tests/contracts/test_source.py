@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 from engine.errors import PayloadError
 from tests.connectors.sources.alertmanager import case as alertmanager
 from tests.connectors.sources.azure_monitor import case as azure_monitor
+from tests.connectors.sources.cloudevents import case as cloudevents
 from tests.contracts.source_case import NOW, Case, admission
 
 CASES: Mapping[str, Case] = {
     "alertmanager": alertmanager.CASE,
     "azure-monitor": azure_monitor.CASE,
+    "cloudevents": cloudevents.CASE,
+    "cloudevents, mapped": cloudevents.MAPPED,
 }
 FORGERIES = 1_000
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -1,0 +1,69 @@
+"""Bodies that their sender signed: HMAC-SHA256 with a shared secret, as many webhooks do."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from datetime import datetime
+
+from pydantic import Field
+
+from engine.ports.credentials import Secret, Section
+from engine.ports.source import ADMITTED, Admission, Sender, denied
+
+_HEADER = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$"
+# Unix seconds have ten digits until the year 2286.
+_MAX_DIGITS = 12
+
+
+class HmacConfig(Section):
+    """A signature in `header`: `prefix` and the hex digest of the body as it is sent.
+
+    With a `timestamp_header` (Unix seconds) what is signed is the time, `separator` and the body,
+    and a time further off than `tolerance_s` is refused: a copy that somebody sends later stays
+    out. Any of the `secrets` will do, so that one can be replaced while both are in use.
+    """
+
+    secrets: tuple[Secret, ...] = Field(min_length=1)
+    header: str = Field(pattern=_HEADER)
+    prefix: str = Field(default="", max_length=32)
+    timestamp_header: str | None = Field(default=None, pattern=_HEADER)
+    separator: str = Field(default=":", max_length=8)
+    tolerance_s: float = Field(default=300.0, gt=0, le=3600)
+
+
+class BodySignature:
+    """Checks signatures as one configuration says."""
+
+    def __init__(self, config: HmacConfig) -> None:
+        self._config = config
+        self._keys = [each.get_secret_value().encode() for each in config.secrets]
+
+    def is_offered(self, sender: Sender) -> bool:
+        """Whether there is a signature to check."""
+        return bool(sender.headers.get(self._config.header.lower()))
+
+    def admit(self, sender: Sender, body: bytes, now: datetime) -> Admission:
+        """Whether the body is signed by one of the secrets, and lately; in constant time."""
+        config, signed = self._config, [body]
+        if config.timestamp_header is not None:
+            told = sender.headers.get(config.timestamp_header.lower(), "")
+            if not (told.isascii() and told.isdecimal() and len(told) <= _MAX_DIGITS):
+                return denied(f"no Unix seconds in {config.timestamp_header}")
+            if abs(now.timestamp() - int(told)) > config.tolerance_s:
+                return denied(f"{config.timestamp_header} is over {config.tolerance_s:g} s off")
+            signed = [told.encode(), config.separator.encode(), body]
+        offered = sender.headers.get(config.header.lower(), "").encode("latin-1", "replace")
+        if _matches(self._keys, signed, config.prefix.encode(), offered):
+            return ADMITTED
+        return denied(f"the signature in {config.header} is by none of this source's secrets")
+
+
+def _matches(keys: Iterable[bytes], signed: Iterable[bytes], prefix: bytes, offered: bytes) -> bool:
+    # All are compared: the time tells neither which one nor how far.
+    found = False
+    for key in keys:
+        digest = hmac.new(key, digestmod=hashlib.sha256)
+        for part in signed:
+            digest.update(part)
+        found |= hmac.compare_digest(prefix + digest.hexdigest().encode(), offered)
+    return found
