@@ -16,6 +16,7 @@ from connectors.records.jira import JiraConfig, JiraTracker
 from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource
 from connectors.sources.azure_monitor import AzureMonitorConfig, AzureMonitorSource
 from connectors.sources.cloudevents import CloudEventsConfig, CloudEventsSource
+from connectors.sources.grafana import GrafanaConfig, GrafanaSource
 from connectors.streams.kafka import (
     KafkaCheckpoints,
     KafkaConfig,
@@ -57,6 +58,7 @@ SOURCES: Mapping[str, Plugin[Any, Source]] = {
     "alertmanager": Plugin(AlertmanagerConfig, AlertmanagerSource),
     "azure-monitor": Plugin(AzureMonitorConfig, AzureMonitorSource),
     "cloudevents": Plugin(CloudEventsConfig, CloudEventsSource),
+    "grafana": Plugin(GrafanaConfig, GrafanaSource),
 }
 STREAMS: Mapping[str, StreamPlugin[Any]] = {
     "kafka": StreamPlugin(KafkaConfig, KafkaStream, incident_publisher, KafkaCheckpoints),

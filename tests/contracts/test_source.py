@@ -15,6 +15,7 @@ from engine.errors import PayloadError
 from tests.connectors.sources.alertmanager import case as alertmanager
 from tests.connectors.sources.azure_monitor import case as azure_monitor
 from tests.connectors.sources.cloudevents import case as cloudevents
+from tests.connectors.sources.grafana import case as grafana
 from tests.contracts.source_case import NOW, Case, admission
 
 CASES: Mapping[str, Case] = {
@@ -22,6 +23,7 @@ CASES: Mapping[str, Case] = {
     "azure-monitor": azure_monitor.CASE,
     "cloudevents": cloudevents.CASE,
     "cloudevents, mapped": cloudevents.MAPPED,
+    "grafana": grafana.CASE,
 }
 FORGERIES = 1_000
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -1,0 +1,210 @@
+"""Grafana alerting: the webhook of a contact point, with the payload that it has by default.
+
+https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
+and, in github.com/grafana/alerting, receivers/webhook/v1/webhook.go and templates/template_data.go
+for the payload, http/hmac.go for the signature. docs/sources/grafana.md says what it means here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pydantic import Field
+from typing_extensions import override
+
+from connectors.sources.grafana.firing import GrafanaApiConfig, ask, shown_labels
+from engine.core.alert import Alert, AlertStatus, Occurrence, fingerprint_of, within_bounds
+from engine.core.json_value import Json
+from engine.core.still_firing import Confirmation, by_last_notice
+from engine.errors import PayloadError
+from engine.ports.body_signatures import BodySignature, HmacConfig
+from engine.ports.credentials import BasicCredentials, Credentials, Secret, Section, offered
+from engine.ports.payload import (
+    LabelNames,
+    Texts,
+    WrongField,
+    links_of,
+    object_in,
+    raw_bytes,
+    shown,
+    storable,
+    text_in,
+    time_in,
+)
+from engine.ports.source import (
+    ADMITTED,
+    BY_BODY,
+    NOBODY,
+    Admission,
+    Parsed,
+    Rejected,
+    Sender,
+    Source,
+    denied,
+)
+
+KIND = "grafana"
+MAX_BODY_BYTES = 1024 * 1024
+SIGNATURE_HEADER = "X-Grafana-Alerting-Signature"
+# Pages about the alert itself come before those about all of its kind.
+_LINKS = ("panelURL", "dashboardURL", "generatorURL", "imageURL", "silenceURL")
+_VALUES = "values"
+
+
+class GrafanaHmac(HmacConfig):
+    """As Grafana signs; name the timestamp header in the contact point, or copies get in later."""
+
+    header: str = SIGNATURE_HEADER
+
+
+class GrafanaConfig(Section):
+    """One Grafana, or one organisation of it, as a source.
+
+    Any of the credentials lets it in. `api` is where it can be asked what fires; without, an
+    alert's last notice counts for `last_notice_counts_s`: set it above the repeat interval of the
+    notification policy.
+    """
+
+    name: str = Field(default=KIND, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    bearer: tuple[Secret, ...] = ()
+    basic: tuple[BasicCredentials, ...] = ()
+    hmac: GrafanaHmac | None = None
+    api: GrafanaApiConfig | None = None
+    last_notice_counts_s: float = Field(default=5 * 3600.0, gt=0)
+    labels: LabelNames = LabelNames()
+
+
+class GrafanaSource(Source):
+    """The Source port over one configuration."""
+
+    def __init__(self, config: GrafanaConfig) -> None:
+        self._config = config
+        self._credentials = Credentials(config.bearer, config.basic)
+        self._signature = BodySignature(config.hmac) if config.hmac else None
+
+    @property
+    @override
+    def name(self) -> str:
+        return self._config.name
+
+    @property
+    @override
+    def max_body_bytes(self) -> int:
+        return MAX_BODY_BYTES
+
+    @property
+    @override
+    def has_credentials(self) -> bool:
+        return bool(self._credentials) or self._signature is not None
+
+    @override
+    async def admit(self, sender: Sender, now: datetime) -> Admission:
+        authorization = sender.headers.get("authorization", "")
+        if self._credentials.accept(authorization):
+            return ADMITTED
+        if self._signature is not None and self._signature.is_offered(sender):
+            return BY_BODY
+        return denied(f"{offered(authorization)}, which is none of this source's credentials")
+
+    @override
+    async def admit_body(self, sender: Sender, body: bytes, now: datetime) -> Admission:
+        if self._signature is None:
+            return denied("this source takes no signatures")
+        return self._signature.admit(sender, body, now)
+
+    @override
+    async def still_firing(self, occurrence: Occurrence, now: datetime) -> Confirmation:
+        if self._config.api is not None:
+            return await ask(self._config.api, occurrence)
+        ttl = timedelta(seconds=self._config.last_notice_counts_s)
+        return by_last_notice(occurrence, now, ttl)
+
+    @override
+    def parse(self, body: Json, received_at: datetime, sender: Sender = NOBODY) -> Parsed:
+        """The alerts of a notification; a wrong one is rejected alone.
+
+        Raises PayloadError when it isn't the payload that a contact point has by default.
+        """
+        if not isinstance(body, dict):
+            raise PayloadError(f"expected an object with `alerts`, got {shown(body)}")
+        raws = body.get("alerts")
+        if not isinstance(raws, list):
+            hint = "; a payload of your own is for a source of the kind cloudevents"
+            raise PayloadError(f"expected a list of alerts, got {shown(raws)}{hint}", "alerts")
+        reader = _Reader(self.name, self._config.labels, received_at)
+        alerts: list[Alert] = []
+        rejected: list[Rejected] = []
+        for index, raw in enumerate(raws):
+            try:
+                alerts.append(reader.alert(raw))
+            except WrongField as wrong:
+                where = f"alerts[{index}].{wrong.field}".removesuffix(".")
+                rejected.append(Rejected(index, where, wrong.problem, raw_bytes(raw)))
+        return Parsed(alerts, rejected, _count(body.get("truncatedAlerts")))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads the alerts of one body; equal texts in it become one object."""
+
+    source: str
+    names: LabelNames
+    received_at: datetime
+    texts: Texts = field(default_factory=Texts)
+
+    def alert(self, raw: Json) -> Alert:
+        """Raises WrongField."""
+        if not isinstance(raw, dict):
+            raise WrongField("", f"expected an object, got {shown(raw)}")
+        labels = shown_labels(self.texts.of(raw.get("labels"), "labels"))
+        if not labels:
+            raise WrongField("labels", "no label has a value, so nothing tells which alert it is")
+        annotations = self.texts.of(object_in(raw, "annotations"), "annotations")
+        status, ends_at = _status(raw), time_in(raw, "endsAt")
+        links = [text_in(raw, name) for name in _LINKS]
+        alert = Alert(
+            fingerprint=fingerprint_of(self.source, labels),
+            source=self.source,
+            name=labels.get("alertname", ""),
+            status=status,
+            labels=labels,
+            annotations=_with_values(annotations, raw.get(_VALUES)),
+            starts_at=time_in(raw, "startsAt") or self.received_at,
+            # Of a firing alert it is when Grafana would forget it, which binds nobody.
+            ends_at=ends_at if status == "resolved" else None,
+            received_at=self.received_at,
+            links=links_of([annotations.get("runbook_url", ""), *links]),
+            **self.names.fields(labels),
+        )
+        try:
+            return within_bounds(alert)
+        except PayloadError as error:
+            raise WrongField(error.field, error.problem) from error
+
+
+def _status(raw: Mapping[str, Json]) -> AlertStatus:
+    match raw.get("status"):
+        case "firing":
+            return "firing"
+        case "resolved":
+            return "resolved"
+        case other:
+            raise WrongField("status", f"expected 'firing' or 'resolved', got {shown(other)}")
+
+
+def _with_values(annotations: Mapping[str, str], values: Json) -> Mapping[str, str]:
+    """The annotations, and what the rule's queries gave: null in an alert without data."""
+    if not isinstance(values, dict) or _VALUES in annotations:
+        return annotations
+    told = ", ".join(
+        f"{name}={value:g}"
+        for name, value in sorted(values.items())
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    )
+    return {**annotations, _VALUES: storable(told)} if told else annotations
+
+
+def _count(truncated: Json) -> int:
+    if not isinstance(truncated, int) or isinstance(truncated, bool):
+        return 0
+    return truncated if 0 <= truncated < 2**31 else 0
