@@ -17,6 +17,7 @@ from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSour
 from connectors.sources.azure_monitor import AzureMonitorConfig, AzureMonitorSource
 from connectors.sources.cloudevents import CloudEventsConfig, CloudEventsSource
 from connectors.sources.grafana import GrafanaConfig, GrafanaSource
+from connectors.sources.cloudwatch import CloudwatchConfig, CloudwatchSource
 from connectors.streams.kafka import (
     KafkaCheckpoints,
     KafkaConfig,
@@ -59,6 +60,7 @@ SOURCES: Mapping[str, Plugin[Any, Source]] = {
     "azure-monitor": Plugin(AzureMonitorConfig, AzureMonitorSource),
     "cloudevents": Plugin(CloudEventsConfig, CloudEventsSource),
     "grafana": Plugin(GrafanaConfig, GrafanaSource),
+    "cloudwatch": Plugin(CloudwatchConfig, CloudwatchSource),
 }
 STREAMS: Mapping[str, StreamPlugin[Any]] = {
     "kafka": StreamPlugin(KafkaConfig, KafkaStream, incident_publisher, KafkaCheckpoints),

@@ -22,6 +22,7 @@ async def read(
     headers: Mapping[str, str] | None = None,
     basic: tuple[str, str] | None = None,
     ca: Path | None = None,
+    max_bytes: int = MAX_ANSWER_BYTES,
 ) -> bytes:
     """The body that GET gives, unless it redirects.
 
@@ -43,7 +44,7 @@ async def read(
         ):
             if response.status_code != httpx.codes.OK:
                 raise TransientError(f"answered with status {response.status_code}")
-            return await _bounded(response)
+            return await _bounded(response, max_bytes)
     except (httpx.HTTPError, OSError) as error:
         raise TransientError(str(error) or type(error).__name__) from error
 
@@ -53,10 +54,10 @@ def _tls(url: str, ca: Path | None) -> ssl.SSLContext | bool:
     return ssl.create_default_context(cafile=ca) if url.startswith("https") else False
 
 
-async def _bounded(response: "httpx.Response") -> bytes:
+async def _bounded(response: "httpx.Response", max_bytes: int) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise TransientError(f"the answer has more than {MAX_ANSWER_BYTES} bytes")
+        if len(body) > max_bytes:
+            raise TransientError(f"the answer has more than {max_bytes} bytes")
     return bytes(body)

@@ -25,8 +25,8 @@ class Case:
     """A source, a body of `count` sound alerts, and what a true sender makes of a body at NOW.
 
     `signed` gives the headers and the bytes that are sent; `covers_body` says whether the headers
-    or the body itself hold a signature over all of it. `notice` lets the suite tell whole stories
-    of one alert.
+    or the body itself hold a signature over all of it; where not `whole_body`, then over all that
+    the source reads. `notice` lets the suite tell whole stories of one alert.
     """
 
     make: Callable[[str], Source]
@@ -35,6 +35,7 @@ class Case:
     count: int
     covers_body: bool = False
     notice: MakeNotice | None = None
+    whole_body: bool = True
 
 
 def by_headers(headers: Mapping[str, str]) -> Signed:
