@@ -36,6 +36,7 @@ class Case:
     covers_body: bool = False
     notice: MakeNotice | None = None
     whole_body: bool = True
+    notice: MakeNotice | None = None
 
 
 def by_headers(headers: Mapping[str, str]) -> Signed:
