@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.registry import SOURCES
 from engine.cli.main import execute
 from engine.ports.known_secrets import KNOWN
 from tests.cli.project import Project
@@ -75,7 +76,7 @@ def test_mistakes_of_all_files_are_told_at_once_as_the_result(
         f"{folder}/inventory.yaml:5:24: key 'user' is missing",
         f"{folder}/inventory.yaml:5:36: unknown key 'usr', did you mean 'user'?",
         f"{folder}/quell.yaml:5:22: unknown source 'alertmanger', did you mean 'alertmanager'?; "
-        "there is alertmanager",
+        f"there is {', '.join(sorted(SOURCES))}",
         "4 mistakes in 3 files",
     ]
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,3 +114,24 @@ def test_a_kind_that_is_not_configured_is_understood_by_its_defaults(
     alert = json.loads(capsys.readouterr().out)
     assert (alert["source"], alert["name"]) == ("cloudevents", "EndpointDown")
     assert alert["service"] == "checkout"
+
+
+CLOUDWATCH = "sources: {aws: {uses: cloudwatch, topics: ['arn:aws:sns:eu-west-1:123456789012:a']}}"
+
+
+def test_a_configured_source_is_named_by_its_kind_or_its_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "quell.yaml"
+    config.write_text(CLOUDWATCH)
+    alarm = {
+        "NewStateValue": "ALARM",
+        "StateChangeTime": "2026-03-01T11:55:00.640+0000",
+        "AlarmArn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:Slow",
+    }
+    for name in ("cloudwatch", "aws"):
+        give(monkeypatch, json.dumps(alarm))
+        assert execute(["normalize", "--source", name, "--config", str(config)]) == 0
+        out, _ = capsys.readouterr()
+        alert = ALERT.validate_json(out)
+        assert (alert.name, alert.source, alert.region) == ("Slow", "aws", "eu-west-1")

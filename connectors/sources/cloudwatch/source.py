@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from importlib.util import find_spec
 
 import structlog
 from typing_extensions import override
@@ -30,7 +31,7 @@ from connectors.sources.cloudwatch.signatures import (
 from engine.core.alert import Alert, AlertStatus, Occurrence, fingerprint_of
 from engine.core.json_value import Json
 from engine.core.still_firing import Confirmation, by_last_notice
-from engine.errors import PayloadError, PermanentError
+from engine.errors import ConfigError, PayloadError, PermanentError
 from engine.ports.blocking import BoundedThreads
 from engine.ports.http_reads import read
 from engine.ports.payload import WrongField, shown, time_in
@@ -57,11 +58,17 @@ class _Handshake:
 
 
 class CloudwatchSource(Source):
-    """The Source port over one configuration; `fetch` and `sleep` as production has them."""
+    """The Source port over one configuration; `fetch` and `sleep` are of a test's own."""
 
     def __init__(
         self, config: CloudwatchConfig, *, fetch: Fetch = read, sleep: Sleep = asyncio.sleep
     ) -> None:
+        """Raises ConfigError where AWS is to be asked and boto3 isn't installed."""
+        if config.aws and find_spec("botocore") is None:
+            raise ConfigError(
+                f"the source {config.name!r} asks AWS, which needs boto3: install quell with its "
+                "extra `aws`"
+            )
         self._config = config
         self._sleep = sleep
         self._topics = {arn: topic for arn in config.topics if (topic := topic_of(arn))}

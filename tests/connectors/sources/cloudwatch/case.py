@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
 from connectors.sources.cloudwatch import CloudwatchConfig, CloudwatchSource
+from engine.core.alert import AlertStatus
 from tests.connectors.sources.cloudwatch.payloads import notification
 from tests.contracts.source_case import NOW, Case
-from tests.services.sns import CERTIFICATE_URL, TOPIC, PublishedFiles, sns
+from tests.services.sns import CERTIFICATE_URL, TOPIC, PublishedFiles, sns, stamp
 
 
 @cache
@@ -30,16 +32,35 @@ def source(
     return CloudwatchSource(config, fetch=PublishedFiles(there))
 
 
+def envelope(message: Any, at: datetime) -> dict[str, Any]:
+    """A message of SNS, before it is signed."""
+    return {
+        "Type": "Notification",
+        "MessageId": "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324",
+        "TopicArn": TOPIC,
+        "Message": json.dumps(message),
+        "Timestamp": stamp(at),
+    }
+
+
 def signed(body: bytes) -> tuple[Mapping[str, str], bytes]:
-    """What SNS makes of a message that it signed already, as this one."""
-    return {}, body
+    """What SNS sends."""
+    return {}, json.dumps(sns().signed(json.loads(body))).encode()
+
+
+def notice(status: AlertStatus, event_time: datetime, received_at: datetime) -> Any:
+    """What is said when the alarm changed at `event_time`."""
+    at = event_time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{event_time.microsecond // 1000:03d}+0000"
+    state = "ALARM" if status == "firing" else "OK"
+    return envelope(notification(NewStateValue=state, StateChangeTime=at), received_at)
 
 
 CASE = Case(
     make=source,
     signed=signed,
-    body=sns().notification(json.dumps(notification()), NOW),
+    body=envelope(notification(), NOW),
     count=1,
     covers_body=True,
     whole_body=False,
+    notice=notice,
 )

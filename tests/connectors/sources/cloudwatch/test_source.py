@@ -1,6 +1,7 @@
 """The source as a whole: subscriptions, replays, what still fires, the way through the gateway."""
 
 import json
+import sys
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from structlog.testing import capture_logs
 
 from connectors.sources.cloudwatch import CloudwatchSource
 from engine.core.alert import Alert, Occurrence, receive
-from engine.errors import PayloadError, PermanentError, TransientError
+from engine.errors import ConfigError, PayloadError, PermanentError, TransientError
 from engine.gateway.app import build_gateway
 from engine.gateway.parts import GatewayParts
 from engine.ports.source import NOBODY
@@ -258,6 +259,13 @@ async def test_an_account_that_does_not_answer_is_told(aws: AwsServer) -> None:
     aws.failures["DescribeAlarms"] = [Failure(503, "ServiceUnavailable")]
     with pytest.raises(TransientError, match="ServiceUnavailable"):
         await asking(aws).still_firing(occurrence(event()), NOW)
+
+
+def test_without_boto3_only_what_asks_aws_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    source()
+    with pytest.raises(ConfigError, match="install quell with its extra `aws`"):
+        source(aws=[{"id": "123456789012", "regions": ["eu-central-1"]}])
 
 
 def test_each_queue_and_each_region_is_a_feed(aws: AwsServer) -> None:
