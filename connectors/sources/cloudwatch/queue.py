@@ -17,8 +17,8 @@ from engine.ports.source import Source, Taker
 
 # What SQS gives at most at a time.
 AT_A_TIME = 10
-# A long poll costs one request; a shorter one lets quell stop sooner.
-POLL_S = 10
+# Each poll costs a request, half a million a month; a process that stops waits for its last one.
+POLL_S = 5
 
 _REGION = re.compile(r"https?://(?:sqs\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.amazonaws\.")
 
