@@ -16,8 +16,8 @@ from connectors.records.jira import JiraConfig, JiraTracker
 from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource
 from connectors.sources.azure_monitor import AzureMonitorConfig, AzureMonitorSource
 from connectors.sources.cloudevents import CloudEventsConfig, CloudEventsSource
-from connectors.sources.grafana import GrafanaConfig, GrafanaSource
 from connectors.sources.cloudwatch import CloudwatchConfig, CloudwatchSource
+from connectors.sources.grafana import GrafanaConfig, GrafanaSource
 from connectors.streams.kafka import (
     KafkaCheckpoints,
     KafkaConfig,

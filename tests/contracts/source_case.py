@@ -34,7 +34,6 @@ class Case:
     body: Any
     count: int
     covers_body: bool = False
-    notice: MakeNotice | None = None
     whole_body: bool = True
     notice: MakeNotice | None = None
 

@@ -12,7 +12,7 @@ from connectors.sources.cloudwatch.api import AwsAccount
 from connectors.sources.cloudwatch.config import AccountConfig
 from engine.core.alert import Alert
 from engine.errors import PayloadError
-from engine.gateway import strict_json
+from engine.ports import strict_json
 from engine.ports.blocking import BoundedThreads
 from engine.ports.source import Source, Taker
 from tests.contracts.source_case import NOW
