@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from engine.ports.credentials import BasicCredentials, Secret, Section
 from engine.ports.file_paths import BesideFile
+from engine.ports.known_secrets import HOLDS_SECRET
 from engine.ports.payload import LabelNames
 
 KIND = "azure-monitor"
@@ -97,7 +98,7 @@ class AlertsApiConfig(Section):
     client_id: Guid | None = None
     client_secret: Secret | None = None
     login: Server = "https://login.microsoftonline.com"
-    token_file: BesideFile | None = None
+    token_file: Annotated[BesideFile | None, HOLDS_SECRET] = None
     ca: BesideFile | None = None
     timeout_s: float = Field(default=3.0, gt=0, le=30)
 
