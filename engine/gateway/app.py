@@ -1,6 +1,5 @@
 """The gateway as one ASGI application: who may do what, then alert intake or REST API."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
 
@@ -9,14 +8,23 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.errors import PayloadError, TransientError
-from engine.gateway.access import bearer_token, headers_of, is_local, query_of
+from engine.gateway.access import (
+    CERTIFICATE_NAMES,
+    bearer_token,
+    headers_of,
+    is_local,
+    neighbourhood,
+    peer_of,
+    query_of,
+)
 from engine.gateway.api import build_api
 from engine.gateway.body import BodyReader, Incoming, Refused, answer
-from engine.gateway.intake import AlertIntake, knock
+from engine.gateway.intake import TOO_MANY, UNKNOWN, AlertIntake, knock
 from engine.gateway.masked_answer import masked
 from engine.gateway.orders import ORDERED_BY
 from engine.gateway.parts import GatewayParts
 from engine.gateway.problems import problem, unauthorised, unavailable
+from engine.gateway.rates import Rates
 from engine.gateway.service import ALERTMANAGER_STATUS_PATH, HEALTH_PATHS
 from engine.ports import strict_json
 from engine.ports.api import TERMINAL_AGENT
@@ -48,7 +56,9 @@ class Gateway:
         self._parts = parts
         limits = parts.limits
         self._bodies = BodyReader(limits.read_deadline_s, limits.in_flight_bytes)
-        self._intake = AlertIntake(parts, self._bodies)
+        # Of callers that don't get in, whatever they ask for, by address.
+        self._strangers = Rates(limits.requests_per_s, limits.burst)
+        self._intake = AlertIntake(parts, self._bodies, self._strangers)
         self._api = build_api(parts)
         parts.metrics.build_info.labels(parts.version).set(1)
 
@@ -59,17 +69,24 @@ class Gateway:
             return
         send = masked(send)
         headers, incoming = headers_of(scope["headers"]), Incoming(receive)
+        peer, certificate = peer_of(scope), scope.get(CERTIFICATE_NAMES, ())
         open_ = self._parts.loopback and is_local(headers)
+        if (proxy := self._parts.proxy) is not None:
+            headers.pop(proxy.header, None)
+            if proxy.is_at(peer):
+                # Who is behind it is elsewhere.
+                certificate, open_ = proxy.names(scope["headers"]), False
         path: str = scope["path"]
-        if path == ALERTMANAGER_PATH:
-            address, form = ALERTMANAGER_KIND, "api"
+        form = "api" if path == ALERTMANAGER_PATH else ""
+        sender = Sender(headers, query_of(scope["query_string"]), form, certificate, peer)
+        if form:
+            address = ALERTMANAGER_KIND
         elif path.startswith(INTAKE_PREFIX):
-            address, form = path.removeprefix(INTAKE_PREFIX), ""
+            address = path.removeprefix(INTAKE_PREFIX)
         else:
-            await self._pass_on(scope, incoming, send, headers, open_=open_)
+            await self._pass_on(scope, incoming, send, sender, open_=open_)
             return
         if scope["method"] == "POST":
-            sender = Sender(headers, query_of(scope["query_string"]), form)
             response = await self._intake.respond(address, sender, incoming, open_=open_)
         else:
             response = problem(
@@ -82,19 +99,19 @@ class Gateway:
         scope: Scope,
         incoming: Incoming,
         send: Send,
-        headers: Mapping[str, str],
+        sender: Sender,
         *,
         open_: bool,
     ) -> None:
         """To the REST API, with the order's body already read and known to be sound."""
-        if refusal := await self._refusal(scope, headers, open_=open_):
+        if refusal := await self._refusal(scope, sender, open_=open_):
             await answer(refusal, incoming, scope, send)
             return
         if scope["method"] in _READING:
             await self._api(scope, incoming.receive, send)
             return
         limits = self._parts.limits
-        async with self._bodies.read(incoming, headers, limits.order_bytes) as body:
+        async with self._bodies.read(incoming, sender.headers, limits.order_bytes) as body:
             if isinstance(body, Refused):
                 await answer(self._refused(body), incoming, scope, send)
                 return
@@ -112,31 +129,33 @@ class Gateway:
             return unavailable(refused.detail, self._parts.limits.retry_after_s)
         return problem(refused.status, refused.detail)
 
-    async def _refusal(
-        self, scope: Scope, headers: Mapping[str, str], *, open_: bool
-    ) -> Response | None:
+    async def _refusal(self, scope: Scope, sender: Sender, *, open_: bool) -> Response | None:
         """401 unless the caller may do this; else the holder of its token is left in the scope."""
         path, method = scope["path"], scope["method"]
         if path in HEALTH_PATHS:
             return None
-        token = bearer_token(headers)
+        token = bearer_token(sender.headers)
         if token and (by := self._parts.authenticate(token)):
-            from_terminal = headers.get("user-agent", "") == TERMINAL_AGENT
+            from_terminal = sender.headers.get("user-agent", "") == TERMINAL_AGENT
             scope[ORDERED_BY] = replace(by, via="cli") if from_terminal else by
             return None
         if method in _READING and open_:
             return None
-        if path == ALERTMANAGER_STATUS_PATH and await self._is_sender(headers):
+        if path == ALERTMANAGER_STATUS_PATH and await self._is_sender(sender):
             return None
+        now_s = self._parts.clock.monotonic()
+        if wait_s := self._strangers.wait_s(neighbourhood(sender.peer), now_s):
+            self._parts.metrics.rate_limited.labels("", UNKNOWN).inc()
+            return unavailable(TOO_MANY, wait_s)
         why = "wrong token" if token else "no token"
         log.warning("request_denied", path=path[:200], method=method, why=why)
         return unauthorised()
 
-    async def _is_sender(self, headers: Mapping[str, str]) -> bool:
+    async def _is_sender(self, sender: Sender) -> bool:
         """Whether it is one that may send alerts by Alertmanager's API."""
         candidates = self._parts.sources.get(ALERTMANAGER_KIND, ())
         try:
-            door = await knock(candidates, Sender(headers), self._parts.clock.now())
+            door = await knock(candidates, sender, self._parts.clock.now())
         except TransientError:
             return False
         return door.source is not None

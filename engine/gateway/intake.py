@@ -5,22 +5,29 @@ with 4xx, Azure gives up on 500, SNS takes any 4xx as delivered. So a temporary 
 503, and what can't be understood is kept as a dead letter before anything is answered.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 
 import structlog
 from starlette.responses import Response
+from structlog.contextvars import bound_contextvars
 
 from engine.errors import FullError, TransientError
+from engine.gateway.access import neighbourhood
 from engine.gateway.body import BodyReader, Incoming, Refused
 from engine.gateway.keeping import Keeper, Kept
 from engine.gateway.parts import GatewayParts
 from engine.gateway.problems import json_answer, problem, unauthorised, unavailable
+from engine.gateway.rates import Rates
 from engine.ports.source import Admission, Sender, Source
 
 COME_AGAIN = "Alerts can't be kept at the moment; send them again."
+TOO_MANY = "Too many requests at once; send this one again."
+# A metric's label for callers that don't get in; no sender can have this name.
+UNKNOWN = "(unknown)"
 
 log = structlog.get_logger()
 
@@ -28,9 +35,12 @@ log = structlog.get_logger()
 class AlertIntake:
     """Answers `POST /v1/alerts/{source}` and Alertmanager's `POST /api/v2/alerts`."""
 
-    def __init__(self, parts: GatewayParts, bodies: BodyReader) -> None:
+    def __init__(self, parts: GatewayParts, bodies: BodyReader, strangers: Rates) -> None:
         self._parts = parts
         self._bodies = bodies
+        self._strangers = strangers
+        # Of those that get in, by source and name: as many as are configured.
+        self._senders = Rates(parts.limits.requests_per_s, parts.limits.burst)
         self._keeper = Keeper(parts.intake, parts.clock, parts.metrics)
 
     async def respond(
@@ -48,16 +58,22 @@ class AlertIntake:
         except TransientError as error:
             return self._come_again(address, error)
         if door.source is None and not door.by_body:
-            return self._denied(address, door.why)
+            return self._denied(address, sender, door.why)
         if door.source is None:
             return await self._take_signed(address, door.by_body, sender, incoming)
-        with self._parts.metrics.intake_seconds.labels(door.source.name).time():
-            return await self._take(door.source, sender, incoming)
+        if refusal := self._too_many(door.source.name, door.sender):
+            return refusal
+        with self._by(door.source, door.sender):
+            answer = await self._take(door.source, sender, incoming)
+        return self._noted(door.source, door.sender, answer)
 
     async def _take_signed(
         self, address: str, candidates: Sequence[Source], sender: Sender, incoming: Incoming
     ) -> Response:
         """Read the body first, because its signature is what lets the sender in."""
+        # Which is work that anybody can ask for.
+        if refusal := self._too_many(address, UNKNOWN, sender.peer):
+            return refusal
         limit = max(source.max_body_bytes for source in candidates)
         async with self._bodies.read(incoming, sender.headers, limit) as body:
             if isinstance(body, Refused):
@@ -67,9 +83,12 @@ class AlertIntake:
             except TransientError as error:
                 return self._come_again(address, error)
             if door.source is None:
-                return self._denied(address, door.why)
-            with self._parts.metrics.intake_seconds.labels(door.source.name).time():
-                return await self._read(door.source, sender, body)
+                return self._denied(address, sender, door.why)
+            if refusal := self._too_many(door.source.name, door.sender):
+                return refusal
+            with self._by(door.source, door.sender):
+                answer = await self._read(door.source, sender, body)
+            return self._noted(door.source, door.sender, answer)
 
     async def _take(self, source: Source, sender: Sender, incoming: Incoming) -> Response:
         async with self._bodies.read(incoming, sender.headers, source.max_body_bytes) as body:
@@ -104,9 +123,37 @@ class AlertIntake:
             return self._counted(source.name, answer)
         return self._counted(source.name, _verdict(kept))
 
-    def _denied(self, address: str, why: str) -> Response:
-        log.warning("intake_denied", address=address, why=why)
+    def _denied(self, address: str, sender: Sender, why: str) -> Response:
+        if refusal := self._too_many(address, UNKNOWN, sender.peer):
+            return refusal
+        log.warning("intake_denied", address=address, peer=sender.peer, why=why)
         return self._counted(address, unauthorised())
+
+    def _too_many(self, source: str, sender: str, peer: str = "") -> Response | None:
+        """503 where this sender, or this address of callers that nobody knows, sends too much."""
+        now_s = self._parts.clock.monotonic()
+        if sender == UNKNOWN:
+            wait_s = self._strangers.wait_s(neighbourhood(peer), now_s)
+        else:
+            wait_s = self._senders.wait_s((source, sender), now_s)
+        if not wait_s:
+            return None
+        self._parts.metrics.rate_limited.labels(source, sender).inc()
+        return self._counted(source, unavailable(TOO_MANY, wait_s))
+
+    @contextmanager
+    def _by(self, source: Source, sender: str) -> Iterator[None]:
+        """Measure what is done for a sender; the log names it, where it has a name."""
+        named = bound_contextvars(sender=sender) if sender else nullcontext()
+        with self._parts.metrics.intake_seconds.labels(source.name).time(), named:
+            yield
+
+    def _noted(self, source: Source, sender: str, answer: Response) -> Response:
+        """Count what a sender with a name was answered."""
+        if sender:
+            labels = (source.name, sender, answer.status_code)
+            self._parts.metrics.sender_requests.labels(*labels).inc()
+        return answer
 
     def _come_again(self, source: str, error: TransientError) -> Response:
         log.warning("intake_unavailable", source=source, why=str(error))
@@ -128,11 +175,15 @@ class AlertIntake:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Which source lets a sender in, which ones only the body can tell of, and else why none."""
+    """Which source lets a sender in, which ones only the body can tell of, and else why none.
+
+    `sender` is who it was, where the settings give it a name.
+    """
 
     source: Source | None
     by_body: Sequence[Source] = ()
     why: str = ""
+    sender: str = ""
 
 
 async def knock(
@@ -160,7 +211,7 @@ async def knock(
             unclear = error
     for source, admission in found:
         if admission.outcome == "admitted":
-            return Door(source)
+            return Door(source, sender=admission.sender)
     if open_:
         return Door(candidates[0])
     if unclear is not None:

@@ -1,13 +1,16 @@
-"""What lets a sender in by its `Authorization` header: tokens, and pairs of user and password."""
+"""What lets a sender in: a token, a user with a password, or the name in its certificate."""
 
 import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from engine.ports.source import Admission, Sender, denied
 
 # An empty one, say from a variable that isn't set, would let everybody in.
 Secret = Annotated[SecretStr, Field(min_length=1)]
@@ -26,37 +29,102 @@ class BasicCredentials(Section):
     password: Secret
 
 
-class Credentials:
-    """The tokens and users of one source; any of them lets a sender in.
+class SenderConfig(Section):
+    """What a sender may show; any of it lets in, so that one can be replaced while both are used.
 
-    So one can be replaced while both are in use.
+    `certificates` are names in a client's certificate: its CN, or a DNS name, URI, e-mail or IP
+    address of its subjectAltName.
     """
 
+    bearer: tuple[Secret, ...] = ()
+    basic: tuple[BasicCredentials, ...] = ()
+    certificates: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+
+
+# Also the value of a metric's label.
+SenderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+
+class CredentialsConfig(SenderConfig):
+    """The credentials of one source; those under `senders` have a name of their own each.
+
+    The log and the metrics tell named senders apart, each has a rate of its own, and one can be
+    taken away alone.
+    """
+
+    senders: Mapping[SenderName, SenderConfig] = {}
+
+    @property
+    def asks_for_certificates(self) -> bool:
+        """Whether a sender may get in by its certificate."""
+        return any(each.certificates for each in (self, *self.senders.values()))
+
+
+class Credentials:
+    """The credentials of one source; any of them lets a sender in."""
+
     def __init__(
-        self, bearer: Iterable[SecretStr] = (), basic: Iterable[BasicCredentials] = ()
+        self,
+        bearer: Iterable[SecretStr] = (),
+        basic: Iterable[BasicCredentials] = (),
+        certificates: Iterable[str] = (),
+        senders: Mapping[str, SenderConfig] = MappingProxyType({}),
     ) -> None:
-        self._accepted = tuple(
-            hashlib.sha256(credential).digest()
-            for credential in (
-                *(b"bearer " + token.get_secret_value().encode() for token in bearer),
-                *(
-                    b"basic " + f"{each.user}:{each.password.get_secret_value()}".encode()
-                    for each in basic
-                ),
-            )
+        own = SenderConfig(
+            bearer=tuple(bearer), basic=tuple(basic), certificates=tuple(certificates)
         )
+        named = {"": own, **senders}
+        self._accepted = [
+            (digest, name) for name, config in named.items() for digest in _digests(config)
+        ]
+        self._certificates = {
+            certificate: name
+            for name, config in named.items()
+            for certificate in config.certificates
+        }
+
+    @classmethod
+    def of(cls, config: CredentialsConfig) -> "Credentials":
+        """Those of a source's configuration."""
+        return cls(config.bearer, config.basic, config.certificates, config.senders)
 
     def __bool__(self) -> bool:
-        return bool(self._accepted)
+        return bool(self._accepted or self._certificates)
+
+    def admit(self, sender: Sender) -> Admission:
+        """Whether the sender holds one of them, and by which name."""
+        authorization = sender.headers.get("authorization", "")
+        name = self._holder(authorization)
+        if name is None:
+            known = (self._certificates.get(each) for each in sender.certificate)
+            name = next((each for each in known if each is not None), None)
+        if name is not None:
+            return Admission("admitted", sender=name)
+        shown = offered(authorization)
+        if sender.certificate:
+            shown += f" and a certificate of {', '.join(sender.certificate)[:200]}"
+        return denied(f"{shown}, which is none of this source's credentials")
 
     def accept(self, authorization: str) -> bool:
         """Whether the header holds one of them; False where none is configured."""
+        return self._holder(authorization) is not None
+
+    def _holder(self, authorization: str) -> str | None:
         offered = hashlib.sha256(_credential(authorization)).digest()
         # All are compared, by digests of one length: the time tells neither which one nor how far.
-        found = False
-        for accepted in self._accepted:
-            found |= hmac.compare_digest(accepted, offered)
-        return found
+        holder = None
+        for accepted, name in self._accepted:
+            if hmac.compare_digest(accepted, offered):
+                holder = name
+        return holder
+
+
+def _digests(config: SenderConfig) -> Iterable[bytes]:
+    for token in config.bearer:
+        yield hashlib.sha256(b"bearer " + token.get_secret_value().encode()).digest()
+    for each in config.basic:
+        pair = f"{each.user}:{each.password.get_secret_value()}"
+        yield hashlib.sha256(b"basic " + pair.encode()).digest()
 
 
 def _credential(authorization: str) -> bytes:

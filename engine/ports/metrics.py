@@ -78,6 +78,19 @@ class Metrics:
             ["source"],
             registry=registry,
         )
+        self.sender_requests = Counter(
+            "quell_intake_sender_requests_total",
+            "Requests of the senders that a source's settings name, by the status answered",
+            ["source", "sender", "code"],
+            registry=registry,
+        )
+        self.rate_limited = Counter(
+            "quell_rate_limited_total",
+            "Requests answered with 503 because their sender sent too many; (unknown): an address "
+            "whose callers don't get in",
+            ["source", "sender"],
+            registry=registry,
+        )
         self.intake_full = Counter(
             "quell_intake_full_total",
             "Bodies that were answered with 503 because the stream or the dead letters are full",
@@ -183,6 +196,11 @@ class Metrics:
         )
 
     def _declare_health(self, registry: CollectorRegistry) -> None:
+        self.certificate_expires = Gauge(
+            "quell_tls_certificate_expires_timestamp_seconds",
+            "When the certificate of the listen address expires, in seconds since 1970; 0: no TLS",
+            registry=registry,
+        )
         self.stalled = Gauge(
             "quell_stalled_seconds",
             "How long a part has stood still although work waits there; 0 while it moves",

@@ -14,12 +14,16 @@ from engine.core.still_firing import Confirmation
 class Sender:
     """What a request says before its body: headers by lower-case name, the query's values.
 
-    `form` names the wire format where a source has two and the address tells which.
+    `form` names the wire format where a source has two and the address tells which. `certificate`
+    are the names in the client's certificate, whose authority was checked; `peer` is the address
+    that the connection came from.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     form: str = ""
+    certificate: tuple[str, ...] = ()
+    peer: str = ""
 
 
 # For a body that was kept, or that somebody typed: nothing but the body is known.
@@ -30,11 +34,13 @@ NOBODY = Sender()
 class Admission:
     """Whether a sender gets in; `why` is for the log alone, and holds nothing secret.
 
-    `by_body`: only the body can tell, which is signed.
+    `by_body`: only the body can tell, which is signed. `sender` is who it was, by the name that the
+    settings give it; "" where they give none.
     """
 
     outcome: Literal["admitted", "denied", "by_body"]
     why: str = ""
+    sender: str = ""
 
 
 ADMITTED = Admission("admitted")

@@ -3,7 +3,13 @@
 import pytest
 from pydantic import SecretStr
 
-from engine.ports.credentials import BasicCredentials, Credentials, offered
+from engine.ports.credentials import (
+    BasicCredentials,
+    Credentials,
+    CredentialsConfig,
+    offered,
+)
+from engine.ports.source import Sender
 
 GUARDED = Credentials(
     bearer=(SecretStr("new-token"), SecretStr("old-token")),
@@ -65,3 +71,55 @@ def test_without_credentials_nobody_gets_in() -> None:
 )
 def test_the_log_is_told_the_scheme_alone(authorization: str, shown: str) -> None:
     assert offered(authorization) == shown
+
+
+BY_NAME = CredentialsConfig.model_validate(
+    {
+        "bearer": ["own"],
+        "certificates": ["am.example"],
+        "senders": {
+            "fra": {"bearer": ["fra-1", "fra-2"]},
+            "muc": {
+                "basic": [{"user": "am", "password": "muc"}],
+                "certificates": ["spiffe://x/am"],
+            },
+        },
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("authorization", "certificate", "name"),
+    [
+        ("Bearer own", (), ""),
+        ("Bearer fra-2", (), "fra"),
+        ("Basic YW06bXVj", (), "muc"),
+        ("", ("am.example",), ""),
+        ("", ("other", "spiffe://x/am"), "muc"),
+        ("Bearer wrong", ("am.example",), ""),
+        ("Bearer fra-1", ("spiffe://x/am",), "fra"),
+    ],
+)
+def test_who_gets_in_has_the_name_that_the_settings_give_it(
+    authorization: str, certificate: tuple[str, ...], name: str
+) -> None:
+    sender = Sender({"authorization": authorization}, certificate=certificate)
+    admission = Credentials.of(BY_NAME).admit(sender)
+    assert (admission.outcome, admission.sender) == ("admitted", name)
+
+
+def test_who_stays_out_is_told_to_the_log_without_a_secret() -> None:
+    sender = Sender({"authorization": "Bearer wr0ng"}, certificate=("x.example", "am.examplE"))
+    admission = Credentials.of(BY_NAME).admit(sender)
+    assert admission.outcome == "denied"
+    assert admission.why.startswith("Bearer and a certificate of x.example, am.examplE, which is")
+    assert "wr0ng" not in admission.why
+    assert Credentials.of(BY_NAME).admit(Sender()).why.startswith("no credentials, which is")
+
+
+def test_whether_certificates_are_asked_for() -> None:
+    senders = {"fra": {"certificates": ["x"]}}
+    assert CredentialsConfig(certificates=("x",)).asks_for_certificates
+    assert CredentialsConfig.model_validate({"senders": senders}).asks_for_certificates
+    assert not CredentialsConfig(bearer=(SecretStr("x"),)).asks_for_certificates
+    assert Credentials(certificates=["x"])

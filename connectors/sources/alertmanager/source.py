@@ -18,7 +18,7 @@ from engine.core.alert import Alert, AlertStatus, Occurrence, fingerprint_of, wi
 from engine.core.json_value import Json, JsonObject
 from engine.core.still_firing import Confirmation, by_last_notice
 from engine.errors import PayloadError
-from engine.ports.credentials import BasicCredentials, Credentials, Secret, Section, offered
+from engine.ports.credentials import Credentials, CredentialsConfig
 from engine.ports.payload import (
     LabelNames,
     Texts,
@@ -30,14 +30,12 @@ from engine.ports.payload import (
     time_in,
 )
 from engine.ports.source import (
-    ADMITTED,
     NOBODY,
     Admission,
     Parsed,
     Rejected,
     Sender,
     Source,
-    denied,
 )
 
 KIND = "alertmanager"
@@ -46,18 +44,15 @@ API_FORM = "api"
 log = structlog.get_logger(__name__)
 
 
-class AlertmanagerConfig(Section):
+class AlertmanagerConfig(CredentialsConfig):
     """One Alertmanager or Prometheus, or a pair of them, as a source.
 
-    Any of the credentials lets a sender in, so that one can be replaced while both are in use.
     Without credentials only loopback senders get in. `api` is where it can be asked what fires;
     without, an alert's last notice counts for `last_notice_counts_s`: set it above the route's
     `repeat_interval`.
     """
 
     name: str = Field(default=KIND, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
-    bearer: tuple[Secret, ...] = ()
-    basic: tuple[BasicCredentials, ...] = ()
     max_body_mib: int = Field(default=32, ge=1, le=256)
     resolve_timeout_s: float = Field(default=300.0, gt=0)
     api: FiringApiConfig | None = None
@@ -71,7 +66,7 @@ class AlertmanagerSource(Source):
     def __init__(self, config: AlertmanagerConfig) -> None:
         self._config = config
         self._resolve_timeout = timedelta(seconds=config.resolve_timeout_s)
-        self._credentials = Credentials(config.bearer, config.basic)
+        self._credentials = Credentials.of(config)
 
     @property
     @override
@@ -90,10 +85,7 @@ class AlertmanagerSource(Source):
 
     @override
     async def admit(self, sender: Sender, now: datetime) -> Admission:
-        authorization = sender.headers.get("authorization", "")
-        if self._credentials.accept(authorization):
-            return ADMITTED
-        return denied(f"{offered(authorization)}, which is none of this source's credentials")
+        return self._credentials.admit(sender)
 
     @override
     async def still_firing(self, occurrence: Occurrence, now: datetime) -> Confirmation:
