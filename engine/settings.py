@@ -9,10 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import re2
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    JsonValue,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -35,7 +43,7 @@ from engine.core.postmortem import Sla
 from engine.core.retention import Retention
 from engine.core.severity import Severity
 from engine.errors import ConfigError
-from engine.ports.known_secrets import KNOWN
+from engine.ports.known_secrets import HOLDS_SECRET, KNOWN
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -95,6 +103,34 @@ class AuditSection(Section):
     required: bool = False
 
 
+class TlsSection(Section):
+    """TLS of the listen address, in PEM; the certificate's file has its chain.
+
+    `client_ca` signs the certificates by which senders may get in; nobody has to show one.
+    """
+
+    certificate: Path
+    key: Annotated[Path, HOLDS_SECRET]
+    client_ca: Path | None = None
+
+
+class ProxySection(Section):
+    """A proxy in front, which says in a header whose certificate it checked.
+
+    From any other address than the proxy's that header is dropped.
+    """
+
+    certificate_header: str = Field(pattern=r"^[A-Za-z0-9-]+$")
+    addresses: tuple[IPvAnyNetwork, ...] = Field(min_length=1)
+
+
+class IntakeSection(Section):
+    """How much each sender of each source may send; past it, 503 says when to come back."""
+
+    requests_per_s: float = Field(default=1_000.0, gt=0)
+    burst: int = Field(default=2_000, ge=1)
+
+
 class Settings(BaseSettings):
     """quell.yaml. Sections whose shape belongs to a connector are checked by its Config."""
 
@@ -105,6 +141,9 @@ class Settings(BaseSettings):
     listen: str = Field(default="127.0.0.1:8484", pattern=_ADDRESS)
     # Where a process without a gateway shows whether it is well; without it, nowhere.
     health_listen: str | None = Field(default=None, pattern=_ADDRESS)
+    tls: TlsSection | None = None
+    proxy: ProxySection | None = None
+    intake: IntakeSection = IntakeSection()
     # What is under way gets so long to end when the process is told to stop.
     stop_grace: Duration = "15s"
     data: Path = Path("quell-data")
@@ -268,6 +307,11 @@ def _make_absolute(values: dict[str, Any], folder: Path) -> None:
     records = values.get("records")
     if isinstance(records, Mapping) and isinstance(records.get("postmortems"), str):
         values["records"] = {**records, "postmortems": folder / records["postmortems"]}
+    tls = values.get("tls")
+    if isinstance(tls, Mapping):
+        values["tls"] = {
+            name: folder / each if isinstance(each, str) else each for name, each in tls.items()
+        }
     audit = values.get("audit")
     if isinstance(audit, Mapping) and isinstance(audit.get("copies"), list):
         copies = [folder / each if isinstance(each, str) else each for each in audit["copies"]]
@@ -321,17 +365,22 @@ def _duration(name: str, text: str) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """Which server the verbs talk to: QUELL_SERVER and QUELL_TOKEN; "" when not set."""
+    """Which server the verbs talk to: QUELL_SERVER and QUELL_TOKEN; "" when not set.
+
+    `ca`, QUELL_CA, is the file of the authority that signed its certificate.
+    """
 
     server: str
     token: str = field(repr=False)
+    ca: str = ""
 
 
 def client_settings() -> ClientSettings:
     """From the environment."""
     token = os.environ.get("QUELL_TOKEN", "")
     KNOWN.keep("QUELL_TOKEN", token)
-    return ClientSettings(os.environ.get("QUELL_SERVER", ""), token)
+    environ = os.environ
+    return ClientSettings(environ.get("QUELL_SERVER", ""), token, environ.get("QUELL_CA", ""))
 
 
 def notify_socket() -> str:

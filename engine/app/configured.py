@@ -11,6 +11,7 @@ import structlog
 from pydantic import BaseModel, JsonValue
 
 from connectors import registry
+from engine.app.tls import Tls
 from engine.catalog import (
     CatalogSources,
     load_catalog,
@@ -27,6 +28,7 @@ from engine.core.inventory import Inventory
 from engine.core.progress import OWN_SOURCE
 from engine.errors import ConfigError
 from engine.ports.action import Action
+from engine.ports.credentials import CredentialsConfig
 from engine.ports.emergency import Emergency
 from engine.ports.known_secrets import KNOWN
 from engine.ports.masked_action import MaskedAction
@@ -60,6 +62,7 @@ class Connectors:
     approvers: tuple[Approver, ...]
     tracker: Tracker | None
     emergency: Emergency | None
+    tls: Tls | None
 
     def close_with(self, stack: AsyncExitStack) -> None:
         """Close what opens when it is used. The stream has an order of its own."""
@@ -82,11 +85,12 @@ def load_connectors(loaded: LoadedSettings, from_files: CatalogSources | None = 
     people = mistakes.of(lambda: _people(loaded))
     tracker = mistakes.of(lambda: (_tracker(loaded),))
     emergency = mistakes.of(lambda: (emergency_address(loaded),))
+    tls = mistakes.of(lambda: (_tls(loaded),))
     if catalog is None or actions is None or sources is None:
         raise mistakes.error()
-    if streams is None or people is None or tracker is None or emergency is None:
+    if streams is None or people is None or tracker is None or emergency is None or tls is None:
         raise mistakes.error()
-    return Connectors(catalog, actions, sources, *streams, *people, *tracker, *emergency)
+    return Connectors(catalog, actions, sources, *streams, *people, *tracker, *emergency, *tls)
 
 
 def checked_catalog(from_files: CatalogSources) -> Catalog:
@@ -308,7 +312,27 @@ def _source(
             f"sources.{name}: quell's own alerts come from a source of this name; choose another",
         )
     plugin = _plugin(loaded, registry.SOURCES, kind, "source", place)
-    return plugin.build(loaded.configure(plugin.config, place, {"name": name, **values}))
+    config = loaded.configure(plugin.config, place, {"name": name, **values})
+    if isinstance(config, CredentialsConfig) and config.asks_for_certificates:
+        settings = loaded.settings
+        if settings.proxy is None and (settings.tls is None or settings.tls.client_ca is None):
+            key = "certificates" if config.certificates else "senders"
+            raise _mistake(
+                loaded,
+                (*place, key),
+                f"sources.{name}: nobody checks the certificates of senders: set tls.client_ca, or "
+                "proxy.certificate_header where a proxy does",
+            )
+    return plugin.build(config)
+
+
+def _tls(loaded: LoadedSettings) -> Tls | None:
+    """TLS of the listen address; its mistakes are told at its place."""
+    section = loaded.settings.tls
+    try:
+        return None if section is None else Tls.of(section)
+    except ConfigError as error:
+        raise _mistake(loaded, ("tls",), str(error)) from None
 
 
 def _plugin(

@@ -3,12 +3,14 @@
 import asyncio
 from asyncio.events import TimerHandle
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from engine.gateway.access import CERTIFICATE_NAMES
 
 # Half of the files that a process may usually open: the others are for databases and hosts.
 MAX_CONNECTIONS = 512
@@ -19,14 +21,21 @@ HEAD_WITHIN_S = 15.0
 READ_WITHIN_S = 15.0
 RETRY_AFTER_S = 5
 
+# Kinds of names in a certificate, as Python calls them.
+_ALTERNATIVES = frozenset({"DNS", "URI", "email", "IP Address"})
+
 
 class Connection(Protocol):
     """One of those that are open, whatever it has come to."""
 
-    transport: asyncio.Transport
     # Whose it is, and since when (the loop's time) its next move is awaited.
     peer: str
     since: float
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it is as good as gone."""
+        ...
 
     @property
     def waits(self) -> bool:
@@ -46,7 +55,7 @@ def has_room(newcomer: Connection, connections: Collection[Connection]) -> bool:
     """
     if len(connections) <= MAX_CONNECTIONS:
         return True
-    open_ = [each for each in connections if not each.transport.is_closing()]
+    open_ = [each for each in connections if not each.is_closing]
     if len(open_) <= MAX_CONNECTIONS:
         return True
     waiting = [each for each in open_ if each.waits and each is not newcomer]
@@ -57,18 +66,34 @@ def has_room(newcomer: Connection, connections: Collection[Connection]) -> bool:
     return True
 
 
+def names_in(certificate: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The names of a checked certificate as Python tells it: its CN and its subjectAltName."""
+    found = certificate or {}
+    subject = [pair for part in found.get("subject", ()) for pair in part]
+    names = [value for name, value in subject if name == "commonName"]
+    names += [value for kind, value in found.get("subjectAltName", ()) if kind in _ALTERNATIVES]
+    return tuple(dict.fromkeys(names))
+
+
 class BoundedHttp(HttpToolsProtocol):
     """uvicorn's own protocol, which bounds none of these; past a bound the caller is told so."""
 
     peer = ""
-    # Set before `connection_made` where a handshake came first.
+    # Both are set before `connection_made` where a handshake came first, which then is no more.
     since = 0.0
+    door: Connection | None = None
+    certificate_names: tuple[str, ...] = ()
     _timer: TimerHandle | None = None
     # Until the caller has read what it was sent.
     _reading: TimerHandle | None = None
     # Whether the next bytes belong to a request whose headers aren't complete.
     _in_head = True
     _head_bytes = 0
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it is as good as gone."""
+        return self.transport.is_closing()
 
     @property
     def waits(self) -> bool:
@@ -87,10 +112,14 @@ class BoundedHttp(HttpToolsProtocol):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        everybody = cast("set[Connection]", self.connections)
+        if self.door is not None:
+            everybody.discard(self.door)
+            self.certificate_names = names_in(transport.get_extra_info("peercert"))
         self.peer = self.client[0] if self.client else ""
         now = self.loop.time()
         self.since = self.since or now
-        if has_room(self, self.connections):
+        if has_room(self, everybody):
             self._begin(self.since + HEAD_WITHIN_S - now)
         else:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
@@ -105,6 +134,12 @@ class BoundedHttp(HttpToolsProtocol):
         super().data_received(data)
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    @override
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self.certificate_names:
+            cast("dict[str, object]", self.scope)[CERTIFICATE_NAMES] = self.certificate_names
 
     @override
     def on_headers_complete(self) -> None:

@@ -16,6 +16,7 @@ from engine.app.loops import Loop
 from engine.app.process import Shutdown, http_server, listen_on, on_hangup, stop_signals, url_of
 from engine.app.reloading import CatalogReload
 from engine.app.store_time import StoreTime
+from engine.app.tls import Tls
 from engine.app.watches import OUTBOX, PIPELINE, WORKER, Watches
 from engine.core.masking import UNMASKED
 from engine.errors import QuellError, TransientError
@@ -70,6 +71,7 @@ class Engine:
     stop_file: StopFileStage
     approvers: tuple[Approver, ...]
     parts: GatewayParts
+    tls: Tls | None
     token: SecretStr
     actions: Mapping[str, Action]
     watches: Watches
@@ -82,7 +84,8 @@ class Engine:
         # Before any task is claimed.
         await self.stop_file.look()
         app, address = self._served(roles)
-        server = http_server(app)
+        tls = self.tls if "gateway" in roles else None
+        server = http_server(app, tls)
         with (
             stop_signals(self.shutdown.asked),
             on_hangup(self.reload.asked.set),
@@ -101,7 +104,8 @@ class Engine:
                 gc.freeze()
                 url = ""
                 if listening is not None and "gateway" in roles:
-                    url = url_of(address, listening)
+                    scheme = "https" if tls is not None else "http"
+                    url = url_of(address, listening, scheme=scheme)
                 started(url)
                 self.watches.systemd.tell("READY=1")
                 await self.shutdown.asked.wait()
@@ -126,6 +130,8 @@ class Engine:
             yield "store time", self.store_time.run
         if "gateway" in roles:
             yield from self._feeds()
+            if self.tls is not None:
+                yield "tls", partial(self.tls.watch, self.clock, self.parts.metrics)
         if "pipeline" in roles:
             yield PIPELINE, self.pipeline.run
         if "worker" in roles:

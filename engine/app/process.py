@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import cast
 
 import structlog
 import uvicorn
@@ -17,6 +19,7 @@ from starlette.types import ASGIApp
 from typing_extensions import override
 
 from engine.app.connections import BoundedHttp
+from engine.app.tls import Tls, TlsDoor
 from engine.errors import ConfigError
 from engine.ports.clock import Clock
 from engine.settings import host_and_port
@@ -95,12 +98,14 @@ class Server(uvicorn.Server):
         yield
 
 
-def http_server(app: ASGIApp) -> Server:
+def http_server(app: ASGIApp, tls: Tls | None = None) -> Server:
     """uvicorn for this application; the caller binds the socket and stops it."""
+    # uvicorn calls it to make the protocol of each connection.
+    protocol = BoundedHttp if tls is None else partial(TlsDoor, tls)
     return Server(
         uvicorn.Config(
             app,
-            http=BoundedHttp,
+            http=cast("type[asyncio.Protocol]", protocol),
             # Its connections would be bounded by nothing.
             ws="none",
             # It would believe any local caller's word for who it is.
@@ -132,12 +137,12 @@ def listen_on(address: str) -> socket.socket:
     return listening
 
 
-def url_of(address: str, listening: socket.socket) -> str:
+def url_of(address: str, listening: socket.socket, *, scheme: str = "http") -> str:
     """Where this machine reaches it; a wildcard is no address to connect to."""
     given, _ = host_and_port(address)
     own = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(given, given)
     host = f"[{own}]" if ":" in own else own
-    return f"http://{host}:{listening.getsockname()[1]}"
+    return f"{scheme}://{host}:{listening.getsockname()[1]}"
 
 
 @contextlib.contextmanager

@@ -28,8 +28,9 @@ from engine.core.access import ADMIN
 from engine.core.catalog import Catalog
 from engine.core.retention import Retention
 from engine.errors import ConfigError, TransientError
+from engine.gateway.access import TrustedProxy
 from engine.gateway.keeping import parse_again
-from engine.gateway.parts import GatewayParts
+from engine.gateway.parts import GatewayParts, Limits
 from engine.pipeline import Pipeline
 from engine.ports.commands import By
 from engine.ports.known_secrets import KNOWN
@@ -60,8 +61,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
     _refuse_open_doors(settings, parts.sources)
     signer = configured_signer(settings)
     async with AsyncExitStack() as stack:
-        # Called last: until then something may hang.
-        stack.callback(shutdown.done)
+        stack.callback(shutdown.done)  # called last: until then something may hang
         parts.close_with(stack)
         store = await open_store(loaded, machine, stack, publishes=parts.publisher is not None)
         clock, store_time = await open_time(store, machine)
@@ -117,7 +117,10 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
                 alive=seen.watch.problems,
                 metrics=metrics,
                 version=version("quell"),
+                limits=Limits(**dict(settings.intake)),
+                proxy=_proxy(settings),
             ),
+            tls=parts.tls,
             token=token,
             actions=parts.actions,
         )
@@ -163,6 +166,13 @@ def _refuse_open_doors(settings: Settings, sources: Mapping[str, Sequence[Source
             f"{settings.listen} can be reached from other machines: set "
             f"{' and '.join(missing)}, or listen on 127.0.0.1"
         )
+
+
+def _proxy(settings: Settings) -> TrustedProxy | None:
+    section = settings.proxy
+    if section is None:
+        return None
+    return TrustedProxy(section.certificate_header.lower(), section.addresses)
 
 
 def _bodies(metrics: Metrics) -> tuple[int, int, int]:

@@ -103,7 +103,9 @@ async def _run(loaded: LoadedSettings, roles: frozenset[Role], greeting: Greetin
 
             def started(url: str) -> None:
                 if url:
-                    running = Running(url, engine.token)
+                    tls = loaded.settings.tls
+                    certificate = None if tls is None else tls.certificate.absolute()
+                    running = Running(url, engine.token, certificate)
                     announcement.enter_context(announced(loaded.settings.data, running))
                 version = engine.catalogs.active.version
                 log.info("started", url=url, roles=sorted(roles), catalog=version)

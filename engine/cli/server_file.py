@@ -23,10 +23,14 @@ SERVER_FILE = "server.json"
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """An engine that runs: where it listens, and the token that it takes."""
+    """An engine that runs: where it listens, the token that it takes, and over TLS by what file.
+
+    `certificate` is the absolute path of its certificate, None without TLS.
+    """
 
     url: str
     token: SecretStr
+    certificate: Path | None = None
 
 
 @contextmanager
@@ -43,7 +47,10 @@ def announced(data: Path, engine: Running) -> Iterator[Path]:
         opened = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _unwritable(path, error) from None
-    text = json.dumps({"url": engine.url, "token": engine.token.get_secret_value()})
+    content = {"url": engine.url, "token": engine.token.get_secret_value()}
+    if engine.certificate is not None:
+        content["certificate"] = str(engine.certificate)
+    text = json.dumps(content)
     # Unbuffered: closing would write again what a full disk did not take.
     with os.fdopen(opened, "wb", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -78,7 +85,8 @@ def running_engine(data: Path) -> Running | None:
             except BlockingIOError:
                 found = json.load(file)
                 KNOWN.keep("access.token", found["token"])
-                return Running(found["url"], SecretStr(found["token"]))
+                certificate = Path(found["certificate"]) if "certificate" in found else None
+                return Running(found["url"], SecretStr(found["token"]), certificate)
     except FileNotFoundError:
         pass
     except OSError as error:

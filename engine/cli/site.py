@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from engine.cli.server_file import running_engine
 from engine.client.http import QuellClient
+from engine.client.trust import only, signed_by
 from engine.errors import ConfigError
 from engine.settings import client_settings
 
@@ -30,12 +31,14 @@ def reach(data: Path) -> Iterator["QuellClient | LocalSite"]:
                 f"QUELL_SERVER is {settings.server!r}: write it like http://127.0.0.1:8484"
             )
         token = SecretStr(settings.token) if settings.token else None
-        with QuellClient(settings.server, token) as client:
+        trust = signed_by(Path(settings.ca)) if settings.ca else None
+        with QuellClient(settings.server, token, trust) as client:
             yield client
         return
     running = running_engine(data)
     if running is not None:
-        with QuellClient(running.url, running.token) as client:
+        trust = None if running.certificate is None else only(running.certificate)
+        with QuellClient(running.url, running.token, trust) as client:
             yield client
         return
     if not data.is_dir():

@@ -1,5 +1,6 @@
 """A quell server as typed methods; what goes wrong arrives as engine.errors, worded for people."""
 
+import ssl
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from types import TracebackType
@@ -67,8 +68,13 @@ class QuellClient:
     when it was sent and no answer came.
     """
 
-    def __init__(self, url: str, token: SecretStr | None = None) -> None:
-        """`url` is like `http://127.0.0.1:8484`. Raises ConfigError when it is none."""
+    def __init__(
+        self, url: str, token: SecretStr | None = None, trust: ssl.SSLContext | None = None
+    ) -> None:
+        """`url` is like `http://127.0.0.1:8484`; `trust` None is what the system trusts.
+
+        Raises ConfigError when it is no address.
+        """
         self._url = url.rstrip("/")
         bearer = f"Bearer {token.get_secret_value()}" if token else ""
         try:
@@ -79,6 +85,7 @@ class QuellClient:
                 timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
                 # A proxy or .netrc of the environment would get, or replace, the token.
                 trust_env=False,
+                verify=True if trust is None else trust,
             )
         except httpx.InvalidURL as error:
             raise ConfigError(f"{url!r} is no address of a server: {error}") from error

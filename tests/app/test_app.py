@@ -28,7 +28,7 @@ from engine.ports.notifier import Click
 from engine.ports.rows import IncidentFilter
 from engine.ports.source import Sender
 from engine.ports.store import Tx
-from engine.settings import ALL_ROLES, LoadedSettings, Settings, load_settings
+from engine.settings import ALL_ROLES, LoadedSettings, load_settings
 from engine.store.directory import DataDirectory
 from engine.store.embedded_stream import EmbeddedStream
 from engine.store.sqlite_store import SqliteStore
@@ -40,8 +40,6 @@ services: {llm: {environment: staging}}
 connections:
   lab: {uses: ssh, user: quell, known_hosts: ssh/known_hosts, client_key: /etc/quell/key}
 """
-EMPTY = {"inventory": "targets: {}\n", "commands": "commands: {}\n", "policy": "ceilings: []\n"}
-SETTINGS_PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 def settings(folder: Path, text: str = "", inventory: str = INVENTORY) -> LoadedSettings:
@@ -280,30 +278,6 @@ def test_mistakes_of_all_parts_are_told_at_once(tmp_path: Path) -> None:
         load_connectors(loaded)
     lines = {place.split(": ")[0].rsplit(":", 1)[0] for place in places(caught, tmp_path)}
     assert lines == {f"quell.yaml:{line}" for line in (4, 5, 6, 7)} | {"estate/inventory.yaml:5"}
-
-
-def test_the_page_of_settings_is_a_file_that_loads_and_names_every_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("ALERTMANAGER_TOKEN", "JIRA_TOKEN"):
-        monkeypatch.setenv(name, "secret")
-    monkeypatch.setenv("EMERGENCY_URL", "https://hooks.example/secret")
-    monkeypatch.setenv("QUELL_STORE_URL", "postgresql://quell@127.0.0.1:9/quell")
-    monkeypatch.setenv("SLACK_APP_TOKEN", "xapp-secret")
-    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret")
-    (tmp_path / "token").write_text("secret")
-    for folder in ("rules", "playbooks"):
-        (tmp_path / folder).mkdir()
-    for name in ("inventory", "commands", "policy"):
-        (tmp_path / f"{name}.yaml").write_text("language: 1\n" + EMPTY[name])
-    block = SETTINGS_PAGE.read_text().split("```yaml\n")[1].split("```")[0]
-    file = tmp_path / "quell.yaml"
-    file.write_text(block.replace("/run/secrets/quell", "token"))
-    loaded = load_settings(file, {})
-    assert load_connectors(loaded).tracker is not None
-    assert {line.split(":")[0] for line in block.splitlines() if line[0].isalpha()} == set(
-        Settings.model_fields
-    )
 
 
 @pytest.mark.parametrize(

@@ -5,40 +5,29 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
-from threading import Event, Thread
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from threading import Event
 
 import httpx
 import pytest
-from typing_extensions import override
 
 from engine.app import connections
-from engine.app.connections import HEAD_WITHIN_S, MAX_CONNECTIONS, MAX_HEAD_BYTES, has_room
-from engine.app.process import Server, http_server, listen_on
-from engine.gateway.app import build_gateway
-from engine.gateway.parts import GatewayParts
+from engine.app.connections import (
+    HEAD_WITHIN_S,
+    MAX_CONNECTIONS,
+    MAX_HEAD_BYTES,
+    has_room,
+    names_in,
+)
 from tests.doubles.gateway import MemoryIntake, gateway_parts
+from tests.doubles.production_server import DEADLINE_S, connected, serving, whole
 from tests.services.process import wait_until
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n"
 ALERTS = b"POST /api/v2/alerts HTTP/1.1\r\nhost: localhost\r\n"
-DEADLINE_S = 10.0
 # What an on-call team notices; a hundredth of the senders' own patience.
 P99_S = 0.5
-
-
-@contextmanager
-def serving(parts: GatewayParts) -> Iterator[tuple[int, Server]]:
-    """The gateway as the engine serves it."""
-    server = http_server(build_gateway(parts))
-    with listen_on("127.0.0.1:0") as listener:
-        thread = Thread(target=lambda: server.run(sockets=[listener]), daemon=True)
-        thread.start()
-        wait_until(lambda: server.started, "the server listens")
-        yield listener.getsockname()[1], server
-        server.should_exit = True
-        thread.join(DEADLINE_S)
 
 
 @pytest.fixture
@@ -53,20 +42,6 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def port(soon: None) -> Iterator[int]:
     with serving(gateway_parts()) as (port, _):
         yield port
-
-
-@contextmanager
-def connected(port: int) -> Iterator[socket.socket]:
-    with closing(socket.create_connection(("127.0.0.1", port), DEADLINE_S)) as caller:
-        yield caller
-
-
-def whole(caller: socket.socket) -> bytes:
-    """All that comes until the other side ends the connection."""
-    found = b""
-    while part := caller.recv(65536):
-        found += part
-    return found
 
 
 def answered(caller: socket.socket) -> bytes:
@@ -166,17 +141,11 @@ class Waiter:
     peer: str
     since: float
     waits: bool = True
+    is_closing: bool = False
     gave_way: bool = False
-    transport: asyncio.Transport = field(default_factory=lambda: OpenTransport())
 
     def give_way(self) -> None:
         self.gave_way = True
-
-
-class OpenTransport(asyncio.Transport):
-    @override
-    def is_closing(self) -> bool:
-        return False
 
 
 def test_of_the_callers_the_one_with_most_connections_makes_room(soon: None) -> None:
@@ -193,6 +162,21 @@ def test_a_newcomer_alone_does_not_make_room_for_itself(soon: None) -> None:
     newcomer = Waiter("192.0.2.2", 9)
     assert not has_room(newcomer, [*busy, newcomer])
     assert not newcomer.gave_way
+
+
+def test_all_kinds_of_names_in_a_certificate_count_once() -> None:
+    certificate = {
+        "subject": ((("countryName", "DE"),), (("commonName", "am"),)),
+        "subjectAltName": (
+            ("DNS", "am"),
+            ("URI", "spiffe://x/am"),
+            ("email", "a@x.example"),
+            ("IP Address", "10.0.0.1"),
+            ("othername", "<unsupported>"),
+        ),
+    }
+    assert names_in(certificate) == ("am", "spiffe://x/am", "a@x.example", "10.0.0.1")
+    assert names_in(None) == ()
 
 
 @pytest.mark.parametrize("slow", [500, 3 * MAX_CONNECTIONS], ids=["fit", "too many"])
