@@ -4,6 +4,7 @@ import asyncio
 from asyncio.events import TimerHandle
 from collections import Counter
 from collections.abc import Collection, Mapping
+from heapq import nlargest
 from http import HTTPStatus
 from typing import Any, Protocol, cast
 
@@ -50,8 +51,8 @@ class Connection(Protocol):
 def has_room(newcomer: Connection, connections: Collection[Connection]) -> bool:
     """Whether there is room for it among `connections`, of which it is one.
 
-    Where there is none, the one that waits longest for its caller gives way, of those of the
-    caller that has most of them: who opens many and says nothing keeps nobody out.
+    Where there is none, those that wait longest for their caller give way, of the caller that has
+    most connections: who opens many and says nothing keeps nobody out.
     """
     if len(connections) <= MAX_CONNECTIONS:
         return True
@@ -62,7 +63,10 @@ def has_room(newcomer: Connection, connections: Collection[Connection]) -> bool:
     if not waiting:
         return False
     crowds = Counter(each.peer for each in open_)
-    max(waiting, key=lambda each: (crowds[each.peer], -each.since)).give_way()
+    # A few at once, so that a flood isn't looked through for each of its connections.
+    count = max(1, MAX_CONNECTIONS // 32)
+    for each in nlargest(count, waiting, key=lambda each: (crowds[each.peer], -each.since)):
+        each.give_way()
     return True
 
 

@@ -30,6 +30,8 @@ def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 def query_of(raw: bytes) -> Mapping[str, str]:
     """The query's values by name, the last of each; some senders can put a token nowhere else."""
+    if not raw:
+        return {}
     try:
         return dict(parse_qsl(raw.decode("latin-1"), max_num_fields=MAX_QUERY_FIELDS))
     except ValueError:
