@@ -28,6 +28,8 @@ COME_AGAIN = "Alerts can't be kept at the moment; send them again."
 TOO_MANY = "Too many requests at once; send this one again."
 # A metric's label for callers that don't get in; no sender can have this name.
 UNKNOWN = "(unknown)"
+# Some senders, Cloud Monitoring among them, give user and password only when they are asked to.
+CHALLENGE = 'Bearer, Basic realm="quell"'
 
 log = structlog.get_logger()
 
@@ -121,13 +123,13 @@ class AlertIntake:
             log.exception("intake_failed", source=source.name)
             answer = unavailable(COME_AGAIN, self._parts.limits.retry_after_s)
             return self._counted(source.name, answer)
-        return self._counted(source.name, _verdict(kept))
+        return self._counted(source.name, _verdict(source, kept))
 
     def _denied(self, address: str, sender: Sender, why: str) -> Response:
         if refusal := self._too_many(address, UNKNOWN, sender.peer):
             return refusal
         log.warning("intake_denied", address=address, peer=sender.peer, why=why)
-        return self._counted(address, unauthorised())
+        return self._counted(address, unauthorised(CHALLENGE))
 
     def _too_many(self, source: str, sender: str, peer: str = "") -> Response | None:
         """503 where this sender, or this address of callers that nobody knows, sends too much."""
@@ -220,7 +222,7 @@ async def knock(
     return Door(None, by_body, "; ".join(dict.fromkeys(admission.why for _, admission in found)))
 
 
-def _verdict(kept: Kept) -> Response:
+def _verdict(source: Source, kept: Kept) -> Response:
     understood = kept.understood
     parsed = understood.parsed
     rejected = [
@@ -232,7 +234,7 @@ def _verdict(kept: Kept) -> Response:
         }
         for part, dead_letter in zip(parsed.rejected, kept.dead_letters, strict=True)
     ]
-    if understood.status == HTTPStatus.OK:
+    if understood.status == HTTPStatus.OK or source.acknowledges_dead_letters:
         return json_answer({"accepted": len(parsed.alerts), "rejected": rejected})
     first = parsed.rejected[0]
     what = f"{first.field}: {first.problem}" if first.field else first.problem

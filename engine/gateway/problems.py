@@ -84,10 +84,10 @@ def unavailable(detail: str, retry_after_s: float) -> Response:
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"retry-after": after})
 
 
-def unauthorised() -> Response:
-    """401, the same whatever was wrong; the log says what it was."""
+def unauthorised(challenge: str = "Bearer") -> Response:
+    """401 that asks for `challenge`, the same whatever was wrong; the log says what it was."""
     return problem(
         HTTPStatus.UNAUTHORIZED,
         "These credentials give no access here.",
-        headers={"www-authenticate": "Bearer"},
+        headers={"www-authenticate": challenge},
     )

@@ -126,6 +126,14 @@ class Source(Protocol):
         """Whether senders elsewhere can get in at all; without, only loopback ones do."""
         ...
 
+    @property
+    def acknowledges_dead_letters(self) -> bool:
+        """Whether a body without one sound alert is answered with 200 once it is kept.
+
+        For a sender that would else repeat it for days.
+        """
+        return False
+
     async def admit(self, sender: Sender, now: datetime) -> Admission:
         """Whether the sender holds this source's credentials; compares in constant time.
 

@@ -197,6 +197,21 @@ class GapInSource(AlertmanagerSource):
         raise KeyError("unforeseen")
 
 
+async def test_a_sender_that_repeats_for_days_is_answered_200_for_what_is_kept() -> None:
+    class Acknowledging(AlertmanagerSource):
+        acknowledges_dead_letters = True
+
+    parts = gateway_parts(Acknowledging(AlertmanagerConfig()))
+    for content in (b"{", b"[1]", body(alert(labels=1))):
+        answer = await post(parts, content)
+        [rejected] = answer.json()["rejected"]
+        assert (answer.status_code, answer.json()["accepted"]) == (200, 0)
+        assert rejected["dead_letter"]
+    assert len(kept(parts).letters) == 3
+    kept(parts).letter_fault = TransientError("no store")
+    assert (await post(parts, b"{")).status_code == 503
+
+
 async def test_a_body_that_finds_a_gap_in_a_source_is_kept() -> None:
     parts = gateway_parts(GapInSource(AlertmanagerConfig()))
     response = await post(parts, body(alert()))
