@@ -136,9 +136,11 @@ def _credential(authorization: str) -> bytes:
     raw = secret.strip().encode("latin-1", "replace")
     if scheme.lower() == "basic":
         try:
-            raw = base64.b64decode(raw, validate=True)
+            decoded = base64.b64decode(raw, validate=True)
         except binascii.Error:
             return b""
+        # A pair has one spelling (RFC 4648, section 3.5), so that no other gets in.
+        raw = decoded if base64.b64encode(decoded) == raw else b""
     return scheme.lower().encode("latin-1", "replace") + b" " + raw
 
 
