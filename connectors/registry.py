@@ -15,6 +15,7 @@ from connectors.probes.prometheus import PrometheusConfig, PrometheusQuery
 from connectors.records.jira import JiraConfig, JiraTracker
 from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource
 from connectors.sources.azure_monitor import AzureMonitorConfig, AzureMonitorSource
+from connectors.sources.cloud_monitoring import CloudMonitoringConfig, CloudMonitoringSource
 from connectors.sources.cloudevents import CloudEventsConfig, CloudEventsSource
 from connectors.sources.cloudwatch import CloudwatchConfig, CloudwatchSource
 from connectors.sources.grafana import GrafanaConfig, GrafanaSource
@@ -61,6 +62,7 @@ SOURCES: Mapping[str, Plugin[Any, Source]] = {
     "cloudevents": Plugin(CloudEventsConfig, CloudEventsSource),
     "grafana": Plugin(GrafanaConfig, GrafanaSource),
     "cloudwatch": Plugin(CloudwatchConfig, CloudwatchSource),
+    "cloud-monitoring": Plugin(CloudMonitoringConfig, CloudMonitoringSource),
 }
 STREAMS: Mapping[str, StreamPlugin[Any]] = {
     "kafka": StreamPlugin(KafkaConfig, KafkaStream, incident_publisher, KafkaCheckpoints),

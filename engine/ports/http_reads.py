@@ -44,7 +44,7 @@ async def read(
         ):
             if response.status_code != httpx.codes.OK:
                 raise TransientError(f"answered with status {response.status_code}")
-            return await _bounded(response, max_bytes)
+            return await bounded_body(response, max_bytes)
     except (httpx.HTTPError, OSError) as error:
         raise TransientError(str(error) or type(error).__name__) from error
 
@@ -54,7 +54,8 @@ def _tls(url: str, ca: Path | None) -> ssl.SSLContext | bool:
     return ssl.create_default_context(cafile=ca) if url.startswith("https") else False
 
 
-async def _bounded(response: "httpx.Response", max_bytes: int) -> bytes:
+async def bounded_body(response: "httpx.Response", max_bytes: int) -> bytes:
+    """The body of an answer that is being streamed. Raises TransientError."""
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk

@@ -17,6 +17,7 @@ from engine.ports import strict_json
 from engine.ports.source import Parsed, Source
 from tests.connectors.sources.alertmanager import case as alertmanager
 from tests.connectors.sources.azure_monitor import case as azure_monitor
+from tests.connectors.sources.cloud_monitoring import case as cloud_monitoring
 from tests.connectors.sources.cloudevents import case as cloudevents
 from tests.connectors.sources.cloudwatch import case as cloudwatch
 from tests.connectors.sources.grafana import case as grafana
@@ -29,6 +30,8 @@ CASES: Mapping[str, Case] = {
     "cloudevents, mapped": cloudevents.MAPPED,
     "grafana": grafana.CASE,
     "cloudwatch": cloudwatch.CASE,
+    "cloud-monitoring webhook": cloud_monitoring.WEBHOOK,
+    "cloud-monitoring push": cloud_monitoring.PUSH,
 }
 FORGERIES = 1_000
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
