@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ class Discovery:
         jsonschema.validate(value, {**_json_schema(schema), "$defs": definitions})
 
 
+@cache
 def discovery(name: str) -> Discovery:
     """`pubsub.v1` or `monitoring.v3`."""
     document = json.loads((FOLDER / f"{name}.json").read_text())

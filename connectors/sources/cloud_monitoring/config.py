@@ -12,6 +12,7 @@ from engine.ports.known_secrets import HOLDS_SECRET
 from engine.ports.payload import LabelNames
 
 KIND = "cloud-monitoring"
+MAX_LASTS_S = 30 * 86_400.0
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # RFC 3986's unreserved characters, so that the address has the token as it is.
 _URL_TOKEN = re.compile(r"[A-Za-z0-9._~-]+")
@@ -33,13 +34,29 @@ def _url_token(token: SecretStr) -> SecretStr:
     return token
 
 
+def _written(pattern: str, as_what: str) -> AfterValidator:
+    form = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not form.fullmatch(text):
+            raise ValueError(f"{text!r} is none; write {as_what}")
+        return text
+
+    return AfterValidator(check)
+
+
 GoogleAddress = Annotated[str, AfterValidator(_google_address)]
 UrlToken = Annotated[Secret, AfterValidator(_url_token)]
 Subscription = Annotated[
     str,
-    Field(pattern=r"^projects/[a-z0-9.:-]{1,64}/subscriptions/[A-Za-z][A-Za-z0-9._~+%-]{2,254}$"),
+    _written(
+        r"projects/[a-z0-9.:-]{1,64}/subscriptions/[A-Za-z][A-Za-z0-9._~+%-]{2,254}",
+        "projects/PROJECT/subscriptions/NAME",
+    ),
 ]
-ProjectId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:-]{2,63}$")]
+ProjectId = Annotated[
+    str, _written(r"[a-z0-9][a-z0-9.:-]{2,63}", "a project's id, as in `gcloud projects list`")
+]
 
 
 class PushConfig(Section):
@@ -93,7 +110,6 @@ class GoogleLabelNames(LabelNames):
     )
     team: tuple[str, ...] = ("team", "metadata_team")
     customer: tuple[str, ...] = ("customer", "tenant", "metadata_customer", "metadata_tenant")
-    region: tuple[str, ...] = ("region", "resource_region", "resource_location", "resource_zone")
 
 
 class CloudMonitoringConfig(Section):
@@ -113,6 +129,6 @@ class CloudMonitoringConfig(Section):
     pull: PullConfig | None = None
     api: AlertsApiConfig | None = None
     credentials_file: Annotated[BesideFile | None, HOLDS_SECRET] = None
-    last_notice_counts_s: float = Field(default=5 * 3600.0, gt=0)
-    log_match_lasts_s: float = Field(default=4 * 3600.0, gt=0)
+    last_notice_counts_s: float = Field(default=5 * 3600.0, gt=0, le=MAX_LASTS_S)
+    log_match_lasts_s: float = Field(default=4 * 3600.0, gt=0, le=MAX_LASTS_S)
     labels: GoogleLabelNames = GoogleLabelNames()

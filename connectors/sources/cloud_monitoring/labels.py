@@ -2,9 +2,10 @@
 
 Each part of the notice has a prefix of its own: `resource_`, `metric_`, `system_` and `metadata_`
 (the resource's metadata). The policy's user labels keep their names, because somebody gave them
-on purpose; one whose name is taken gets `policy_`.
+on purpose; one whose name is taken gets `policy_`. `region` is the policy's, else the resource's.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -20,6 +21,8 @@ CONDITION_KINDS: Mapping[str, str] = {
     "conditionPrometheusQueryLanguage": "promql",
     "conditionSql": "sql",
 }
+# "europe-west3-a" is in "europe-west3".
+_ZONE = re.compile(r"^([a-z]+-[a-z]+[0-9]+)-[a-z]$")
 # What Cloud Monitoring writes for a policy without a severity.
 _NO_SEVERITY = frozenset({"no severity", "severity_unspecified"})
 
@@ -38,9 +41,7 @@ class LabelsRead:
         if len(text.encode(errors="surrogatepass")) > MAX_LABEL_BYTES:
             self.annotations.setdefault(name, text)
             return
-        if name in self.labels:
-            name = otherwise or name
-        self.labels.setdefault(name, text)
+        self.labels.setdefault(otherwise if otherwise and name in self.labels else name, text)
 
     def add_all(self, prefix: str, values: Mapping[str, Json], where: str) -> None:
         """Each value under its prefixed name. Raises WrongField."""
@@ -79,7 +80,17 @@ def labels_of(incident: Mapping[str, Json]) -> LabelsRead:
         except WrongField as wrong:
             raise WrongField(f"{part}{name}", wrong.problem) from wrong
         read.add_all(prefix, values, f"{part}{name}")
+    read.add("region", region_of(object_in(resource, "labels")))
     return read
+
+
+def region_of(resource: Mapping[str, Json]) -> str:
+    """Where a resource is: the region of a zone, "" where nothing tells."""
+    for name in ("region", "location", "zone"):
+        place = resource.get(name)
+        if isinstance(place, str) and place:
+            return _ZONE.sub(r"\1", storable(place))
+    return ""
 
 
 def kind_of(condition: Mapping[str, Json]) -> str:

@@ -28,6 +28,8 @@ STATES: Mapping[str, AlertStatus] = {
 TEST_VERSION = "test"
 # Before any incident: orders a notice that doesn't say when it began before the one that ends it.
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+# No clock is that wrong, and something can still be added to it.
+FAR_AHEAD = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +159,14 @@ def seconds_in(of: Mapping[str, Json], name: str) -> datetime | None:
         raise wrong
     try:
         if isinstance(value, str) and "T" in value.upper():
-            return instant(value)
-        seconds = float(value)
-        if not seconds >= 0:  # NaN is neither
-            raise wrong
-        return datetime.fromtimestamp(seconds, UTC) if seconds else None
+            at = instant(value)
+        else:
+            at = datetime.fromtimestamp(float(value), UTC) if float(value) else None
     except (ValueError, OverflowError, OSError) as error:
         raise wrong from error
+    if at is not None and not LONG_AGO <= at < FAR_AHEAD:
+        raise wrong
+    return at
 
 
 def _annotations(incident: Mapping[str, Json]) -> dict[str, str]:

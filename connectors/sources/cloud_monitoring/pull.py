@@ -17,7 +17,7 @@ from engine.core.json_value import Json
 from engine.errors import TransientError
 from engine.ports.source import Feed, Source, Taker
 
-# As many as are kept within a short deadline of a subscription.
+# As many as are kept within a short deadline of a subscription, and held in memory.
 AT_ONCE = 50
 # Pub/Sub answers an empty pull after a minute or two.
 PULL_WITHIN_S = 180.0
@@ -52,22 +52,30 @@ class Puller:
                 await asyncio.sleep(EMPTY_PAUSE_S)
 
     async def _take(self, subscription: str, received: Sequence["_Received"], taker: Taker) -> None:
-        failed: TransientError | None = None
+        """All at once, because the stream appends together what waits together."""
+        async with asyncio.TaskGroup() as group:
+            taking = [group.create_task(self._failure(each, taker)) for each in received]
+        failures = [task.result() for task in taking]
         kept: list[Json] = []
-        for each in received:
-            try:
-                await taker.take(self.source, each.body)
-            except TransientError as error:
-                failed = error
-                break
-            kept.append(each.ack_id)
+        left: list[Json] = []
+        for each, failure in zip(received, failures, strict=True):
+            (kept if failure is None else left).append(each.ack_id)
         if kept:
             await self._tell(subscription, "acknowledge", {"ackIds": kept})
-        if failed is not None:
-            rest: list[Json] = [each.ack_id for each in received[len(kept) :]]
-            handed_back: dict[str, Json] = {"ackIds": rest, "ackDeadlineSeconds": 0}
+        if left:
+            handed_back: dict[str, Json] = {"ackIds": left, "ackDeadlineSeconds": 0}
             await self._tell(subscription, "modifyAckDeadline", handed_back)
-            raise failed
+        for failure in failures:
+            if failure is not None:
+                raise failure
+
+    async def _failure(self, each: "_Received", taker: Taker) -> TransientError | None:
+        """Why a message can't be kept now; None once it is."""
+        try:
+            await taker.take(self.source, each.body)
+        except TransientError as error:
+            return error
+        return None
 
     async def _pull(self, subscription: str) -> Sequence["_Received"]:
         at_once = self._at_once.get(subscription, AT_ONCE)

@@ -33,6 +33,7 @@ SUBSCRIPTION = "projects/acme-ops/subscriptions/quell"
         {"api": {"projects": ["acme"], "endpoint": "ftp://x"}},
         {"last_notice_counts_s": 0},
         {"log_match_lasts_s": -1},
+        {"log_match_lasts_s": 1e300},
         {"bearer": ["x"]},
     ],
     ids=str,

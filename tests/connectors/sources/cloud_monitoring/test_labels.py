@@ -62,6 +62,26 @@ def test_a_policy_s_label_whose_name_is_taken_gets_a_prefix_and_an_empty_name_is
     assert labels(policy_user_labels=own, severity=...)["severity"] == "low"
 
 
+@pytest.mark.parametrize(
+    ("resource", "region"),
+    [
+        ({"location": "europe-west3"}, "europe-west3"),
+        ({"location": "us-central1-a"}, "us-central1"),
+        ({"zone": "asia-southeast1-c"}, "asia-southeast1"),
+        ({"region": "us-east4", "zone": "us-east5-b"}, "us-east4"),
+        ({"region": "", "location": "global"}, "global"),
+        ({"zone": "projects/x/zones/y"}, "projects/x/zones/y"),
+        ({"host": "chat.example"}, ""),
+    ],
+    ids=str,
+)
+def test_the_region_is_the_resource_s_unless_the_policy_has_one(resource: Any, region: str) -> None:
+    own = opened(resource={"type": "x", "labels": resource}, policy_user_labels={})
+    assert labels_of(own["incident"]).labels.get("region", "") == region
+    given = opened(resource={"type": "x", "labels": resource})
+    assert labels_of(given["incident"]).labels["region"] == "eu"
+
+
 @pytest.mark.parametrize("said", ["No severity", "SEVERITY_UNSPECIFIED", "", None, ...])
 def test_a_policy_without_a_severity_has_none(said: Any) -> None:
     assert "severity" not in labels(severity=said)

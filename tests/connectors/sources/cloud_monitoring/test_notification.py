@@ -85,6 +85,7 @@ def test_an_uptime_check_s_old_notice_is_understood() -> None:
         "chat.example",
     )
     assert (alert.service, alert.severity_hint, alert.starts_at) == ("", "", BEGAN)
+    assert alert.region == ""
 
 
 STATES = [
@@ -127,7 +128,22 @@ def test_seconds_are_read_as_numbers_and_as_texts(said: Any, at: datetime | None
 
 
 @pytest.mark.parametrize(
-    "said", [True, -1, 10**17, 1e300, "soon", "NaN", "inf", "2026-03-01T12", [], {}], ids=str
+    "said",
+    [
+        True,
+        -1,
+        253_402_300_799,
+        10**17,
+        1e300,
+        "2300-01-01T00:00:00Z",
+        "soon",
+        "NaN",
+        "inf",
+        "2026-03-01T12",
+        [],
+        {},
+    ],
+    ids=str,
 )
 def test_what_is_no_time_is_told(said: Any) -> None:
     with pytest.raises(WrongField, match="expected seconds since 1970") as wrong:
