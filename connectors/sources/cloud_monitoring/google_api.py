@@ -124,13 +124,9 @@ class GoogleApi:
 
 def _renewed(credentials: "Credentials | None", file: Path | None) -> "Credentials":
     """With a new token; blocks. Raises TransientError or PermanentError."""
-    try:
-        import google.auth.transport.requests
-        import requests
-        from google.auth.exceptions import GoogleAuthError, TransportError
-    except ImportError as error:
-        missing = "google-auth is missing, which `pull` and `api` need: pip install 'quell[gcp]'"
-        raise PermanentError(missing) from error
+    import google.auth.transport.requests
+    import requests
+    from google.auth.exceptions import GoogleAuthError, TransportError
 
     session = requests.Session()
     session.trust_env = False  # no proxy and no .netrc of this machine has a say

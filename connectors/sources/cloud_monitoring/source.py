@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from typing import Any
 
 from typing_extensions import override
@@ -15,6 +16,7 @@ from connectors.sources.cloud_monitoring.pull import Puller
 from engine.core.alert import Occurrence
 from engine.core.json_value import Json
 from engine.core.still_firing import Confirmation, by_last_notice
+from engine.errors import ConfigError
 from engine.ports.credentials import Credentials, offered
 from engine.ports.json_web_tokens import KeySet, TokenCheck, WrongTokenError
 from engine.ports.source import (
@@ -41,6 +43,12 @@ class CloudMonitoringSource(Source):
     """The Source port over one configuration; `keys` are Google's, where they are at hand."""
 
     def __init__(self, config: CloudMonitoringConfig, keys: KeySet | None = None) -> None:
+        """Raises ConfigError where Google is to be asked and google-auth isn't installed."""
+        if (config.pull or config.api) and find_spec("google.oauth2") is None:
+            raise ConfigError(
+                f"the source {config.name!r} asks Google, which needs google-auth: install quell "
+                "with its extra `gcp`"
+            )
         self._config = config
         # A token in the address is compared like one in the header.
         self._tokens = Credentials(bearer=config.tokens)

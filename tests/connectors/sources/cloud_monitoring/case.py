@@ -3,6 +3,8 @@
 import base64
 import json
 from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
 from jwt import PyJWKSet
 from pydantic import SecretStr
@@ -12,9 +14,16 @@ from connectors.sources.cloud_monitoring import (
     CloudMonitoringSource,
     PushConfig,
 )
+from engine.core.alert import AlertStatus
 from engine.ports.credentials import BasicCredentials
 from engine.ports.json_web_tokens import KeySet
-from tests.connectors.sources.cloud_monitoring.payloads import OPEN, SUBSCRIPTION, wrapped
+from tests.connectors.sources.cloud_monitoring.payloads import (
+    OPEN,
+    SUBSCRIPTION,
+    closed,
+    opened,
+    wrapped,
+)
 from tests.contracts.source_case import NOW, Case, by_headers
 from tests.services.key_issuer import KeyIssuer
 from tests.services.pubsub_push import PushSubscription
@@ -40,6 +49,12 @@ def signed(body: bytes) -> tuple[Mapping[str, str], bytes]:
     return {"authorization": f"Bearer {sender.token()}"}, body
 
 
+def notice(status: AlertStatus, event_time: datetime, received_at: datetime) -> Any:
+    """One notice of the same incident; `received_at` is nothing that Google knows."""
+    at = int(event_time.timestamp())
+    return opened(started_at=at) if status == "firing" else closed(started_at=at, ended_at=at)
+
+
 WEBHOOK = Case(
     make=lambda name: CloudMonitoringSource(
         CloudMonitoringConfig(
@@ -49,5 +64,7 @@ WEBHOOK = Case(
     signed=by_headers({"authorization": f"Basic {base64.b64encode(b'gcm:s3cret').decode()}"}),
     body=OPEN,
     count=1,
+    notice=notice,
 )
+# The stories of what is in the envelope are the webhook's.
 PUSH = Case(make=pushed, signed=signed, body=wrapped(OPEN), count=1)

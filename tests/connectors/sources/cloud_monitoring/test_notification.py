@@ -1,7 +1,6 @@
 """What a notification means: states, times, tests, envelopes, wrong members, order."""
 
 import json
-import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -190,17 +189,6 @@ def test_a_replay_changes_nothing(after: timedelta) -> None:
     logged = opened(**LOG_MATCH)
     effects, left = fold((logged, NOW), (logged, later))
     assert (effects, left.expires_at) == (["opened", "repeat"], BEGAN + LASTS)
-
-
-def test_in_a_thousand_orders_of_one_incident_s_notices_the_end_is_the_same() -> None:
-    draw = random.Random(5)
-    notices = [OPEN, OPEN, closed(), closed(), opened(renotify=True), wrapped(closed())]
-    for _ in range(1_000):
-        order = draw.sample(notices, len(notices))
-        timed = [(body, NOW + timedelta(minutes=place)) for place, body in enumerate(order)]
-        effects, left = fold(*timed)
-        assert (left.is_open, left.started_at, left.ended_at) == (False, BEGAN, ENDED)
-        assert effects.count("opened") <= 1
 
 
 def test_a_log_match_is_never_told_to_end_so_it_lasts() -> None:
