@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from connectors import registry
 from engine.app.activation import Catalogs, activate
 from engine.app.audit_keys import checking_keys, configured_signer, folder_signer
-from engine.app.configured import load_connectors
+from engine.app.configured import Connectors, load_connectors
 from engine.app.engine import Engine
 from engine.app.loops import Loops
 from engine.app.opening import open_publisher, open_store, open_stream, open_time
@@ -68,8 +68,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
         stream, spool = await open_stream(loaded, parts.stream, store, clock, stack)
         spooled = spool.spooled if spool is not None else int
         intake = StreamIntake(store, stream, clock, settings.retention)
-        catalogs = Catalogs(parts.catalog, registry.by_name(parts.actions.values()))
-        reload = CatalogReload(loaded, catalogs, store, machine, metrics)
+        catalogs, reload = _catalogs(loaded, parts, store, machine, metrics)
         signer = signer or folder_signer(settings)
         await open_publisher(parts.publisher)
         await store.write(partial(_begin, catalog=parts.catalog))
@@ -124,6 +123,14 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
             token=token,
             actions=parts.actions,
         )
+
+
+def _catalogs(
+    loaded: LoadedSettings, parts: Connectors, store: Store, machine: SystemClock, metrics: Metrics
+) -> tuple[Catalogs, CatalogReload]:
+    """The catalog that decides, and what takes up edits of it."""
+    catalogs = Catalogs(parts.catalog, registry.by_name(parts.actions.values()))
+    return catalogs, CatalogReload(loaded, catalogs, store, machine, metrics)
 
 
 def _begin(tx: Tx, catalog: Catalog) -> None:

@@ -17,6 +17,7 @@ from connectors.probes.prometheus import PrometheusConfig
 from connectors.records.jira import JiraConfig
 from connectors.sources.alertmanager import AlertmanagerConfig
 from connectors.sources.azure_monitor import AzureMonitorConfig
+from connectors.sources.cloud_monitoring import CloudMonitoringConfig
 from connectors.sources.cloudevents import CloudEventsConfig
 from connectors.sources.cloudwatch import CloudwatchConfig
 from connectors.sources.grafana import GrafanaConfig
@@ -40,6 +41,10 @@ EXAMPLES: Mapping[type[BaseModel], Sequence[Values]] = {
         {
             "bearer": [CANARY, CANARY],
             "basic": [{"user": "u", "password": CANARY}],
+            # Its name is a number, so that the place is the field's own.
+            "senders": {
+                "1": {"bearer": [CANARY], "basic": [{"user": "u", "password": CANARY}]},
+            },
             "api": {
                 "urls": ["http://alertmanager.example"],
                 "bearer": CANARY,
@@ -75,6 +80,13 @@ EXAMPLES: Mapping[type[BaseModel], Sequence[Values]] = {
             "basic": [{"user": "u", "password": CANARY}],
             "hmac": {"secrets": [CANARY]},
             "api": {"url": "http://grafana.example", "token": CANARY},
+        },
+    ],
+    CloudMonitoringConfig: [
+        {
+            "tokens": [PLAIN_CANARY],
+            "basic": [{"user": "u", "password": CANARY}],
+            "credentials_file": FILE,
         },
     ],
     # Its credentials are boto3's own.
@@ -115,6 +127,7 @@ SECRET_NAME = re.compile("pass|secret|token|key|credential")
 # Each says why it is no secret.
 NAMED_LIKE_A_SECRET = {
     "token_url": "where tokens are had",
+    "keys": "where an issuer publishes its keys",
     "keys_url": "where an issuer publishes its keys",
 }
 
