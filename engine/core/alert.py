@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Literal
 
 from engine.core.bounds import cut_texts
@@ -68,6 +69,7 @@ _TEXTS = (
     *("fingerprint", "source", "name", "service", "resource", "target"),
     *("environment", "team", "customer", "region"),
 )
+_texts_of = attrgetter(*_TEXTS)
 
 
 def within_bounds(alert: Alert) -> Alert:
@@ -76,6 +78,8 @@ def within_bounds(alert: Alert) -> Alert:
     Labels tell alerts apart, so none of them is cut: raises PayloadError for the first that is too
     large, and for too many. A link that is too long is none.
     """
+    if _is_small(alert):
+        return alert
     for where, texts in (("labels", alert.labels), ("annotations", alert.annotations)):
         if len(texts) > MAX_LABELS:
             raise PayloadError(f"there are {len(texts)}, at most {MAX_LABELS}", where)
@@ -95,6 +99,26 @@ def within_bounds(alert: Alert) -> Alert:
     return replace(alert, annotations=annotations, links=links)
 
 
+def _is_small(alert: Alert) -> bool:
+    """Whether it is far below every bound, as most are: a few lengths tell, and nothing is cut."""
+    labels, annotations = alert.labels, alert.annotations
+    return (
+        len(labels) <= MAX_LABELS
+        and len(annotations) <= MAX_LABELS
+        and len(alert.links) <= MAX_LINKS
+        # All names together, all values together: no single one is longer.
+        and max(
+            len("".join(labels)),
+            len("".join(labels.values())),
+            len("".join(annotations)),
+            len("".join(_texts_of(alert))),
+        )
+        <= MAX_LABEL_BYTES // 4
+        and len("".join(annotations.values())) <= MAX_ANNOTATION
+        and len("".join(alert.links)) <= MAX_LINK
+    )
+
+
 def _require_short(text: str, what: str, where: str) -> None:
     # A character takes at most four bytes, so most texts need no counting.
     if len(text) * 4 > MAX_LABEL_BYTES and (size := _size(text)) > MAX_LABEL_BYTES:
@@ -108,9 +132,10 @@ def _size(text: str) -> int:
 
 def fingerprint_of(source: str, identity: Mapping[str, str]) -> str:
     """Derived from the source's name and what its page says identifies an occurrence."""
-    return derived_id(
-        "fingerprint", source, *(part for k in sorted(identity) for part in (k, identity[k]))
-    )
+    parts = ["fingerprint", source]
+    for name in sorted(identity):
+        parts += name, identity[name]
+    return derived_id(*parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.alert import (
+    MAX_ANNOTATION,
     MAX_ANNOTATIONS,
     MAX_LABEL_BYTES,
     MAX_LABELS,
     MAX_LINK,
+    MAX_LINKS,
     Alert,
     AlertStatus,
     Occurrence,
@@ -216,3 +219,39 @@ def test_a_notice_with_an_event_time_that_comes_twice_opens_nothing_twice() -> N
     expired = replace(opened, ended_at=minute(5), ended_by="expiry")
     assert receive(again, expired).effect == "stale"
     assert receive(replace(again, event_at=minute(2)), expired).effect == "opened"
+
+
+@pytest.mark.parametrize(
+    ("changes", "cut"),
+    [
+        pytest.param({}, False, id="small"),
+        pytest.param({"annotations": {"a": "x" * MAX_ANNOTATION}}, False, id="the longest text"),
+        pytest.param({"annotations": {"a": "x" * (MAX_ANNOTATION + 1)}}, True, id="one more"),
+        pytest.param({"links": ("https://x",) * (MAX_LINKS + 1)}, True, id="too many links"),
+        pytest.param({"links": ("h" * (MAX_LINK + 1),)}, True, id="too long a link"),
+    ],
+)
+def test_only_what_is_over_a_bound_is_cut(changes: dict[str, Any], *, cut: bool) -> None:
+    alert = replace(with_texts({"a": "b"}), **changes)
+    assert (within_bounds(alert) != alert) == cut
+
+
+@pytest.mark.parametrize("field", ["name", "service", "resource", "target", "region"])
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        pytest.param("x" * MAX_LABEL_BYTES, True, id="as many bytes as allowed"),
+        pytest.param("x" * (MAX_LABEL_BYTES + 1), False, id="one more"),
+        pytest.param("😀" * (MAX_LABEL_BYTES // 4), True, id="of four bytes each"),
+        pytest.param("😀" * (MAX_LABEL_BYTES // 4) + "x", False, id="and one more"),
+    ],
+)
+def test_a_text_of_an_alert_is_bounded_in_bytes(field: str, text: str, *, fits: bool) -> None:
+    changes: dict[str, Any] = {field: text}
+    alert = replace(with_texts({"a": "b"}), **changes)
+    if fits:
+        assert within_bounds(alert) is alert
+        return
+    with pytest.raises(PayloadError) as error:
+        within_bounds(alert)
+    assert error.value.field == field

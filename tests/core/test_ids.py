@@ -1,5 +1,9 @@
 """Ids are functions of what they name."""
 
+import base64
+import hashlib
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,3 +30,18 @@ def test_a_digest_is_hex_sha256() -> None:
 def test_a_dead_letter_is_its_content() -> None:
     assert dead_letter_id(b"{") == dead_letter_id(b"{")
     assert dead_letter_id(b"{") != dead_letter_id(b"[")
+
+
+@given(parts)
+def test_an_id_is_the_base32_of_the_hash_over_the_framed_parts(key: list[str]) -> None:
+    raws = [part.encode() for part in key]
+    framed = b"".join(len(raw).to_bytes(4, "big") + raw for raw in raws)
+    spelled = base64.b32encode(hashlib.sha256(framed).digest()).decode().lower()
+    assert derived_id(*key) == spelled[:ID_LENGTH]
+
+
+@pytest.mark.parametrize("length", [0, 127, 128, 300, 70_000])
+def test_a_long_part_is_framed_as_a_short_one(length: int) -> None:
+    framed = length.to_bytes(4, "big") + b"x" * length
+    spelled = base64.b32encode(hashlib.sha256(framed).digest()).decode().lower()
+    assert derived_id("x" * length) == spelled[:ID_LENGTH]

@@ -1,5 +1,7 @@
 """What travels on the stream comes back as it was, and nothing else passes for it."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.alert import Alert
+from engine.core.ids import derived_id
 from engine.core.records import (
     Tick,
     alert_json,
@@ -100,3 +103,18 @@ def test_an_unknown_timer_is_refused() -> None:
 def test_an_alert_alone_is_one_line_of_json() -> None:
     alert = Alert("f", "s", "n", "firing", {"a": "b\nc"}, {}, NOW, None, NOW)
     assert "\n" not in alert_json(alert)
+
+
+@given(alerts, st.text(max_size=20))
+def test_a_record_is_the_envelope_around_the_alert(alert: Alert, source: str) -> None:
+    alert = replace(alert, source=source)
+    found = json.loads(encode_alert(alert))
+    at = alert.received_at.isoformat()
+    assert found == {
+        "id": derived_id("alert", alert.fingerprint, alert.status, at),
+        "source": f"/quell/sources/{source}",
+        "time": at.replace("+00:00", "Z"),
+        "data": json.loads(alert_json(alert)),
+        "type": "quell.alert.v1",
+        "specversion": "1.0",
+    }
