@@ -101,5 +101,7 @@ def enrich(alert: Alert, inventory: Inventory) -> Alert:
 
 
 def _target_of(alert: Alert, inventory: Inventory) -> str:
+    if not inventory.aliases:
+        return ""
     names = (alert.target, alert.resource, *(alert.labels.get(name, "") for name in TARGET_LABELS))
     return next(filter(None, map(inventory.target_id, names)), "")

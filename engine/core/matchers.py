@@ -64,8 +64,7 @@ class Matcher:
 
     @override
     def __str__(self) -> str:
-        name = self.name if _is_plain_name(self.name) else _quoted(self.name)
-        return f"{name}{self.op}{_quoted(self.value)}"
+        return _spelled(self.name, self.op, self.value)
 
 
 def parse_matcher(text: str) -> Matcher:
@@ -158,6 +157,12 @@ def _unescaped(written: str) -> str:
             parts.append(written[at])
             at += 1
     return "".join(parts)
+
+
+@lru_cache(maxsize=1024)
+def _spelled(name: str, op: Operator, value: str) -> str:
+    """Each alert that a rule takes has the rule's matchers among its reasons."""
+    return f"{name if _is_plain_name(name) else _quoted(name)}{op}{_quoted(value)}"
 
 
 def _quoted(value: str) -> str:

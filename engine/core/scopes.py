@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from engine.core.alert import Alert
 from engine.core.documents import Argument, Parameter
@@ -32,6 +33,8 @@ ALERT = Scope(
         "alert.severity_hint": _TEXT,
     }
 )
+
+_values_of = attrgetter(*(name.removeprefix("alert.") for name in ALERT.names))
 
 POLICY_FIELDS = ("service", "environment", "team", "customer", "region")
 POLICY = Scope(dict.fromkeys(POLICY_FIELDS, _TEXT))
@@ -80,10 +83,7 @@ def playbook_scope(parameters: Mapping[str, Parameter]) -> Scope:
 
 def alert_bindings(alert: Alert) -> Bindings:
     """The values of one alert, to be shared by all expressions over it."""
-    values: dict[str, object] = {}
-    for name in ALERT.names:
-        values[name] = getattr(alert, name.removeprefix("alert."))
-    return Bindings(values)
+    return Bindings(dict(zip(ALERT.names, _values_of(alert), strict=True)))
 
 
 def incident_values(incident: Incident) -> Mapping[str, object]:
