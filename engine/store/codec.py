@@ -43,17 +43,16 @@ class Codec(Generic[T]):
 
         `absent` are values of fields that the document of another release may lack.
         """
-        return self._decode({**absent, **orjson.loads(document)})
+        known = orjson.loads(document)
+        return self._decode({**absent, **known} if absent else known)
 
 
 def _plain(value: object) -> object:
-    match value:
-        case datetime():
-            return to_us(value)
-        case Mapping():
-            return dict(value)
-        case _:
-            raise TypeError(f"a {type(value).__name__} has no place in a document")
+    if isinstance(value, datetime):
+        return to_us(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a {type(value).__name__} has no place in a document")
 
 
 def _decoder(annotation: Any) -> Decoder:
@@ -70,23 +69,38 @@ def _decoder(annotation: Any) -> Decoder:
         return _tuple_decoder(arguments)
     if origin is Mapping and arguments == (str, str):
         return None
-    if origin in (Union, types.UnionType) and types.NoneType in arguments:
-        present = [_decoder(a) for a in arguments if a is not types.NoneType]
-        if len(present) == 1:
-            return _optional_decoder(present[0])
+    if present := _present(annotation):
+        return _optional_decoder(_decoder(present))
     raise TypeError(f"{annotation!r} has no form as JSON yet: add it to this codec")
+
+
+def _present(annotation: Any) -> Any:
+    """What `X | None` is where it is there, None for what has to be there."""
+    if typing.get_origin(annotation) not in (Union, types.UnionType):
+        return None
+    present = [a for a in typing.get_args(annotation) if a is not types.NoneType]
+    return present[0] if len(present) == 1 else None
 
 
 def _dataclass_decoder(model: Any) -> Callable[[Any], Any]:
     hints = typing.get_type_hints(model)
     names = frozenset(field.name for field in dataclasses.fields(model))
-    decoders = {name: found for name in names if (found := _decoder(hints[name]))}
+    decoders, optional = dict[str, Callable[[Any], Any]](), dict[str, Callable[[Any], Any]]()
+    for name in names:
+        present = _present(hints[name])
+        if (decoder := _decoder(present or hints[name])) is not None:
+            (optional if present else decoders)[name] = decoder
 
     def decode(document: dict[str, Any]) -> Any:
-        known = {name: value for name, value in document.items() if name in names}
+        known = document  # just read from its text, so it may change
+        if not document.keys() <= names:
+            known = {name: value for name, value in document.items() if name in names}
         for name, decoder in decoders.items():
             if name in known:
                 known[name] = decoder(known[name])
+        for name, decoder in optional.items():
+            if (value := known.get(name)) is not None:
+                known[name] = decoder(value)
         return model(**known)
 
     return decode

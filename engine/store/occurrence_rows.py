@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select
+from sqlalchemy import BindParameter, Connection, bindparam, delete, select
 
 from engine.core.alert import Occurrence
 from engine.store.codec import Codec
-from engine.store.statements import chunked, upsert
+from engine.store.statements import chunked, insert_new, upsert
 from engine.store.tables import occurrences, open_occurrences
 
 OCCURRENCES = Codec(Occurrence)
@@ -19,7 +19,7 @@ _LATEST = select(occurrences.c.fingerprint, occurrences.c.document).where(
 )
 _PUT = upsert(occurrences)
 _UNLINK = delete(open_occurrences).where(open_occurrences.c.fingerprint.in_(_KEYS))
-_LINK = insert(open_occurrences)
+_LINK = insert_new(open_occurrences)
 _OPEN = (
     select(occurrences.c.document)
     .join(open_occurrences, open_occurrences.c.fingerprint == occurrences.c.fingerprint)
@@ -43,37 +43,44 @@ _LOCKED = (
 _FORGET = delete(occurrences).where(occurrences.c.fingerprint.in_(_KEYS))
 
 
-def latest_occurrences(
-    connection: Connection, fingerprints: Sequence[str]
-) -> Mapping[str, Occurrence]:
-    """Open or not, by fingerprint; those never seen are absent."""
-    found = {}
-    for keys in chunked(fingerprints):
-        for fingerprint, document in connection.execute(_LATEST, {"keys": keys}):
-            found[fingerprint] = OCCURRENCES.decode(document)
-    return found
+class OccurrenceRows:
+    """Of one transaction, which remembers in which incidents those that it has read fire."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._linked: dict[str, frozenset[str]] = {}
+
+    def latest(self, fingerprints: Sequence[str]) -> Mapping[str, Occurrence]:
+        """Open or not, by fingerprint; those never seen are absent."""
+        found = {}
+        for keys in chunked(fingerprints):
+            for fingerprint, document in self._connection.execute(_LATEST, {"keys": keys}):
+                found[fingerprint] = OCCURRENCES.decode(document)
+        for fingerprint in fingerprints:
+            self._linked[fingerprint] = _links(found.get(fingerprint))
+        return found
+
+    def put(self, changed: Sequence[Occurrence]) -> None:
+        """Insert or replace by fingerprint; the last one of a fingerprint wins."""
+        latest = {each.alert.fingerprint: each for each in changed}
+        wanted = {fingerprint: _links(latest[fingerprint]) for fingerprint in sorted(latest)}
+        known = self._linked
+        gone = [f for f, links in wanted.items() if f not in known or known[f] - links]
+        rows = [(f, OCCURRENCES.encode(latest[f])) for f in wanted]
+        _PUT.put(self._connection, rows)
+        for keys in chunked(gone):
+            self._connection.execute(_UNLINK, {"keys": keys})
+        # Those that are there already too: another replica may have ended one meanwhile.
+        links = [(f, incident) for f in wanted for incident in sorted(wanted[f])]
+        _LINK.put(self._connection, links)
+        known.update(wanted)
 
 
-def put_occurrences(connection: Connection, changed: Sequence[Occurrence]) -> None:
-    """Insert or replace by fingerprint; the last one of a fingerprint wins."""
-    latest = {each.alert.fingerprint: each for each in changed}
-    fingerprints = sorted(latest)
-    if not fingerprints:
-        return
-    connection.execute(
-        _PUT.on(connection),
-        [{"fingerprint": f, "document": OCCURRENCES.encode(latest[f])} for f in fingerprints],
-    )
-    for keys in chunked(fingerprints):
-        connection.execute(_UNLINK, {"keys": keys})
-    links = [
-        {"fingerprint": f, "incident_id": incident}
-        for f in fingerprints
-        if latest[f].is_open
-        for incident in dict.fromkeys(latest[f].incident_ids)
-    ]
-    if links:
-        connection.execute(_LINK, links)
+def _links(occurrence: Occurrence | None) -> frozenset[str]:
+    """The incidents in which it fires."""
+    if occurrence is None or not occurrence.is_open:
+        return frozenset()
+    return frozenset(occurrence.incident_ids)
 
 
 def firing_occurrences(connection: Connection, incident: str, limit: int) -> Sequence[Occurrence]:

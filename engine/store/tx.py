@@ -28,6 +28,7 @@ from engine.ports.store import Tx
 from engine.store import dead_letter_rows, occurrence_rows, reservation_rows, run_rows, stop_rows
 from engine.store.incident_rows import IncidentRows
 from engine.store.journal_rows import JournalRows
+from engine.store.occurrence_rows import OccurrenceRows
 from engine.store.position_rows import PositionRows
 from engine.store.statements import next_number
 from engine.store.task_rows import TaskRows
@@ -54,6 +55,7 @@ class SqlTx(Tx):
         self._positions = PositionRows(connection)
         self._incidents = IncidentRows(connection, lock=not reading)
         self._tasks = TaskRows(connection, lambda: self.now)
+        self._occurrences = OccurrenceRows(connection)
 
     @property
     def woke(self) -> bool:
@@ -157,11 +159,11 @@ class SqlTx(Tx):
     # Occurrences.
     @override
     def occurrences(self, fingerprints: Sequence[str]) -> Mapping[str, Occurrence]:
-        return occurrence_rows.latest_occurrences(self._connection, fingerprints)
+        return self._occurrences.latest(fingerprints)
 
     @override
     def put_occurrences(self, occurrences: Sequence[Occurrence]) -> None:
-        occurrence_rows.put_occurrences(self._connection, occurrences)
+        self._occurrences.put(occurrences)
 
     @override
     def open_occurrences(self, incident: str, limit: int) -> Sequence[Occurrence]:

@@ -16,7 +16,7 @@ from engine.errors import ConflictError
 from engine.ports.rows import IncidentFilter
 from engine.ports.store import Store, Tx
 from engine.store.incident_rows import IncidentRows
-from engine.store.occurrence_rows import put_occurrences
+from engine.store.occurrence_rows import OccurrenceRows
 from engine.store.tables import incidents
 from tests.services.stores import START
 from tests.store.values import an_incident, an_occurrence
@@ -47,7 +47,8 @@ def test_the_count_of_what_a_release_wrote_that_kept_ids_is_that_of_the_rows(
     rows = IncidentRows(connection, lock=False)
     rows.put(an_incident("a", open_count=7))
     rows.flush()
-    put_occurrences(connection, [an_occurrence(f"f{n}", incident_ids=("a",)) for n in range(3)])
+    fires = [an_occurrence(f"f{n}", incident_ids=("a",)) for n in range(3)]
+    OccurrenceRows(connection).put(fires)
     known = document(connection)
     del known["open_count"]
     connection.execute(update(incidents).values(document=json.dumps(known)))

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from sqlalchemy import Connection
+
 from engine.core.alert import Occurrence
 from engine.ports.store import Store, Tx
+from engine.store.occurrence_rows import OccurrenceRows, firing_occurrences
 from tests.services.stores import START
 from tests.store.values import an_occurrence
 
@@ -67,3 +70,47 @@ async def test_what_ended_long_ago_is_found_page_by_page_and_forgotten(store: St
     assert await store.write(lambda tx: tx.remove_occurrences(names, before)) == 1
     assert set(await store.read(lambda tx: tx.occurrences(names))) == {"b", "c", "d"}
     assert len(await store.read(lambda tx: tx.open_occurrences("i", 9))) == 2
+
+
+async def test_links_follow_what_an_occurrence_became_within_one_transaction(
+    store: Store,
+) -> None:
+    """Read first, as the pipeline does, and then each way an occurrence can go."""
+
+    def firing(tx: Tx) -> list[list[str]]:
+        return [[o.alert.fingerprint for o in tx.open_occurrences(i, 10)] for i in "abc"]
+
+    def ways(tx: Tx) -> list[list[list[str]]]:
+        (known,) = tx.occurrences(["f"]).values()
+        seen = []
+        for became in (
+            replace(known, repeats=1),
+            replace(known, incident_ids=("b", "c")),
+            replace(known, incident_ids=("b", "c"), repeats=2),
+            replace(known, incident_ids=("c",), ended_at=START, ended_by="source"),
+            replace(known, incident_ids=("a", "c")),
+        ):
+            tx.put_occurrences([became])
+            seen.append(firing(tx))
+        return seen
+
+    await store.write(lambda tx: tx.put_occurrences([an_occurrence("f", incident_ids=("a",))]))
+    assert await store.write(ways) == [
+        [["f"], [], []],
+        [[], ["f"], ["f"]],
+        [[], ["f"], ["f"]],
+        [[], [], []],
+        [["f"], [], ["f"]],
+    ]
+    assert await store.read(firing) == [["f"], [], ["f"]]
+
+
+def test_a_repeat_links_again_what_another_writer_has_unlinked(connection: Connection) -> None:
+    fires = an_occurrence("f", incident_ids=("a",))
+    reader, other = OccurrenceRows(connection), OccurrenceRows(connection)
+    reader.put([fires])
+    other.put([replace(fires, ended_at=START, ended_by="source")])
+    assert firing_occurrences(connection, "a", 10) == []
+    again = replace(fires, repeats=1)
+    reader.put([again])
+    assert firing_occurrences(connection, "a", 10) == [again]

@@ -45,3 +45,24 @@ def test_a_connection_gets_its_own_spelling() -> None:
     with engine.connect() as connection:
         assert statement.on(connection) is statement.sqlite
     engine.dispose()
+
+
+@pytest.mark.parametrize("dialect", [SQLITE, POSTGRESQL], ids=["sqlite", "postgresql"])
+def test_values_go_to_the_driver_in_the_order_of_the_columns(dialect: Dialect) -> None:
+    statement = upsert(heads)
+    told = compiled(statement.sqlite if dialect is SQLITE else statement.postgresql, dialect)
+    places = (
+        "(?, ?, ?)" if dialect is SQLITE else '($1::VARCHAR COLLATE "C", $2::BIGINT, $3::VARCHAR)'
+    )
+    assert f"(chain, seq, entry_hash) VALUES {places} ON CONFLICT" in told
+
+
+def test_rows_are_put_by_position() -> None:
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        heads.create(connection)
+        upsert(heads).put(connection, [("a", 1, "x"), ("b", 1, "y")])
+        upsert(heads).put(connection, [("a", 2, "z")])
+        upsert(heads).put(connection, [])
+        assert set(connection.execute(heads.select())) == {("a", 2, "z"), ("b", 1, "y")}
+    engine.dispose()
