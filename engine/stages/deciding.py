@@ -10,6 +10,7 @@ same transaction as the position, so that the balance holds after any crash.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Literal
 
 from pydantic import JsonValue
@@ -65,6 +66,8 @@ class _Work:
     dispositions: Counter[Disposition] = field(default_factory=Counter)
     touched: dict[str, Occurrence] = field(default_factory=dict)
     live: dict[str, Incident] = field(default_factory=dict)
+    # By rule and group: in a storm most alerts share a few.
+    correlations: dict[tuple[object, ...], str] = field(default_factory=dict)
     joined: dict[str, list[Occurrence]] = field(default_factory=dict)
     ended: dict[str, list[Occurrence]] = field(default_factory=dict)
     opened: list[Incident] = field(default_factory=list)
@@ -100,11 +103,10 @@ def decide(
     for each, value in decoded:
         match value:
             case Alert():
-                alert = enrich(value, catalog.inventory)
                 # The inventory may name another service than the sender did; the order of the
                 # fingerprint's records stays with the key under which they came.
-                work.keys[alert.fingerprint] = each.key
-                work.dispositions[_take_alert(work, alert)] += 1
+                work.keys[value.fingerprint] = each.key
+                work.dispositions[_take_alert(work, value)] += 1
             case Tick():
                 _take_tick(work, value)
                 work.dispositions["tick"] += 1
@@ -154,10 +156,11 @@ def _decode(each: Record) -> Alert | Tick | PayloadError:
 def _take_alert(work: _Work, alert: Alert) -> Disposition:
     notice = receive(alert, work.latest.get(alert.fingerprint))
     occurrence = notice.occurrence
-    work.latest[alert.fingerprint] = occurrence
-    work.touched[alert.fingerprint] = occurrence
     if notice.effect == "opened":
-        return _open(work, occurrence)
+        return _open(work, occurrence, enrich(alert, work.catalog.inventory))
+    if occurrence.alert is alert:  # a resolution that came first
+        occurrence = replace(occurrence, alert=enrich(alert, work.catalog.inventory))
+    work.latest[alert.fingerprint] = work.touched[alert.fingerprint] = occurrence
     if notice.effect == "resolved":
         _end(work, occurrence)
         work.tx.cancel_task("tick", f"occurrence_expiry/{alert.fingerprint}")
@@ -167,13 +170,13 @@ def _take_alert(work: _Work, alert: Alert) -> Disposition:
     return notice.effect
 
 
-def _open(work: _Work, occurrence: Occurrence) -> Disposition:
-    alert = occurrence.alert
+def _open(work: _Work, opened: Occurrence, alert: Alert) -> Disposition:
+    """`alert` is the one that opened it, with what the inventory knows."""
     found = classify(alert, work.catalog.rules)
     work.failures.extend(found.failures)
     matches = [*found.observed, *([found.taken] if found.taken else [])]
-    ids = tuple(_join(work, match, occurrence) for match in matches)
-    occurrence = replace(occurrence, incident_ids=ids)
+    ids = tuple([_join(work, match, opened.id, alert) for match in matches])
+    occurrence = replace(opened, alert=alert, incident_ids=ids)
     work.latest[alert.fingerprint] = work.touched[alert.fingerprint] = occurrence
     for incident in ids:
         work.joined.setdefault(incident, []).append(occurrence)
@@ -181,12 +184,15 @@ def _open(work: _Work, occurrence: Occurrence) -> Disposition:
     return "unmatched" if found.taken is None or found.taken.is_catch_all else "new"
 
 
-def _join(work: _Work, match: Match, occurrence: Occurrence) -> str:
-    """The incident that this occurrence belongs to by `match`: a live one, or a new one."""
-    key = correlation_key(match.rule.id, match.group)
+def _join(work: _Work, match: Match, occurrence_id: str, alert: Alert) -> str:
+    """The incident that an occurrence belongs to by `match`: a live one, or a new one."""
+    group = (match.rule.id, *match.group.items())
+    key = work.correlations.get(group)
+    if key is None:
+        key = work.correlations[group] = correlation_key(match.rule.id, match.group)
     incident = work.tx.live_incident(key)
     if incident is None:
-        incident = _start(work, match, occurrence, key)
+        incident = _start(work, match, key, occurrence_id, alert)
     elif incident.status == "resolved":
         incident = record(work.tx, incident, [events.IncidentReopened()], work.author)
         work.tx.cancel_task("tick", f"incident_close/{incident.id}")
@@ -194,12 +200,11 @@ def _join(work: _Work, match: Match, occurrence: Occurrence) -> str:
     return incident.id
 
 
-def _start(work: _Work, match: Match, occurrence: Occurrence, key: str) -> Incident:
-    alert = occurrence.alert
+def _start(work: _Work, match: Match, key: str, occurrence_id: str, alert: Alert) -> Incident:
     event = opened_by(
         match,
         alert,
-        incident=incident_id(key, occurrence.id),
+        incident=incident_id(key, occurrence_id),
         number=work.tx.next_incident_number(),
         partition_key=work.keys[alert.fingerprint],
     )
@@ -297,14 +302,10 @@ def _write(work: _Work) -> None:
 
 def _joined(occurrences: Sequence[Occurrence]) -> events.OccurrenceJoined:
     ids = tuple(o.id for o in occurrences)
-    told: list[Mapping[str, JsonValue]] = []
-    room = ALERTS_IN_AN_ENTRY_BYTES
-    for occurrence in occurrences[:ALERTS_IN_AN_ENTRY]:
-        summary = _summary(occurrence)
-        room -= size_of(summary)
-        if room < 0:
-            break
-        told.append(summary)
+    told = [_summary(occurrence) for occurrence in occurrences[:ALERTS_IN_AN_ENTRY]]
+    if size_of(told) > ALERTS_IN_AN_ENTRY_BYTES:
+        sizes = accumulate(map(size_of, told))
+        told = told[: sum(size <= ALERTS_IN_AN_ENTRY_BYTES for size in sizes)]
     return events.OccurrenceJoined(
         occurrence_ids=ids, digest=derived_id("occurrences", *ids), alerts=tuple(told)
     )
