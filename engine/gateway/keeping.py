@@ -22,8 +22,10 @@ from engine.ports.commands import Intake
 from engine.ports.metrics import Metrics
 from engine.ports.source import NOBODY, Parsed, Rejected, Sender, Source, Taker
 
-# Below it, parsing takes about a millisecond and a thread's hand-over would cost as much.
-PARSE_INLINE_BYTES = 64 * 1024
+# Below both, parsing takes at most some 10 ms (an alert is three objects, or two), and a hand-over
+# to a thread costs processor time of its own: the interpreter's lock goes to and fro meanwhile.
+PARSE_INLINE_BYTES = 128 * 1024
+PARSE_INLINE_OBJECTS = 500
 # Parsing holds the interpreter most of the time, so more at once would only take more memory.
 PARSING_AT_ONCE = 2
 # More than a full body of usual alerts holds; small ones would become gigabytes of objects.
@@ -71,7 +73,11 @@ class Keeper(Taker):
     ) -> Understood | Refused:
         """What the body says, by a thread where that takes long."""
         received_at = self._clock.now()
-        if not is_gzip and len(body) <= PARSE_INLINE_BYTES:
+        if (
+            not is_gzip
+            and len(body) <= PARSE_INLINE_BYTES
+            and body.count(b"{") <= PARSE_INLINE_OBJECTS
+        ):
             return understand(source, body, received_at, sender, is_gzip=False)
         async with self._parsing:
             return await asyncio.to_thread(

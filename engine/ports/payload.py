@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TypedDict
+from typing import TypedDict, TypeGuard
 
 from engine.core.alert import SeverityHint
 from engine.core.json_value import Json
@@ -85,7 +85,7 @@ class Texts:
 
     def keep(self, text: str) -> str:
         """The text as it can be stored."""
-        return self.kept.setdefault(text, storable(text))
+        return self.kept.get(text) or self.kept.setdefault(text, storable(text))
 
     def of(self, value: Json, where: str) -> dict[str, str]:
         """An object of strings, without the empty ones: to Prometheus they are absent.
@@ -94,6 +94,8 @@ class Texts:
         """
         if not isinstance(value, dict):
             raise WrongField(where, f"expected an object of strings, got {shown(value)}")
+        if _is_storable(value):
+            return value
         kept, texts = self.kept, {}
         for key, text in value.items():
             if not isinstance(text, str):
@@ -196,5 +198,17 @@ def raw_bytes(raw: Json) -> bytes:
     return json.dumps(raw, separators=(",", ":")).encode()
 
 
+def _is_storable(value: dict[str, Json]) -> TypeGuard[dict[str, str]]:
+    """Whether all are plain texts with names, as most are; else they are looked at one by one."""
+    try:
+        written = "".join(value) + "".join(value.values())  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return written.isascii() and "\0" not in written and all(value) and all(value.values())
+
+
 def _first(labels: Mapping[str, str], names: Sequence[str]) -> str:
-    return next((labels[name] for name in names if name in labels), "")
+    for name in names:
+        if name in labels:
+            return labels[name]
+    return ""

@@ -19,7 +19,7 @@ from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSour
 from engine.core.json_value import Json
 from engine.errors import FullError, PermanentError, TransientError
 from engine.gateway.app import build_gateway
-from engine.gateway.keeping import MAX_ALERTS, PARSE_INLINE_BYTES
+from engine.gateway.keeping import MAX_ALERTS, PARSE_INLINE_BYTES, PARSE_INLINE_OBJECTS
 from engine.gateway.parts import GatewayParts, Limits
 from engine.ports.source import NOBODY, Parsed, Sender
 from tests.doubles.gateway import NOW, MemoryIntake, gateway_parts
@@ -314,9 +314,12 @@ async def test_large_bodies_are_parsed_off_the_event_loop() -> None:
     small, large = body(alert()), body(alert(annotations={"a": "x" * PARSE_INLINE_BYTES}))
     assert (await post(parts, small)).status_code == 200
     assert (await post(parts, large)).status_code == 200
+    many = body(*[{"status": "firing", "labels": {"a": "b"}}] * PARSE_INLINE_OBJECTS)
+    assert len(many) < PARSE_INLINE_BYTES
+    assert (await post(parts, many)).status_code == 200
     zipped = gzip.compress(small)
     assert (await post(parts, zipped, headers={"content-encoding": "gzip"})).status_code == 200
-    assert [thread == here for thread in source.threads] == [True, False, False]
+    assert [thread == here for thread in source.threads] == [True, False, False, False]
 
 
 @pytest.mark.parametrize("shape", ["list", "object"])

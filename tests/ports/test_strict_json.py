@@ -90,3 +90,50 @@ values = st.recursive(
 @given(values)
 def test_sound_json_comes_through_unchanged(value: object) -> None:
     assert decode(json.dumps(value).encode()) == value
+
+
+def as_go(value: object) -> bytes:
+    """As Go's encoder writes it: without spaces, `<`, `>` and `&` escaped, a line break behind."""
+    written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for plain, escaped in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
+        written = written.replace(plain, escaped)
+    return written.encode("utf-8", "surrogatepass") + b"\n"
+
+
+@given(values)
+def test_what_go_writes_comes_through_unchanged(value: object) -> None:
+    assert decode(as_go(value)) == value
+
+
+WRITTEN_PLAINLY = [
+    pytest.param(b'{"a":1,"b":2,"a":1}', "key 'a' is there twice", id="twice the same"),
+    pytest.param(b'{"a":1,"a":2}', "key 'a' is there twice", id="twice, and different"),
+    pytest.param(b'[{"x":{"a":1,"a":1}}]', "key 'a' is there twice", id="twice inside"),
+    pytest.param(b'{"a&":1,"a\\u0026":1}', "key 'a&' is there twice", id="once in Go's spelling"),
+    pytest.param(b'{"a\\u0026":1,"a\\u0026":1}', "key 'a&' is there twice", id="twice in Go's"),
+    pytest.param(b"[18446744073709551616]", "fit 64 bits", id="2 to the 64"),
+    pytest.param(b"[" * 66 + b"]" * 66, "nested deeper", id="one level too many"),
+    pytest.param(b"[" * 300 + b"]" * 300, "nested deeper", id="more levels than orjson writes"),
+    pytest.param(b"[" * 2000 + b"]" * 2000, "nested deeper", id="more levels than orjson reads"),
+]
+
+
+@pytest.mark.parametrize(("body", "says"), WRITTEN_PLAINLY)
+def test_a_body_without_spaces_is_refused_as_any_other(body: bytes, says: str) -> None:
+    with pytest.raises(PayloadError, match=says):
+        decode(body)
+
+
+def test_an_escaped_backslash_before_what_looks_like_an_escape_is_a_backslash() -> None:
+    assert decode(b'{"a":"\\\\u0026"}') == {"a": "\\u0026"}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "a&"]), st.integers(0, 3)), max_size=4))
+def test_a_key_that_is_there_twice_is_found_in_any_order(pairs: list[tuple[str, int]]) -> None:
+    body = ",".join(f"{json.dumps(key)}:{value}" for key, value in pairs)
+    names = [key for key, _ in pairs]
+    if len(set(names)) == len(names):
+        assert decode(f"{{{body}}}".encode()) == dict(pairs)
+        return
+    with pytest.raises(PayloadError, match="is there twice"):
+        decode(f"{{{body}}}".encode())

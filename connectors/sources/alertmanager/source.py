@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import structlog
 from pydantic import Field
@@ -258,8 +259,7 @@ class _Reader:
         return links_of(candidates)
 
 
-@dataclass(frozen=True, slots=True)
-class _Interval:
+class _Interval(NamedTuple):
     status: AlertStatus
     starts_at: datetime
     ends_at: datetime | None = None
