@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from connectors.streams.kafka.cluster import RECORD_OVERHEAD_BYTES, Cluster
@@ -189,8 +190,9 @@ def _pinned_partitioner(partitions: int) -> "Callable[[bytes, list[int], list[in
     return lambda key, _all, _available: partition_of(key, partitions)
 
 
+@lru_cache(maxsize=4096)
 def partition_of(key: bytes, partitions: int) -> int:
-    """By Kafka's own hash."""
+    """By Kafka's own hash, which aiokafka counts in Python, a character at a time."""
     from aiokafka.partitioner import murmur2
 
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
