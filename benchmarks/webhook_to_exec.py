@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -28,6 +28,8 @@ EVERY_S = 0.1
 TARGETS = 10
 # The last run's end, for a machine that is much slower than its alerts come.
 DEADLINE_S = 120.0
+# Targets to which each connection is a new one.
+ALONE = (*(f"warm-{n}" for n in range(TARGETS)), *(f"new-{n}" for n in range(ALERTS)))
 
 WHAT_IS_INSIDE = f"""\
 {ALERTS} alerts, one each {EVERY_S * 1000:.0f} ms, to {TARGETS} targets at one sshd here; each opens
@@ -176,25 +178,27 @@ def post(url: str, number: str, target: str) -> float:
 def ended(quell: Quell, numbers: list[str]) -> bool:
     """Whether every run succeeded; looked at twice a second, so that looking costs little."""
     time.sleep(0.5)
-    outcomes: dict[str, str] = {}
+    outcomes: dict[str | None, str] = {}
     page = quell.get("/v1/incidents?limit=500")
     while True:
-        outcomes |= {each["group"]["number"]: each["outcome"] for each in page["incidents"]}
+        outcomes |= {each["group"].get("number"): each["outcome"] for each in page["incidents"]}
         if page["next_cursor"] is None:
             return all(outcomes.get(number) == "succeeded" for number in numbers)
         page = quell.get(f"/v1/incidents?limit=500&cursor={page['next_cursor']}")
 
 
 @contextmanager
-def started_quell(sections: Mapping[str, object], host: SshHost) -> Iterator[Quell]:
+def started_quell(
+    sections: Mapping[str, object], host: SshHost, rules: str = RULES, alone: Sequence[str] = ALONE
+) -> Iterator[Quell]:
     """A quell over the benchmark's own rule, playbook, commands, inventory and policy."""
     with tempfile.TemporaryDirectory(prefix="quell-benchmark-") as name:
         folder = Path(name)
         for path, text in (
-            ("rules/benchmark.yaml", RULES),
+            ("rules/benchmark.yaml", rules),
             ("playbooks/mark.yaml", PLAYBOOK),
             ("commands.yaml", json.dumps(commands(folder))),
-            ("inventory.yaml", json.dumps(inventory(host))),
+            ("inventory.yaml", json.dumps(inventory(host, alone))),
             ("policy.yaml", POLICY),
         ):
             (folder / path).parent.mkdir(exist_ok=True)
@@ -238,7 +242,7 @@ def commands(folder: Path) -> dict[str, object]:
     }
 
 
-def inventory(host: SshHost) -> dict[str, object]:
+def inventory(host: SshHost, alone: Sequence[str]) -> dict[str, object]:
     """inventory.yaml: one sshd under many names.
 
     A connection is open to all targets that share its name, so each target that wants a new one
@@ -250,9 +254,8 @@ def inventory(host: SshHost) -> dict[str, object]:
         "client_key": str(host.client_key),
         "known_hosts": str(host.known_hosts),
     }
-    lone = [*(f"warm-{n}" for n in range(TARGETS)), *(f"new-{n}" for n in range(ALERTS))]
     routes = {f"open-{n}": f"ssh-open-{n}" for n in range(TARGETS)}
-    routes |= {name: f"ssh-{name}" for name in lone}
+    routes |= {name: f"ssh-{name}" for name in alone}
     return {
         "language": 1,
         "targets": {

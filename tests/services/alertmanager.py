@@ -15,7 +15,7 @@ from tests.services.process import Process, free_port, program
 class Alertmanager:
     """A running server; see `running_alertmanager`."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, *, log_level: str = "debug") -> None:
         self.address = f"127.0.0.1:{port}"
         self.url = f"http://{self.address}"
         self.process = Process(
@@ -25,10 +25,14 @@ class Alertmanager:
                 f"--storage.path={folder / 'data'}",
                 f"--web.listen-address={self.address}",
                 "--cluster.listen-address=",
-                "--log.level=debug",
+                f"--log.level={log_level}",
             ],
             log=folder / "alertmanager.log",
         )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
 
     def answers(self) -> bool:
         try:
