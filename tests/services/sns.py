@@ -242,13 +242,24 @@ class PublishedFiles:
 
 
 @contextmanager
-def published(files: Mapping[str, bytes]) -> Iterator[str]:
-    """The files by path on a loopback port: its address."""
+def published(
+    files: Mapping[str, bytes],
+    asked: list[str] | None = None,
+    moved: Mapping[str, str] | None = None,
+) -> Iterator[str]:
+    """The files by path on a loopback port: its address. `asked` is told of each path."""
+    redirects = moved or {}
 
     class Files(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if asked is not None:
+                asked.append(self.path)
             body = files.get(self.path)
-            self.send_response(404 if body is None else 200)
+            if self.path in redirects:
+                self.send_response(302)
+                self.send_header("location", redirects[self.path])
+            else:
+                self.send_response(404 if body is None else 200)
             self.send_header("content-length", str(len(body or b"")))
             self.end_headers()
             self.wfile.write(body or b"")

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from connectors.sources.cloudwatch.arns import topic_of
 from engine.ports.credentials import Section
@@ -61,6 +61,13 @@ class AccountConfig(Section):
     action_prefixes: tuple[Text, ...] = ()
     endpoint_url: HttpAddress | None = None
     timeout_s: float = Field(default=3.0, gt=0, le=30)
+
+    @model_validator(mode="after")
+    def _own_role(self) -> "AccountConfig":
+        # Another account's alarms would pass for this one's, and its missing ones for resolved.
+        if self.role_arn is not None and f"::{self.id}:" not in self.role_arn:
+            raise ValueError(f"{self.role_arn} is no role of account {self.id}")
+        return self
 
 
 class CloudwatchConfig(Section):

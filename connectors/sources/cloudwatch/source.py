@@ -263,7 +263,8 @@ class CloudwatchSource(Source):
                 answered = "cannot_tell" if by_setting == "ignore" else by_setting
                 return Confirmation(answered, "source", told)
             case None:
-                return Confirmation("resolved", "source", f"{asked}: there is no such alarm")
+                # Deleted, or these aren't the account's credentials, which nobody can see here.
+                return Confirmation("cannot_tell", "source", f"{asked}: there is no such alarm")
             case _:
                 return Confirmation("resolved", "source", asked)
 

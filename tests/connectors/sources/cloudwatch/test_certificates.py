@@ -118,15 +118,21 @@ async def test_the_key_is_that_of_the_certificate_and_is_fetched_once() -> None:
     assert there.asked == [CERTIFICATE_URL]
 
 
-async def test_a_certificate_is_checked_anew_after_a_day_and_not_used_past_its_end() -> None:
+async def test_a_certificate_is_not_used_past_its_end() -> None:
     end = NOW + timedelta(hours=2)
     leaf = sns().issuer.leaf(valid=(NOW - timedelta(days=1), end))
     certificates, there = keys({CERTIFICATE_URL: leaf.pem + sns().issuer.pem})
     await certificates.key(CERTIFICATE_URL, topic(), NOW)
-    for at in (end, NOW + KEPT_FOR):
-        with pytest.raises(WrongCertificateError, match="is valid from"):
-            await certificates.key(CERTIFICATE_URL, topic(), at)
-    assert len(there.asked) == 3
+    with pytest.raises(WrongCertificateError, match="is valid from"):
+        await certificates.key(CERTIFICATE_URL, topic(), end)
+    assert len(there.asked) == 2
+
+
+async def test_a_kept_one_is_fetched_anew_after_a_day() -> None:
+    certificates, there = keys({CERTIFICATE_URL: sns().chain})
+    for at in (NOW, NOW + KEPT_FOR - timedelta(seconds=1), NOW + KEPT_FOR):
+        await certificates.key(CERTIFICATE_URL, topic(), at)
+    assert len(there.asked) == 2
 
 
 async def test_a_leaf_alone_is_completed_by_the_issuer_that_amazon_publishes() -> None:
@@ -316,3 +322,13 @@ async def test_a_mirror_is_asked_instead_and_proves_nothing_by_itself(tmp_path: 
         by_path[PATH] = b"x" * (MAX_BYTES + 1)
         with pytest.raises(TransientError, match=f"more than {MAX_BYTES} bytes"):
             await Certificates(trusted, mirror).key(CERTIFICATE_URL, topic(), NOW)
+
+
+async def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
+    asked: list[str] = []
+    with (
+        published({"/elsewhere.pem": sns().chain}, asked, {PATH: "/elsewhere.pem"}) as mirror,
+        pytest.raises(TransientError, match="answered with status 302"),
+    ):
+        await Certificates(sns().trusted(tmp_path), mirror).key(CERTIFICATE_URL, topic(), NOW)
+    assert asked == [PATH]

@@ -20,6 +20,10 @@ ACCOUNT: dict[str, Any] = {"id": "123456789012", "regions": ["eu-central-1"]}
         ({"aws": [{**ACCOUNT, "regions": []}]}, "regions"),
         ({"aws": [{**ACCOUNT, "regions": ["eu central"]}]}, "regions"),
         ({"aws": [{**ACCOUNT, "role_arn": "quell"}]}, "role_arn"),
+        (
+            {"aws": [{**ACCOUNT, "role_arn": "arn:aws:iam::999999999999:role/q"}]},
+            "is no role of account 123456789012",
+        ),
         ({"aws": [{**ACCOUNT, "queues": ["quell"]}]}, "queues"),
         ({"aws": [{**ACCOUNT, "queues": ["https://u:p@sqs.example/q"]}]}, "queues"),
         ({"aws": [{**ACCOUNT, "alarm_prefixes": [""]}]}, "alarm_prefixes"),

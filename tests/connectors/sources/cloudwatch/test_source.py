@@ -207,9 +207,16 @@ async def test_whether_it_still_fires_is_asked_for_by_name(
     assert aws.asked[0][1]["AlarmNames"] == ["EndpointErrors"]
 
 
-async def test_an_alarm_that_is_there_no_more_fires_no_more(aws: AwsServer) -> None:
+@pytest.mark.parametrize("account_of_credentials", ["123456789012", "999999999999"])
+async def test_an_alarm_that_is_not_there_is_nothing_to_go_by(
+    aws: AwsServer, account_of_credentials: str
+) -> None:
+    """It may be deleted; or the credentials are another account's, with one of the same name."""
+    arn = described()["AlarmArn"].replace("123456789012", account_of_credentials)
+    if arn != described()["AlarmArn"]:
+        aws.put(as_listed(AlarmArn=arn))
     found = await asking(aws).still_firing(occurrence(event()), NOW)
-    assert (found.answer, "no such alarm" in found.detail) == ("resolved", True)
+    assert (found.answer, "no such alarm" in found.detail) == ("cannot_tell", True)
 
 
 async def test_a_composite_alarm_is_asked_for_as_well(aws: AwsServer) -> None:
