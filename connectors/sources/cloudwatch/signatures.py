@@ -4,9 +4,9 @@ https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html s
 What isn't (spaces between fields, UnsubscribeURL) is read by nobody.
 """
 
+import asyncio
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from connectors.sources.cloudwatch.arns import Topic
 from connectors.sources.cloudwatch.certificates import Certificates, WrongCertificateError
 from engine.core.json_value import Json
-from engine.errors import TransientError
+from engine.errors import PayloadError, TransientError
+from engine.ports import strict_json
 from engine.ports.payload import instant
 from engine.ports.source import ADMITTED, Admission, denied
 
@@ -34,6 +35,8 @@ SIGNED: Mapping[str, tuple[str, ...]] = {
 OPTIONAL = frozenset({"Subject"})
 # SNS gives up after an hour; a day more for who sends a kept message again.
 MAX_AGE = timedelta(hours=25)
+# Decoding more than this takes over a millisecond; an alarm has some 3 KiB.
+INLINE_BYTES = 64 * 1024
 # What clocks may differ by.
 LEEWAY = timedelta(minutes=1)
 
@@ -57,7 +60,9 @@ class SnsSignatures:
         is wrong can explain the time: SNS comes again.
         """
         try:
-            message = _message(body)
+            # A large one, of whoever sends it, would hold up all others.
+            inline = len(body) <= INLINE_BYTES
+            message = _message(body) if inline else await asyncio.to_thread(_message, body)
             text = string_to_sign(message)
             topic = self.topics.get(_text(message, "TopicArn"))
             if topic is None:
@@ -114,11 +119,11 @@ def string_to_sign(message: Mapping[str, Json]) -> bytes:
 
 
 def _message(body: bytes) -> Mapping[str, Json]:
-    # Of a key that is there twice the last one counts here; the gateway refuses such a body later.
+    # As the gateway reads it later: another reading could find other fields than were signed.
     try:
-        value = json.loads(body.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise _Wrong("it is no JSON") from error
+        value = strict_json.decode(body)
+    except PayloadError as error:
+        raise _Wrong(f"it is no JSON: {error.problem}") from error
     if not isinstance(value, dict):
         raise _Wrong("it is no JSON object")
     return value

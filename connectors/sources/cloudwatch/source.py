@@ -4,7 +4,6 @@ What each form means for quell is in docs/sources/cloudwatch.md.
 """
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,6 +31,7 @@ from engine.core.alert import Alert, AlertStatus, Occurrence, fingerprint_of
 from engine.core.json_value import Json
 from engine.core.still_firing import Confirmation, by_last_notice
 from engine.errors import ConfigError, PayloadError, PermanentError
+from engine.ports import strict_json
 from engine.ports.blocking import BoundedThreads
 from engine.ports.http_reads import read
 from engine.ports.payload import WrongField, shown, time_in
@@ -281,7 +281,6 @@ def _change(body: Json, reader: AlarmReader, path: str) -> Parsed:
 def _inner(text: str) -> Json:
     """The JSON inside the message. Raises WrongField."""
     try:
-        value: Json = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise WrongField("Message", f"expected JSON, got {text[:80]!r}") from error
-    return value
+        return strict_json.decode(text.encode())
+    except PayloadError as error:
+        raise WrongField("Message", error.problem) from error

@@ -30,6 +30,11 @@ async def test_sns_gets_in_with_and_without_a_subject(subject: str | None) -> No
     assert found.outcome == "admitted", found.why
 
 
+async def test_the_largest_messages_get_in_as_well() -> None:
+    message = sns().notification(json.dumps(notification(NewStateReason="x" * 250_000)), NOW)
+    assert (await admitted(message)).outcome == "admitted"
+
+
 async def test_a_subject_that_is_null_is_none() -> None:
     message = sns().notification(MESSAGE, NOW, Subject=None)
     assert (await admitted({**message, "Subject": None})).outcome == "admitted"
@@ -105,9 +110,11 @@ async def test_nobody_else_gets_in_and_the_log_says_why(message: Any, why: str) 
     assert why in found.why
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b'{"a": NaN'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b"[" * 100_000, b'{"a": NaN}', b'{"a": 1, "a": 2}']
+)
 async def test_what_is_no_json_gets_nobody_in(body: bytes) -> None:
-    assert (await admission(source(), {}, body)).why == "it is no JSON"
+    assert (await admission(source(), {}, body)).why.startswith("it is no JSON: ")
 
 
 @pytest.mark.parametrize("name", ["Message", "MessageId", "Subject", "Timestamp", "TopicArn"])
