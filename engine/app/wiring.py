@@ -57,9 +57,8 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
     """Open every part, and close them in reverse. Raises ConfigError with all mistakes."""
     settings, machine, metrics = loaded.settings, SystemClock(), Metrics()
     shutdown, token = Shutdown(), settings.access.token or _made_token()
-    parts = load_connectors(loaded)
+    parts, signer = load_connectors(loaded), configured_signer(settings)
     _refuse_open_doors(settings, parts.sources)
-    signer = configured_signer(settings)
     async with AsyncExitStack() as stack:
         stack.callback(shutdown.done)  # called last: until then something may hang
         parts.close_with(stack)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from engine.ports.credentials import BasicCredentials, Secret, Section
+from engine.ports.credentials import CredentialsConfig, Secret, Section
 from engine.ports.file_paths import BesideFile
 from engine.ports.known_secrets import HOLDS_SECRET
 from engine.ports.payload import LabelNames
@@ -139,7 +139,7 @@ class AzureLabelNames(LabelNames):
     region: tuple[str, ...] = ("region", "Region", "location")
 
 
-class AzureMonitorConfig(Section):
+class AzureMonitorConfig(CredentialsConfig):
     """One Entra tenant's action groups as a source.
 
     Any of the credentials lets a sender in. `stateless_rules` are metric and log rules without
@@ -151,8 +151,6 @@ class AzureMonitorConfig(Section):
     name: str = Field(default=KIND, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     entra: EntraConfig | None = None
     url_tokens: tuple[UrlToken, ...] = ()
-    bearer: tuple[Secret, ...] = ()
-    basic: tuple[BasicCredentials, ...] = ()
     ttl_s: TtlConfig = TtlConfig()
     stateless_rules: tuple[str, ...] = ()
     api: AlertsApiConfig | None = None

@@ -23,7 +23,7 @@ from connectors.sources.azure_monitor.resource_ids import alert_id
 from engine.core.alert import Occurrence
 from engine.core.json_value import Json
 from engine.core.still_firing import Confirmation, by_last_notice
-from engine.ports.credentials import Credentials, offered
+from engine.ports.credentials import Credentials
 from engine.ports.json_web_tokens import KeySet
 from engine.ports.source import (
     ADMITTED,
@@ -46,7 +46,7 @@ class AzureMonitorSource(Source):
     def __init__(self, config: AzureMonitorConfig, keys: KeySet | None = None) -> None:
         """`keys` are the tenant's, where somebody has them already."""
         self._config = config
-        self._credentials = Credentials(config.bearer, config.basic)
+        self._credentials = Credentials.of(config)
         self._url_tokens = Credentials(config.url_tokens)
         self._entra = None if config.entra is None else EntraDoor(config.entra, keys)
         self._management = None if config.api is None else AlertsManagement(config.api)
@@ -68,18 +68,18 @@ class AzureMonitorSource(Source):
 
     @override
     async def admit(self, sender: Sender, now: datetime) -> Admission:
-        authorization = sender.headers.get("authorization", "")
         token_in_url = sender.query.get(TOKEN_IN_QUERY, "")
         # Both are compared, so that the time doesn't tell which one it was.
-        known = self._credentials.accept(authorization)
-        known |= self._url_tokens.accept(f"Bearer {token_in_url}")
-        if known:
-            return ADMITTED
-        scheme, _, token = authorization.strip().partition(" ")
+        admission = self._credentials.admit(sender)
+        has_url_token = self._url_tokens.accept(f"Bearer {token_in_url}")
+        if admission.outcome == "admitted" or has_url_token:
+            return ADMITTED if has_url_token else admission
+        scheme, _, token = sender.headers.get("authorization", "").strip().partition(" ")
         if self._entra is not None and scheme.lower() == "bearer":
             return await self._entra.admit(token.strip(), now)
-        told = "a token in the address" if token_in_url else offered(authorization)
-        return denied(f"{told}, which is none of this source's credentials")
+        if token_in_url:
+            return denied("a token in the address, which is none of this source's credentials")
+        return admission
 
     @override
     def parse(self, body: Json, received_at: datetime, sender: Sender = NOBODY) -> Parsed:

@@ -14,11 +14,10 @@ from engine.core.json_value import Json
 from engine.core.still_firing import Confirmation, by_last_notice
 from engine.errors import PayloadError
 from engine.ports.body_signatures import BodySignature, HmacConfig
-from engine.ports.credentials import BasicCredentials, Credentials, Secret, Section, offered
+from engine.ports.credentials import Credentials, CredentialsConfig
 from engine.ports.mapping_file import MappingFile
 from engine.ports.payload import LabelNames, WrongField, raw_bytes
 from engine.ports.source import (
-    ADMITTED,
     BY_BODY,
     NOBODY,
     Admission,
@@ -35,7 +34,7 @@ MAX_BODY_BYTES = 1024 * 1024
 LABELS = LabelNames(service=("service", "app"))
 
 
-class CloudEventsConfig(Section):
+class CloudEventsConfig(CredentialsConfig):
     """Senders of CloudEvents, or of one other kind of JSON, which `mapping` explains.
 
     Any of the credentials lets a sender in. There is nobody to ask, so an alert's last notice
@@ -43,8 +42,6 @@ class CloudEventsConfig(Section):
     """
 
     name: str = Field(default=KIND, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
-    bearer: tuple[Secret, ...] = ()
-    basic: tuple[BasicCredentials, ...] = ()
     hmac: HmacConfig | None = None
     mapping: MappingFile | None = None
     last_notice_counts_s: float = Field(default=300.0, gt=0)
@@ -56,7 +53,7 @@ class CloudEventsSource(Source):
 
     def __init__(self, config: CloudEventsConfig) -> None:
         self._config = config
-        self._credentials = Credentials(config.bearer, config.basic)
+        self._credentials = Credentials.of(config)
         self._signature = BodySignature(config.hmac) if config.hmac else None
 
     @property
@@ -76,12 +73,10 @@ class CloudEventsSource(Source):
 
     @override
     async def admit(self, sender: Sender, now: datetime) -> Admission:
-        authorization = sender.headers.get("authorization", "")
-        if self._credentials.accept(authorization):
-            return ADMITTED
-        if self._signature is not None and self._signature.is_offered(sender):
-            return BY_BODY
-        return denied(f"{offered(authorization)}, which is none of this source's credentials")
+        admission = self._credentials.admit(sender)
+        if admission.outcome == "denied" and self._signature is not None:
+            return BY_BODY if self._signature.is_offered(sender) else admission
+        return admission
 
     @override
     async def admit_body(self, sender: Sender, body: bytes, now: datetime) -> Admission:

@@ -18,7 +18,7 @@ from engine.core.json_value import Json
 from engine.core.still_firing import Confirmation, by_last_notice
 from engine.errors import PayloadError
 from engine.ports.body_signatures import BodySignature, HmacConfig
-from engine.ports.credentials import BasicCredentials, Credentials, Secret, Section, offered
+from engine.ports.credentials import Credentials, CredentialsConfig
 from engine.ports.payload import (
     LabelNames,
     Texts,
@@ -32,7 +32,6 @@ from engine.ports.payload import (
     time_in,
 )
 from engine.ports.source import (
-    ADMITTED,
     BY_BODY,
     NOBODY,
     Admission,
@@ -57,7 +56,7 @@ class GrafanaHmac(HmacConfig):
     header: str = SIGNATURE_HEADER
 
 
-class GrafanaConfig(Section):
+class GrafanaConfig(CredentialsConfig):
     """One Grafana, or one organisation of it, as a source.
 
     Any of the credentials lets it in. `api` is where it can be asked what fires; without, an
@@ -66,8 +65,6 @@ class GrafanaConfig(Section):
     """
 
     name: str = Field(default=KIND, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
-    bearer: tuple[Secret, ...] = ()
-    basic: tuple[BasicCredentials, ...] = ()
     hmac: GrafanaHmac | None = None
     api: GrafanaApiConfig | None = None
     last_notice_counts_s: float = Field(default=5 * 3600.0, gt=0)
@@ -79,7 +76,7 @@ class GrafanaSource(Source):
 
     def __init__(self, config: GrafanaConfig) -> None:
         self._config = config
-        self._credentials = Credentials(config.bearer, config.basic)
+        self._credentials = Credentials.of(config)
         self._signature = BodySignature(config.hmac) if config.hmac else None
 
     @property
@@ -99,12 +96,10 @@ class GrafanaSource(Source):
 
     @override
     async def admit(self, sender: Sender, now: datetime) -> Admission:
-        authorization = sender.headers.get("authorization", "")
-        if self._credentials.accept(authorization):
-            return ADMITTED
-        if self._signature is not None and self._signature.is_offered(sender):
-            return BY_BODY
-        return denied(f"{offered(authorization)}, which is none of this source's credentials")
+        admission = self._credentials.admit(sender)
+        if admission.outcome == "denied" and self._signature is not None:
+            return BY_BODY if self._signature.is_offered(sender) else admission
+        return admission
 
     @override
     async def admit_body(self, sender: Sender, body: bytes, now: datetime) -> Admission:
