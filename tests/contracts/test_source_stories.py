@@ -244,28 +244,43 @@ async def sent(case: Case, world: World) -> AsyncIterator[Sent]:
 AFTER_S: Mapping[str, float] = {"1 s": 1, "4 min": 240, "6 min": 360, "1 h": 3600}
 
 
+each_time = pytest.mark.parametrize("after_s", AFTER_S.values(), ids=AFTER_S)
+
+
 @each_case
-@pytest.mark.parametrize("after_s", AFTER_S.values(), ids=AFTER_S)
-async def test_a_replay_changes_nothing_however_late(
+@each_time
+async def test_a_replay_of_what_fires_changes_nothing_however_late(
     case: Case, sent: Sent, after_s: float
 ) -> None:
     """Let in again or, where what lets in has expired, refused."""
     make, clock = notice_of(case), sent.world.clock
-    (alert,) = case.make("first").parse(make("firing", NOW, NOW), NOW).alerts
     firing = make("firing", clock.now(), clock.now())
+    (alert,) = case.make("first").parse(firing, NOW).alerts
     assert await sent.post(firing) == 200
     opened = await sent.state(alert.fingerprint)
     clock.advance(after_s)
     assert await sent.post(firing) in (200, 401)
     assert await sent.state(alert.fingerprint) == opened
+
+
+@each_case
+@each_time
+async def test_a_replay_of_what_has_ended_opens_nothing_however_late(
+    case: Case, sent: Sent, after_s: float
+) -> None:
+    make, clock = notice_of(case), sent.world.clock
+    firing = make("firing", clock.now(), clock.now())
+    (alert,) = case.make("first").parse(firing, NOW).alerts
+    assert await sent.post(firing) == 200
+    opened = await sent.state(alert.fingerprint)
     clock.advance(1)
     resolved = make("resolved", clock.now(), clock.now())
     if resolved is None:
         return
-    await sent.post(resolved)
+    assert await sent.post(resolved) == 200
     ended = await sent.state(alert.fingerprint)
+    assert ended != opened
     clock.advance(after_s)
     for body in (firing, resolved, firing):
         assert await sent.post(body) in (200, 401)
         assert await sent.state(alert.fingerprint) == ended
-    assert ended != opened
