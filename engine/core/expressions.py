@@ -25,6 +25,7 @@ from engine.core.expression_types import (
     Scope,
     ValueType,
 )
+from engine.core.expression_values import for_cel, looked_up
 
 __all__ = [
     "FUNCTIONS",
@@ -45,6 +46,7 @@ MAX_LENGTH = 4096
 _OWN_DURATION: Final = "_quell_d"
 
 _ERROR = cel.Type.ERROR
+_NULL = cel.Type.NULL
 _CEL_TYPES = {
     "string": cel.Type.STRING,
     "int": cel.Type.INT,
@@ -106,14 +108,14 @@ class Bindings:
         if plain is None:
             plain = {}
             for name, declared in names.items():
-                value = _looked_up(self._values, name)
+                value = looked_up(self._values, name)
                 if value is not None:
-                    plain[name] = _plain(declared, value, frozenset())
+                    plain[name] = for_cel(declared, value, frozenset())
             self._plain[environment] = plain
         if not labels:
             return plain
         labelled = {
-            name: _plain(names[name], plain[name], labels)
+            name: for_cel(names[name], plain[name], labels)
             for name in environment.labelled_names
             if name in plain
         }
@@ -149,14 +151,16 @@ class Expression:
             raise ExpressionFailedError(
                 f"{self.text!r} failed: {runtime_reason(str(error))}"
             ) from error
-        value: object = found.plain_value()
-        # An error is no bool, and asking for the type takes half as long as evaluating.
-        if self.expects is ValueType.BOOL and (value is True or value is False):
-            return value
+        if self.expects is ValueType.BOOL and self.type.kind == "bool":
+            value: object = found.plain_value()
+            # An error is no bool, and asking for the type takes half as long as evaluating.
+            if value is True or value is False:
+                return value
         if found.type() == _ERROR:
             raise ExpressionFailedError(
                 f"{self.text!r} failed: {runtime_reason(str(found.value()))}"
             )
+        value = _in_python(found)
         if self.expects is not None:
             return self._checked(value, self.expects)
         return value
@@ -201,6 +205,23 @@ def compile_expression(text: str, scope: Scope, expects: ValueType | None = None
     if found is None:
         raise ExpressionError("this gives bytes, a type or an unsigned number; none is a value", 1)
     return Expression(text, found, labels, cel_text, environment, expects, program)
+
+
+def _in_python(found: "cel.Value") -> object:
+    """A value in plain Python, in which no null was asked for.
+
+    The library takes a reference of None away with each null that it hands out, and before Python
+    3.12 the process ends when none is left: whoever sends us nulls could end it.
+    """
+    if found.type() == _NULL:
+        return None
+    value = found.value()
+    if isinstance(value, dict):
+        return {key: _in_python(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_in_python(each) for each in value]
+    plain: object = found.plain_value()
+    return plain
 
 
 def _check_patterns(tokens: Sequence[Token], environment: "Environment") -> None:
@@ -351,40 +372,3 @@ def _passes(found: ValueType | None, expects: ValueType) -> bool:
 
 def _spelled(found: ValueType | None) -> str:
     return "a type that no place takes" if found is None else str(found)
-
-
-def _looked_up(values: Mapping[str, object], name: str) -> object:
-    """A value by its dotted name, or through nested mappings; None when there is none."""
-    if name in values:
-        return values[name]
-    head, _, rest = name.partition(".")
-    while rest:
-        nested = values.get(head)
-        if isinstance(nested, Mapping):
-            return _looked_up(nested, rest)
-        part, _, rest = rest.partition(".")
-        head = f"{head}.{part}"
-    return None
-
-
-def _plain(declared: ValueType, value: object, labels: frozenset[str]) -> object:
-    """A value as CEL takes it: real lists and dicts, real floats, and every named label."""
-    if declared.labels and isinstance(value, Mapping):
-        return {**dict.fromkeys(labels, ""), **value}
-    if declared.kind == "double" and isinstance(value, int):
-        return float(value)
-    if declared.kind == "list" and isinstance(value, Sequence):
-        element = declared.element or ValueType.DYN
-        if element.kind == "object" or element.has_labels:
-            return [_plain(element, each, labels) for each in value]
-        return list(value)
-    if declared.kind == "object" and isinstance(value, Mapping):
-        converted = {
-            name: _plain(each, value[name], labels)
-            for name, each in declared.fields
-            if name in value
-        }
-        return {**value, **converted}
-    if declared.kind == "map" and isinstance(value, Mapping):
-        return dict(value)
-    return value

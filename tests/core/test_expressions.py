@@ -1,7 +1,9 @@
 """Expressions are checked when loaded, see "" for absent labels, and fail without harm."""
 
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -124,6 +126,36 @@ def test_a_name_without_a_value_fails() -> None:
 def test_half_a_surrogate_pair_in_a_value_fails_without_a_crash() -> None:
     with pytest.raises(ExpressionFailedError):
         value_of("params.host + 'a'", {"params.host": "\ud800"})
+
+
+NULLS: dict[str, Any] = {"x": None, "l": [None, {"y": None}], "m": {"n": None, "o": [1, None]}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "null",
+        "body",
+        "body.x",
+        "body.l",
+        "body.m.o",
+        "body.l.map(x, x)",
+        "{'a': null, 'b': [null]}",
+    ],
+)
+def test_nulls_leave_none_its_references(text: str) -> None:
+    """Before Python 3.12 the process ends when none is left."""
+    expression = compile_expression(text, Scope({"body": ValueType.DYN}))
+    expression.evaluate({"body": NULLS})
+    before = sys.getrefcount(None)
+    for _ in range(2_000):
+        expression.evaluate({"body": NULLS})
+    assert abs(sys.getrefcount(None) - before) < 1_000
+
+
+def test_nulls_come_out_as_they_went_in() -> None:
+    expression = compile_expression("body", Scope({"body": ValueType.DYN}))
+    assert expression.evaluate({"body": NULLS}) == NULLS
 
 
 def test_names_the_labels_that_it_needs() -> None:
