@@ -38,11 +38,16 @@ class Thresholds:
     no_failures: frozenset[str] = NO_FAILURES
 
     def __post_init__(self) -> None:
-        for name in ("window_s", "min_calls", "failing_share", "log_records", "repeat_s"):
+        for name in ("min_calls", "failing_share", "log_records", "repeat_s"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; it has to be above 0")
+        for name in ("p95_latency_s", "clear_for_s"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; it can't be below 0")
         if not self.failing_share <= 1:
             raise ConfigError(f"failing_share is {self.failing_share!r}; it is at most 1")
+        if not self.window_s >= 1:
+            raise ConfigError(f"window_s is {self.window_s!r}; a window takes 1 s or longer")
 
     @property
     def expires_after_s(self) -> float:

@@ -39,7 +39,7 @@ class Ledger:
 
     def __init__(self, labels: Mapping[str, str], thresholds: Thresholds) -> None:
         """`labels` are those of every notice; what a call is about is added to them."""
-        self._labels = {name: clean(value) for name, value in labels.items()}
+        self._labels = {clean(name): clean(value) for name, value in labels.items()}
         self._thresholds = thresholds
         self._watched: dict[Subject, _Watched] = {}
         self._last_at = datetime.min.replace(tzinfo=UTC)
@@ -130,7 +130,7 @@ def _figures(counts: Counts) -> dict[str, str]:
     figures = {
         "calls": str(counts.calls),
         "failures": str(counts.failures),
-        "p95_latency_s": f"{counts.p95_latency_s:.2g}" if counts.timed else "",
+        "p95_latency_s": f"{counts.p95_latency_s:.2f}" if counts.timed else "",
         "errors": ", ".join(f"{name} {count}" for name, count in errors),
     }
     return {name: value for name, value in figures.items() if value}

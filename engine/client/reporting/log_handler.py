@@ -22,7 +22,8 @@ class ReportingHandler(logging.Handler):
     # typing.override comes with Python 3.12, and nothing else than the standard library is needed.
     def emit(self, record: logging.LogRecord) -> None:  # type: ignore[explicit-override]
         """Count it."""
-        if record.thread == self._reporter.thread_id:
+        own = self._reporter.thread_id
+        if own is not None and record.thread == own:
             return  # a complaint about sending would lead to more to send
         raised = record.exc_info[1] if record.exc_info else None
         error: object = raised or getattr(record, "error", "")

@@ -74,14 +74,14 @@ class Reporter:
         with self._lock:
             at_s = time.monotonic()
             self._ledger.add_call(about, at_s, error=_class_name(error), latency_s=timed)
-        self._sender.start()
+            self._sender.start()
 
     def record_log(self, logger: str, level: str, *, error: object = "") -> None:
         """One log record that is no model call; its text isn't wanted."""
         with self._lock:
             about = {"logger": _text(logger) or UNNAMED, "level": _text(level)}
             self._ledger.add_record(about, time.monotonic(), error=_class_name(error))
-        self._sender.start()
+            self._sender.start()
 
     @contextmanager
     def call(self, model: str, *, operation: str = "", deployment: str = "") -> Iterator[None]:

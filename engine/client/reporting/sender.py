@@ -53,6 +53,11 @@ class Endpoint:
                 "the url has to be like https://quell.example:8484, or a source's address;"
                 " the token is given by itself"
             )
+        if not _is_plain(self.token):
+            # The library that refuses it later would show it.
+            raise ConfigError(
+                "the token has a blank, a line feed or another sign that no header has"
+            )
 
 
 def _is_address(url: str) -> bool:
@@ -61,7 +66,12 @@ def _is_address(url: str) -> bool:
         complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-    return complete and not (parts.username or parts.query or parts.fragment)
+    more = parts.username or parts.query or parts.fragment
+    return complete and not more and _is_plain(url)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,20 +219,20 @@ class _Post:
 
 def _delivery(answer: http.client.HTTPResponse, body: bytes) -> Delivery:
     if 200 <= answer.status < 300:
-        return Delivery("delivered", _rejected(body))
+        return Delivery("delivered", _complaint(body))
     problem = f"it answers {answer.status} {answer.reason}".strip()
     if answer.status in (408, 429) or answer.status >= 500:
         return Delivery("try_again", problem, _retry_after_s(answer.getheader("retry-after", "")))
     return Delivery("refused", problem)
 
 
-def _rejected(body: bytes) -> str:
-    """What quell says of notices that it couldn't understand; "" when it says nothing."""
+def _complaint(body: bytes) -> str:
+    """What quell says of notices that it couldn't understand; "" when it understood all."""
     try:
-        first = json.loads(body)["rejected"][0]
-        return f"it refuses {first['field']}: {first['problem']}"
+        rejected = json.loads(body)["rejected"]
+        return f"it refuses {rejected[0]['field']}: {rejected[0]['problem']}" if rejected else ""
     except (ValueError, LookupError, TypeError):
-        return ""
+        return "what answers there isn't quell"
 
 
 def _retry_after_s(value: str) -> float:

@@ -142,7 +142,9 @@ def test_one_lost_notice_does_not_end_what_lasts() -> None:
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
-        ({"window_s": 0.0}, "window_s"),
+        ({"window_s": 0.5}, "window_s"),
+        ({"p95_latency_s": -1.0}, "p95_latency_s"),
+        ({"clear_for_s": -1.0}, "clear_for_s"),
         ({"min_calls": -1}, "min_calls"),
         ({"failing_share": 1.01}, "failing_share"),
         ({"failing_share": float("nan")}, "failing_share"),

@@ -135,10 +135,11 @@ def test_a_clock_that_is_set_back_does_not_put_notices_out_of_order() -> None:
 
 
 def test_texts_are_bounded_and_on_one_line() -> None:
-    kept = ledger()
+    kept = Ledger({"ap\ud800": "x\n"}, Thresholds())
     for _ in range(20):
         kept.add_call({"model": "a\n\0" + "b" * 1_000}, 0.0, error="E\n" * 500, latency_s=None)
     (notice,) = told(kept, 0)
     assert notice.labels["model"].startswith("a\ufffd\ufffdbb")
     assert len(notice.labels["model"]) == MAX_TEXT
+    assert notice.labels["ap\ufffd"] == "x\ufffd"
     assert all(text.isprintable() for text in notice.annotations.values())

@@ -159,6 +159,7 @@ def test_many_threads_lose_no_call() -> None:
         for thread in threads:
             thread.join()
         assert recorded(reporter)["failures"] == 16_000
+        assert [each.name for each in threading.enumerate()].count("quell-reporting") == 1
 
 
 def test_a_signal_handler_may_record_in_the_midst_of_a_record() -> None:

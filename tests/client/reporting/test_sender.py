@@ -213,6 +213,18 @@ def test_refused_notices_among_accepted_ones_are_told(
     assert "it refuses data.labels: too many" in warnings(caplog)[0]
 
 
+@pytest.mark.parametrize("body", [{}, [], "signed in", {"rejected": 1}])
+def test_what_answers_and_is_not_quell_is_told(
+    receiver: NoticeReceiver, caplog: pytest.LogCaptureFixture, body: object
+) -> None:
+    receiver.script = [Answer(200, body=body)]
+    notices = Notices()
+    notices.put(NOTICE)
+    with sender(receiver.url, notices):
+        wait_until(lambda: bool(warnings(caplog)), "a warning")
+    assert "what answers there isn't quell" in warnings(caplog)[0]
+
+
 def test_a_fault_of_ours_ends_nothing(
     receiver: NoticeReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -278,12 +290,20 @@ def test_without_a_thread_the_application_goes_on(
     (
         *("", "quell.example", "ftp://quell.example", "http://", "http://u:p@quell.example/"),
         *("http://quell.example/?token=x", "http://quell.example:99999"),
+        *("http://quell.example/a b", "http://käse.example/", "http://quell.example/\n"),
     ),
 )
 def test_what_is_no_address_is_refused_without_showing_it(url: str) -> None:
     with pytest.raises(ConfigError) as raised:
         Endpoint(url, token="s3cr3t")
     assert "u:p" not in str(raised.value)
+
+
+@pytest.mark.parametrize("token", ["s3cr3t\n", "s3 cr3t", "s3cr3t\u2026", "s3cr3t\x00"])
+def test_a_token_that_no_header_takes_is_refused_without_showing_it(token: str) -> None:
+    with pytest.raises(ConfigError, match="the token has") as raised:
+        Endpoint("http://q", token=token)
+    assert "cr3t" not in str(raised.value)
 
 
 def test_an_endpoint_does_not_show_its_token() -> None:
