@@ -22,9 +22,9 @@ from engine.ports.commands import Intake
 from engine.ports.metrics import Metrics
 from engine.ports.source import NOBODY, Parsed, Rejected, Sender, Source, Taker
 
-# Below both, parsing takes at most some 10 ms (an alert is three objects, or two), and a hand-over
-# to a thread costs processor time of its own: the interpreter's lock goes to and fro meanwhile.
-PARSE_INLINE_BYTES = 128 * 1024
+# Below it and a source's own bound, parsing takes at most some 10 ms (an alert is three objects, or
+# two), and a hand-over to a thread costs processor time of its own: the interpreter's lock goes to
+# and fro meanwhile.
 PARSE_INLINE_OBJECTS = 500
 # Parsing holds the interpreter most of the time, so more at once would only take more memory.
 PARSING_AT_ONCE = 2
@@ -75,7 +75,7 @@ class Keeper(Taker):
         received_at = self._clock.now()
         if (
             not is_gzip
-            and len(body) <= PARSE_INLINE_BYTES
+            and len(body) <= source.inline_bytes
             and body.count(b"{") <= PARSE_INLINE_OBJECTS
         ):
             return understand(source, body, received_at, sender, is_gzip=False)

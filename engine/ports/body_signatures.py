@@ -7,8 +7,8 @@ from datetime import datetime
 
 from pydantic import Field
 
-from engine.ports.credentials import Secret, Section
-from engine.ports.source import ADMITTED, Admission, Sender, denied
+from engine.ports.credentials import Credentials, Secret, Section
+from engine.ports.source import ADMITTED, BY_BODY, Admission, Sender, denied
 
 _HEADER = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$"
 # Unix seconds have ten digits until the year 2286.
@@ -56,6 +56,30 @@ class BodySignature:
         if _matches(self._keys, signed, config.prefix.encode(), offered):
             return ADMITTED
         return denied(f"the signature in {config.header} is by none of this source's secrets")
+
+
+class SignedDoor:
+    """What lets a sender in whose bodies may be signed: any one of its credentials."""
+
+    def __init__(self, credentials: Credentials, signature: HmacConfig | None) -> None:
+        self._credentials = credentials
+        self._signature = None if signature is None else BodySignature(signature)
+
+    def __bool__(self) -> bool:
+        return bool(self._credentials) or self._signature is not None
+
+    def admit(self, sender: Sender) -> Admission:
+        """See Source.admit."""
+        admission = self._credentials.admit(sender)
+        if admission.outcome == "denied" and self._signature is not None:
+            return BY_BODY if self._signature.is_offered(sender) else admission
+        return admission
+
+    def admit_body(self, sender: Sender, body: bytes, now: datetime) -> Admission:
+        """See Source.admit_body."""
+        if self._signature is None:
+            return denied("this source takes no signatures")
+        return self._signature.admit(sender, body, now)
 
 
 def _matches(keys: Iterable[bytes], signed: Iterable[bytes], prefix: bytes, offered: bytes) -> bool:

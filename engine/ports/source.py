@@ -9,6 +9,9 @@ from engine.core.alert import Alert, Occurrence
 from engine.core.json_value import Json
 from engine.core.still_firing import Confirmation
 
+# Below it, parsing takes about a millisecond and a thread's hand-over would cost as much.
+PARSE_INLINE_BYTES = 128 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Sender:
@@ -120,6 +123,11 @@ class Source(Protocol):
     def max_body_bytes(self) -> int:
         """Above it a body is refused with 413."""
         ...
+
+    @property
+    def inline_bytes(self) -> int:
+        """Bodies up to here are parsed at once, in about a millisecond; larger ones by a thread."""
+        return PARSE_INLINE_BYTES
 
     @property
     def has_credentials(self) -> bool:

@@ -19,9 +19,9 @@ from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSour
 from engine.core.json_value import Json
 from engine.errors import FullError, PermanentError, TransientError
 from engine.gateway.app import build_gateway
-from engine.gateway.keeping import MAX_ALERTS, PARSE_INLINE_BYTES, PARSE_INLINE_OBJECTS
+from engine.gateway.keeping import MAX_ALERTS, PARSE_INLINE_OBJECTS
 from engine.gateway.parts import GatewayParts, Limits
-from engine.ports.source import NOBODY, Parsed, Sender
+from engine.ports.source import NOBODY, PARSE_INLINE_BYTES, Parsed, Sender
 from tests.doubles.gateway import NOW, MemoryIntake, gateway_parts
 
 HOOK = "/v1/alerts/alertmanager"

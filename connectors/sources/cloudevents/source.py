@@ -13,23 +13,24 @@ from engine.core.alert_mapping import AlertMapping, Failed
 from engine.core.json_value import Json
 from engine.core.still_firing import Confirmation, by_last_notice
 from engine.errors import PayloadError
-from engine.ports.body_signatures import BodySignature, HmacConfig
+from engine.ports.body_signatures import HmacConfig, SignedDoor
 from engine.ports.credentials import Credentials, CredentialsConfig
 from engine.ports.mapping_file import MappingFile
 from engine.ports.payload import LabelNames, WrongField, raw_bytes
 from engine.ports.source import (
-    BY_BODY,
     NOBODY,
+    PARSE_INLINE_BYTES,
     Admission,
     Parsed,
     Rejected,
     Sender,
     Source,
-    denied,
 )
 
 KIND = "cloudevents"
 MAX_BODY_BYTES = 1024 * 1024
+# A mapping's expressions take some hundred microseconds an alert.
+MAPPED_INLINE_BYTES = 2 * 1024
 # What an application that reports its calls sends; its name stands for a service without a label.
 LABELS = LabelNames(service=("service", "app"))
 
@@ -53,8 +54,7 @@ class CloudEventsSource(Source):
 
     def __init__(self, config: CloudEventsConfig) -> None:
         self._config = config
-        self._credentials = Credentials.of(config)
-        self._signature = BodySignature(config.hmac) if config.hmac else None
+        self._door = SignedDoor(Credentials.of(config), config.hmac)
 
     @property
     @override
@@ -68,21 +68,21 @@ class CloudEventsSource(Source):
 
     @property
     @override
+    def inline_bytes(self) -> int:
+        return PARSE_INLINE_BYTES if self._config.mapping is None else MAPPED_INLINE_BYTES
+
+    @property
+    @override
     def has_credentials(self) -> bool:
-        return bool(self._credentials) or self._signature is not None
+        return bool(self._door)
 
     @override
     async def admit(self, sender: Sender, now: datetime) -> Admission:
-        admission = self._credentials.admit(sender)
-        if admission.outcome == "denied" and self._signature is not None:
-            return BY_BODY if self._signature.is_offered(sender) else admission
-        return admission
+        return self._door.admit(sender)
 
     @override
     async def admit_body(self, sender: Sender, body: bytes, now: datetime) -> Admission:
-        if self._signature is None:
-            return denied("this source takes no signatures")
-        return self._signature.admit(sender, body, now)
+        return self._door.admit_body(sender, body, now)
 
     @override
     async def still_firing(self, occurrence: Occurrence, now: datetime) -> Confirmation:

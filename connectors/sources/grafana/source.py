@@ -17,7 +17,7 @@ from engine.core.alert import Alert, AlertStatus, Occurrence, fingerprint_of, wi
 from engine.core.json_value import Json
 from engine.core.still_firing import Confirmation, by_last_notice
 from engine.errors import PayloadError
-from engine.ports.body_signatures import BodySignature, HmacConfig
+from engine.ports.body_signatures import HmacConfig, SignedDoor
 from engine.ports.credentials import Credentials, CredentialsConfig
 from engine.ports.payload import (
     LabelNames,
@@ -32,14 +32,12 @@ from engine.ports.payload import (
     time_in,
 )
 from engine.ports.source import (
-    BY_BODY,
     NOBODY,
     Admission,
     Parsed,
     Rejected,
     Sender,
     Source,
-    denied,
 )
 
 KIND = "grafana"
@@ -76,8 +74,7 @@ class GrafanaSource(Source):
 
     def __init__(self, config: GrafanaConfig) -> None:
         self._config = config
-        self._credentials = Credentials.of(config)
-        self._signature = BodySignature(config.hmac) if config.hmac else None
+        self._door = SignedDoor(Credentials.of(config), config.hmac)
 
     @property
     @override
@@ -92,20 +89,15 @@ class GrafanaSource(Source):
     @property
     @override
     def has_credentials(self) -> bool:
-        return bool(self._credentials) or self._signature is not None
+        return bool(self._door)
 
     @override
     async def admit(self, sender: Sender, now: datetime) -> Admission:
-        admission = self._credentials.admit(sender)
-        if admission.outcome == "denied" and self._signature is not None:
-            return BY_BODY if self._signature.is_offered(sender) else admission
-        return admission
+        return self._door.admit(sender)
 
     @override
     async def admit_body(self, sender: Sender, body: bytes, now: datetime) -> Admission:
-        if self._signature is None:
-            return denied("this source takes no signatures")
-        return self._signature.admit(sender, body, now)
+        return self._door.admit_body(sender, body, now)
 
     @override
     async def still_firing(self, occurrence: Occurrence, now: datetime) -> Confirmation:
