@@ -5,18 +5,19 @@ import sys
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from connectors.sources.cloudwatch import CloudwatchSource
+from connectors.sources.cloudwatch import CloudwatchConfig, CloudwatchSource
 from engine.core.alert import Alert, Occurrence, receive
 from engine.errors import ConfigError, PayloadError, PermanentError, TransientError
 from engine.gateway.app import build_gateway
 from engine.gateway.parts import GatewayParts
 from engine.ports.source import NOBODY
-from tests.connectors.sources.cloudwatch.case import source
+from tests.connectors.sources.cloudwatch.case import roots, source
 from tests.connectors.sources.cloudwatch.payloads import (
     CONTRIBUTOR_EVENT,
     described,
@@ -26,7 +27,7 @@ from tests.connectors.sources.cloudwatch.payloads import (
 from tests.contracts.source_case import NOW, admission
 from tests.doubles.aws_server import AwsServer, Failure
 from tests.doubles.gateway import MemoryIntake, gateway_parts, served
-from tests.services.sns import TOPIC, SnsSender, sns
+from tests.services.sns import CERTIFICATE_URL, TOPIC, SnsSender, published, sns
 
 TOKEN = "2336412f37"
 OTHERS = TOPIC + "-of-others"
@@ -312,6 +313,18 @@ async def test_sns_through_the_gateway_repeats_until_the_stream_is_back() -> Non
         raw = await SnsSender(url, sleep, headers={"x-amz-sns-rawdelivery": "true"}).send(message)
         assert raw.statuses == [401]
     assert slept == [20.0, 20.0, 20.0]
+
+
+async def test_roots_and_a_mirror_by_settings_let_sns_in_without_the_internet() -> None:
+    path = urlsplit(CERTIFICATE_URL).path
+    asked: list[str] = []
+    with published({path: sns().chain}, asked) as mirror:
+        config = CloudwatchConfig(topics=(TOPIC,), roots=roots(), certificate_mirror=mirror)
+        parts, intake = gateway(CloudwatchSource(config))
+        message = sns().notification(json.dumps(notification()), NOW)
+        assert [(await post(parts, message)).status_code for _ in range(2)] == [200, 200]
+    assert asked == [path]
+    assert len(intake.alerts) == 2
 
 
 async def test_sns_is_told_to_come_again_while_its_certificate_cannot_be_had() -> None:
