@@ -70,10 +70,10 @@ class SignedDoor:
 
     def admit(self, sender: Sender) -> Admission:
         """See Source.admit."""
-        admission = self._credentials.admit(sender)
-        if admission.outcome == "denied" and self._signature is not None:
-            return BY_BODY if self._signature.is_offered(sender) else admission
-        return admission
+        found = self._credentials.admit(sender)
+        if found.outcome == "denied" and self._signature and self._signature.is_offered(sender):
+            return BY_BODY
+        return found
 
     def admit_body(self, sender: Sender, body: bytes, now: datetime) -> Admission:
         """See Source.admit_body."""

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from engine.ports.body_signatures import BodySignature, HmacConfig
+from engine.ports.body_signatures import BodySignature, HmacConfig, SignedDoor
+from engine.ports.credentials import Credentials, SenderConfig
 from engine.ports.source import Sender
 from tests.contracts.source_case import NOW
 from tests.services.signed_bodies import signed_by
@@ -125,3 +126,24 @@ def test_a_configuration_that_would_let_everybody_in_or_nobody_is_refused(
     HmacConfig.model_validate(sound)
     with pytest.raises(ValidationError):
         HmacConfig.model_validate({**sound, **wrong})
+
+
+def test_a_door_opens_to_credentials_or_to_a_signature() -> None:
+    named = {"a-team": SenderConfig(bearer=(SecretStr("t"),))}
+    door = SignedDoor(Credentials(senders=named), config("s"))
+    admitted = door.admit(Sender({"authorization": "Bearer t"}))
+    assert (admitted.outcome, admitted.sender) == ("admitted", "a-team")
+    signed, _ = signed_by("s", header="x-signature")(BODY)
+    both = Sender({**signed, "authorization": "Bearer wrong"})
+    assert door.admit(both).outcome == "by_body"
+    assert door.admit_body(both, BODY, NOW).outcome == "admitted"
+    assert door.admit(Sender({"authorization": "Bearer wrong"})).outcome == "denied"
+
+
+def test_a_door_without_a_signature_never_asks_for_the_body() -> None:
+    door = SignedDoor(Credentials(), None)
+    signed, _ = signed_by("s", header="x-signature")(BODY)
+    assert not door
+    assert door.admit(Sender(signed)).outcome == "denied"
+    assert door.admit_body(Sender(signed), BODY, NOW).outcome == "denied"
+    assert SignedDoor(Credentials(), config("s"))
