@@ -35,16 +35,16 @@ GUID = "00000000-1111-2222-3333-444444444444"
 
 Values = Mapping[str, Any]
 
+# The name is a number, so that the place is the field's own.
+SENDERS: Values = {"1": {"bearer": [CANARY], "basic": [{"user": "u", "password": CANARY}]}}
+
 # Together they fill every secret field; a canary stands for itself, `FILE` for a file with one.
 EXAMPLES: Mapping[type[BaseModel], Sequence[Values]] = {
     AlertmanagerConfig: [
         {
             "bearer": [CANARY, CANARY],
             "basic": [{"user": "u", "password": CANARY}],
-            # Its name is a number, so that the place is the field's own.
-            "senders": {
-                "1": {"bearer": [CANARY], "basic": [{"user": "u", "password": CANARY}]},
-            },
+            "senders": SENDERS,
             "api": {
                 "urls": ["http://alertmanager.example"],
                 "bearer": CANARY,
@@ -55,6 +55,7 @@ EXAMPLES: Mapping[type[BaseModel], Sequence[Values]] = {
     AzureMonitorConfig: [
         {
             "url_tokens": [PLAIN_CANARY],
+            "senders": SENDERS,
             "bearer": [CANARY],
             "basic": [{"user": "u", "password": CANARY}],
             "api": {
@@ -72,6 +73,7 @@ EXAMPLES: Mapping[type[BaseModel], Sequence[Values]] = {
             "bearer": [CANARY],
             "basic": [{"user": "u", "password": CANARY}],
             "hmac": {"secrets": [CANARY], "header": "x-signature"},
+            "senders": SENDERS,
         },
     ],
     GrafanaConfig: [
@@ -79,6 +81,7 @@ EXAMPLES: Mapping[type[BaseModel], Sequence[Values]] = {
             "bearer": [CANARY],
             "basic": [{"user": "u", "password": CANARY}],
             "hmac": {"secrets": [CANARY]},
+            "senders": SENDERS,
             "api": {"url": "http://grafana.example", "token": CANARY},
         },
     ],
