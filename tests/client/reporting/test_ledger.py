@@ -64,6 +64,15 @@ def test_the_end_is_told_with_the_same_labels_and_start() -> None:
     assert ended.expires_at is None
 
 
+def test_a_few_failing_calls_are_enough_to_tell_that_it_lasts() -> None:
+    kept = ledger()
+    calls(kept, 40, failed=40)
+    assert len(told(kept, 0)) == 1
+    calls(kept, 1, failed=1, at_s=200)
+    (again,) = told(kept, 200)
+    assert (again.status, again.starts_at) == ("firing", START)
+
+
 def test_models_are_told_apart_and_together_with_what_is_slow() -> None:
     kept = ledger(p95_latency_s=10.0)
     for _ in range(20):

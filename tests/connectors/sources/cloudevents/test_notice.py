@@ -91,6 +91,16 @@ def test_source_name_and_labels_identify_it_and_nothing_else_does() -> None:
     assert len(others - {same.fingerprint}) == 5
 
 
+def test_a_label_does_not_pass_for_the_name_or_the_source() -> None:
+    plain = read({**SOUND, "name": "A"})
+    for label, value in (("name", "A"), ("source", "/apps/checkout")):
+        found = read({**SOUND, "name": "B", "labels": {label: value}})
+        assert found.fingerprint not in (
+            plain.fingerprint,
+            read({**SOUND, "name": "B"}).fingerprint,
+        )
+
+
 def test_an_end_ends_and_does_not_expire() -> None:
     times = {"ends_at": "2026-03-01T11:30:00Z", "expires_at": "2026-03-01T12:30:00Z"}
     ended = read({**SOUND, "status": "resolved", **times})
