@@ -128,6 +128,9 @@ async def _alerts(config: FiringApiConfig, url: str, labels: Labels) -> list[Lab
     try:
         value = json.loads(body)
         found = value if config.speaks == "alertmanager" else value["data"]["alerts"]
+        if not isinstance(found, list):
+            # An empty object would else say that nothing fires.
+            raise TypeError("no list of alerts")
         return [
             {str(name): str(label) for name, label in each["labels"].items()}
             for each in found
