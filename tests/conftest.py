@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from engine.ports.known_secrets import KNOWN
 
@@ -19,6 +20,10 @@ pytest_plugins = [
     "tests.services.prometheus",
     "tests.services.ssh_host",
 ]
+
+# How long an example takes says more of the machine's other work than of the code.
+settings.register_profile("quell", deadline=None)
+settings.load_profile("quell")
 
 
 @pytest.fixture(autouse=True)

@@ -267,7 +267,8 @@ class GappyInventory(Inventory):
 
 
 def curse(world: World) -> GappyInventory:
-    inventory = GappyInventory(world.catalogs.active.inventory.targets)
+    known = world.catalogs.active.inventory
+    inventory = GappyInventory(known.targets, aliases=known.aliases)
     world.catalogs.active = replace(world.catalogs.active, inventory=inventory)
     return inventory
 

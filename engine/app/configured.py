@@ -78,7 +78,7 @@ def load_connectors(loaded: LoadedSettings, from_files: CatalogSources | None = 
     """The catalog and all connectors, checked. Raises ConfigError with the mistakes of all."""
     from_files = from_files or catalog_sources(loaded)
     mistakes = _Collected(loaded.file)
-    catalog = mistakes.of(lambda: checked_catalog(from_files))
+    catalog = mistakes.of(lambda: load_catalog(from_files, registry.declarations()))
     actions = mistakes.of(lambda: _actions(loaded, from_files.inventory))
     sources = mistakes.of(lambda: alert_sources(loaded))
     streams = mistakes.of(lambda: _streams(loaded))
@@ -90,6 +90,8 @@ def load_connectors(loaded: LoadedSettings, from_files: CatalogSources | None = 
         raise mistakes.error()
     if streams is None or people is None or tracker is None or emergency is None or tls is None:
         raise mistakes.error()
+    # Last: which texts are secrets is known once everything is configured.
+    _refuse_written_secrets(catalog, from_files)
     return Connectors(catalog, actions, sources, *streams, *people, *tracker, *emergency, *tls)
 
 

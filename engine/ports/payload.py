@@ -94,9 +94,10 @@ class Texts:
         """
         if not isinstance(value, dict):
             raise WrongField(where, f"expected an object of strings, got {shown(value)}")
-        if _is_storable(value):
-            return value
         kept, texts = self.kept, {}
+        if _is_storable(value):
+            share = kept.setdefault
+            return {share(name, name): share(text, text) for name, text in value.items()}
         for key, text in value.items():
             if not isinstance(text, str):
                 raise WrongField(f"{where}.{storable(key[:80])}", no_string(text))

@@ -20,7 +20,8 @@ KINDS = {
 @pytest.mark.parametrize("folder", sorted(KINDS))
 def test_every_connector_has_its_line(folder: str) -> None:
     path = [f"{root}/{folder}" for root in connectors.__path__]
-    assert {module.name for module in pkgutil.iter_modules(path)} == set(KINDS[folder])
+    named = {kind.replace("-", "_") for kind in KINDS[folder]}
+    assert {module.name for module in pkgutil.iter_modules(path)} == named
 
 
 def test_every_action_is_declared_under_its_own_name() -> None:

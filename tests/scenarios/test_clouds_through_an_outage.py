@@ -21,6 +21,7 @@ import pytest
 from engine.app import SystemClock
 from engine.store.directory import DataDirectory
 from tests.connectors.sources.azure_monitor.azure import AUDIENCE, TENANT, notice
+from tests.connectors.sources.cloud_monitoring.payloads import opened
 from tests.connectors.sources.cloudwatch.payloads import ARN, notification
 from tests.scenarios.on_kafka import OnKafka
 from tests.services.alertmanager import Alertmanager, running_alertmanager
@@ -28,6 +29,7 @@ from tests.services.azure_action_group import ActionGroup
 from tests.services.kafka import KafkaBroker
 from tests.services.key_issuer import KeyIssuer, key_issuer
 from tests.services.process import program, run, wait_until
+from tests.services.pubsub_push import PushSubscription
 from tests.services.sns import CERTIFICATE_ID, TOPIC, SnsSender, published, sns
 
 # What became of a notice, and what each try was answered.
@@ -35,6 +37,8 @@ Seen = tuple[str, tuple[int, ...]]
 # From elsewhere, as a proxy says: the credentials count.
 ELSEWHERE = {"x-forwarded-for": "192.0.2.7"}
 EACH = 10
+# Pub/Sub goes on for days; longer than any outage here.
+PUSHED_WITHIN_S = 150.0
 TOKEN = "t0ken-of-the-pair"
 
 pytestmark = pytest.mark.slow
@@ -83,12 +87,27 @@ class Clouds:
                 return found.outcome, tuple(found.statuses)
 
             async with asyncio.TaskGroup() as tasks:
+                pushing = tasks.create_task(asyncio.to_thread(self._push, first))
                 sending = [
                     tasks.create_task(send(number))
                     for send in (by_sns, by_azure)
                     for number in range(first, first + EACH)
                 ]
+            assert not pushing.result()
         return [each.result() for each in sending]
+
+    def _push(self, first: int) -> int:
+        """The same by Pub/Sub; how many are never acknowledged."""
+        subscription = PushSubscription(
+            f"{self.installation.quell.url}/v1/alerts/cloud-monitoring",
+            self.issuer,
+            AUDIENCE,
+            headers=ELSEWHERE,
+        )
+        for number in range(first, first + EACH):
+            subscription.publish(opened(incident_id=f"0.{number}", started_at=int(time.time())))
+        subscription.deliver(PUSHED_WITHIN_S)
+        return len(subscription.waiting)
 
     def fire(self, first: int) -> None:
         """As many by Prometheus, which tells both Alertmanagers."""
@@ -120,6 +139,14 @@ def clouds(kafka: KafkaBroker, folder: Path, postgres_url: str = "") -> Iterator
                     "topics": [TOPIC],
                     "roots": str(sns().trusted(folder)),
                     "certificate_mirror": mirror,
+                },
+                "cloud-monitoring": {
+                    "uses": "cloud-monitoring",
+                    "push": {
+                        "audience": AUDIENCE,
+                        "email": PushSubscription.email,
+                        "keys": issuer.url,
+                    },
                 },
                 "azure-monitor": {
                     "uses": "azure-monitor",
@@ -173,10 +200,10 @@ def check_all(there: Clouds) -> None:
         quell = there.installation.quell
         if quell.health("/readyz")[0] != 200 or quell.get("/v1/balance")["waiting"]:
             return False
-        return sum(there.decided().values()) >= 3 * alerts
+        return sum(there.decided().values()) >= 4 * alerts
 
     wait_until(settled, "everything is decided", 90)
-    assert sum(there.decided().values()) == 3 * alerts
+    assert sum(there.decided().values()) == 4 * alerts
     assert there.decided()["pair"] == alerts
     assert there.installation.quell.get("/v1/balance")["difference"] == 0
     assert there.installation.quell.verb("audit", "verify")["faults"] == []

@@ -38,7 +38,7 @@ class PushSubscription:
     """Sends to `endpoint`, with a token of `issuer` where there is one.
 
     `now` is the time that the tokens are of; pauses are on the monotonic clock. `wrapped` as a
-    subscription has it by default, else the data alone.
+    subscription has it by default, else the data alone. `headers` are what a proxy adds.
     """
 
     endpoint: str
@@ -49,6 +49,7 @@ class PushSubscription:
     retention_s: float = 7 * 86_400.0
     wrapped: bool = True
     now: Callable[[], float] = time.time
+    headers: Mapping[str, str] = field(default_factory=dict)
     waiting: list[Pushed] = field(default_factory=list)
     delivered: list[Pushed] = field(default_factory=list)
     expired: list[Pushed] = field(default_factory=list)
@@ -95,7 +96,8 @@ class PushSubscription:
 
     def request(self, pushed: Pushed) -> tuple[Mapping[str, str], bytes]:
         """Headers and body."""
-        headers = {"content-type": "application/json", "user-agent": "CloudPubSub-Google"}
+        own = {"content-type": "application/json", "user-agent": "CloudPubSub-Google"}
+        headers = {**self.headers, **own}
         if self.issuer is not None:
             headers["authorization"] = f"Bearer {self.token()}"
         if not self.wrapped:

@@ -58,12 +58,12 @@ def _another_key(original: Any, rule_id: str, group: Mapping[str, str]) -> str:
 
 
 def _run_for(of: Callable[[Incident], bool]) -> Callable[..., str]:
-    def join(original: Any, work: Any, match: Any, occurrence: Any) -> str:
+    def join(original: Any, work: Any, match: Any, occurrence_id: str, alert: Any) -> str:
         key = correlation_key(match.rule.id, match.group)
         before = work.tx.live_incident(key)
-        incident_id: str = original(work, match, occurrence)
+        incident_id: str = original(work, match, occurrence_id, alert)
         if before is not None and of(before):
-            story = first_run(before, match, occurrence.alert, work.catalog)
+            story = first_run(before, match, alert, work.catalog)
             work.first_runs[incident_id] = story
         return incident_id
 
