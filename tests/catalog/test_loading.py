@@ -72,16 +72,17 @@ def test_rules_are_asked_in_order_and_what_takes_everything_comes_last(tmp_path:
     everything = everything.replace("    matchers: ['alertname=\"Down\"']\n", "")
     rules = write(tmp_path / "rules", b=RULES % "second", a=RULES % "first", _a=everything)
     catalog = load_catalog(CatalogSources(rules=[rules], shipped=shipped_folder()), ACTIONS)
+    *shipped, last = load_catalog(CatalogSources(shipped=shipped_folder()), ACTIONS).rules
+    files = [rule.file for rule in shipped]
+    assert files == sorted(files, key=str.encode)
     assert [rule.id for rule in catalog.rules] == [
         "first",
         "second",
-        "model-cache-nearly-full",
-        "gpu-memory-leak",
-        "quell-stalled",
-        "vllm-not-answering",
+        *(rule.id for rule in shipped),
         "mine-takes-all",
-        "unmatched",
+        last.id,
     ]
+    assert last.id == "unmatched"
 
 
 def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
