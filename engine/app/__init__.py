@@ -2,6 +2,7 @@
 
 from engine.app.activation import Catalogs
 from engine.app.configured import Connectors, catalog_sources, load_connectors
+from engine.app.drafting import Draft, draft
 from engine.app.engine import Engine
 from engine.app.offline import open_deciding, open_reading, open_repositioning
 from engine.app.process import SystemClock
@@ -13,6 +14,7 @@ from engine.app.rehearsing import (
     normalize_payload,
     rehearse_plan,
     try_emergency,
+    understood_alerts,
 )
 from engine.app.stop_file import remove_stop_file
 from engine.app.wiring import local_actor, open_engine
@@ -20,12 +22,14 @@ from engine.app.wiring import local_actor, open_engine
 __all__ = [
     "Catalogs",
     "Connectors",
+    "Draft",
     "Engine",
     "Explained",
     "Played",
     "SystemClock",
     "catalog_sources",
     "check_project",
+    "draft",
     "explain_payload",
     "load_connectors",
     "local_actor",
@@ -38,4 +42,5 @@ __all__ = [
     "rehearse_plan",
     "remove_stop_file",
     "try_emergency",
+    "understood_alerts",
 ]

@@ -193,23 +193,10 @@ class _Stage:
         await self._settle()
 
     def _alert(self, step: AlertStep) -> Alert:
-        """As Alertmanager would send it, whatever the source's name."""
         if step.fire is not None:
             self.fired[step.fire] = step
         told = self.fired[step.fire or step.resolve or ""]
-        plugin = registry.SOURCES["alertmanager"]
-        source = plugin.build(plugin.config(name=told.source))
-        now = self.clock.now()
-        body = {
-            "status": "firing" if step.fire is not None else "resolved",
-            "labels": dict(told.labels),
-            "annotations": dict(told.annotations),
-            "startsAt": now.isoformat(),
-        }
-        if step.fire is None:
-            body["endsAt"] = now.isoformat()
-        (alert,) = source.parse(json.loads(json.dumps({"alerts": [body]})), now).alerts
-        return alert
+        return alert_of_step(told, self.clock.now(), firing=step.fire is not None)
 
     async def elapse(self, until: datetime) -> None:
         """Let time pass from one due task to the next, doing each."""
@@ -262,6 +249,22 @@ class _Stage:
             story = [event for entry in entries if (event := entry.event()) is not None]
             seen.append(seen_incident(incident, story))
         return seen
+
+
+def alert_of_step(told: AlertStep, now: datetime, *, firing: bool) -> Alert:
+    """The alert that a step tells of, as Alertmanager would send it, whatever the source's name."""
+    plugin = registry.SOURCES["alertmanager"]
+    source = plugin.build(plugin.config(name=told.source))
+    body = {
+        "status": "firing" if firing else "resolved",
+        "labels": dict(told.labels),
+        "annotations": dict(told.annotations),
+        "startsAt": now.isoformat(),
+    }
+    if not firing:
+        body["endsAt"] = now.isoformat()
+    (alert,) = source.parse(json.loads(json.dumps({"alerts": [body]})), now).alerts
+    return alert
 
 
 def _asked(tx: Tx) -> Sequence[ApprovalRow]:

@@ -1,13 +1,12 @@
 """`quell explain`: what would become of an alert, and why each rule does or doesn't take it."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.normalize import payloads_of
+from engine.cli.normalize import payloads_of, read_input
 from engine.cli.options import Config, Inventory, Json, Playbooks, Rules
 from engine.cli.output import complain, print_indented, print_json, say
 from engine.cli.plan import described, print_lines
@@ -61,7 +60,7 @@ def explain(  # noqa: PLR0913 - one argument an option
     loaded = load_settings(config, given)
     found: list[Explained] = []
     problems: list[str] = []
-    for payload in payloads_of(_read(alert)):
+    for payload in payloads_of(read_input(alert)):
         try:
             explained, wrong = explain_payload(loaded, source, payload)
         except PayloadError as error:
@@ -78,16 +77,6 @@ def explain(  # noqa: PLR0913 - one argument an option
         for problem in problems:
             complain(problem)
     return 1 if problems else 0
-
-
-def _read(path: Path | None) -> bytes:
-    if path is not None:
-        if not path.is_file():
-            raise typer.BadParameter(f"there is no file {str(path)!r}")
-        return path.read_bytes()
-    if sys.stdin.isatty():
-        complain("reading a payload from the terminal; Ctrl-D ends it")
-    return sys.stdin.buffer.read()
 
 
 def _print(explained: "Explained") -> None:

@@ -2,6 +2,7 @@
 
 import json as json_text
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,14 +31,12 @@ def normalize(
     the stream would carry them. What can't be understood goes to standard error, and the exit
     code is then 1. With --json it is one document with both.
     """
-    if sys.stdin.isatty():
-        complain("reading a payload from the terminal; Ctrl-D ends it")
     from engine.app import normalize_payload
 
     loaded = load_settings(config, {})
     alerts: list[str] = []
     problems: list[str] = []
-    payloads = payloads_of(sys.stdin.buffer.read())
+    payloads = payloads_of(read_input(None))
     for number, payload in enumerate(payloads, 1):
         try:
             understood, wrong = normalize_payload(loaded, source, payload)
@@ -54,6 +53,17 @@ def normalize(
         for problem in problems:
             complain(problem)
     return 1 if problems else 0
+
+
+def read_input(path: Path | None) -> bytes:
+    """What a file holds, or standard input. Raises typer.BadParameter where there is no file."""
+    if path is not None:
+        if not path.is_file():
+            raise typer.BadParameter(f"there is no file {str(path)!r}")
+        return path.read_bytes()
+    if sys.stdin.isatty():
+        complain("reading a payload from the terminal; Ctrl-D ends it")
+    return sys.stdin.buffer.read()
 
 
 def payloads_of(text: bytes) -> list[bytes]:

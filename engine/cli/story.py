@@ -1,8 +1,10 @@
 """How an incident's journal looks on the terminal, whole or as it grows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from engine.cli.output import print_indented, say, visible
 from engine.cli.plan import described, print_lines
@@ -60,6 +62,35 @@ def tell_entry(entry: TimelineEntry, width: int, *, full: bool = False) -> None:
         say(DETAIL_INDENT + line, style="dim")
     if not full and len(lines) > DETAIL_LINES:
         say(f"{DETAIL_INDENT}… {len(lines) - DETAIL_LINES} more lines: --full", style="dim")
+
+
+@dataclass(frozen=True, slots=True)
+class ToldAlert:
+    """An alert as the timeline tells of it, and when it joined."""
+
+    at: datetime
+    name: str
+    source: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+
+def told_alerts(story: IncidentStory) -> tuple[Sequence[ToldAlert], int]:
+    """The alerts that a whole timeline tells of, oldest first, and how many more there were.
+
+    An entry of a storm tells only of its first few.
+    """
+    told: list[ToldAlert] = []
+    untold = 0
+    for entry in story.timeline:
+        event = event_of(entry)
+        if isinstance(event, events.OccurrenceJoined):
+            told += [_ALERT.validate_python({**each, "at": entry.at}) for each in event.alerts]
+            untold += len(event.occurrence_ids) - len(event.alerts)
+    return told, untold
+
+
+_ALERT = TypeAdapter(ToldAlert)
 
 
 def event_of(entry: TimelineEntry) -> events.Event | None:

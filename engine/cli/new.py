@@ -1,0 +1,171 @@
+"""`quell new rule`: a rule and its test, from an alert or as a skeleton."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import re2
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from engine.catalog.drafts import SKELETON, Example, example_of, rule_id_of
+from engine.cli.normalize import payloads_of, read_input
+from engine.cli.options import DATA, Config, Data, Rules
+from engine.cli.output import complain, say
+from engine.cli.site import reach
+from engine.cli.story import told_alerts, whole
+from engine.core.documents import Id
+from engine.errors import ConfigError, PayloadError
+from engine.settings import LoadedSettings, load_settings
+
+if TYPE_CHECKING:
+    from engine.app import Draft
+
+verbs = typer.Typer(help="Begin a file that a person goes on writing.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.add_typer(verbs, name="new")
+
+
+@verbs.callback()
+def _only_verbs() -> None:
+    """Without a callback, a single verb would lose its name."""
+
+
+@verbs.command("rule")
+def rule(  # noqa: PLR0913 - one argument an option
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="ALERT",
+            help="A file with a payload, `-` for standard input, or an incident: INC-12.",
+        ),
+    ] = None,
+    alert: Annotated[
+        str, typer.Option("--alert", metavar="NAME", help="Which, where it holds several names.")
+    ] = "",
+    id_: Annotated[
+        str, typer.Option("--id", metavar="ID", help="The rule's; default: made from the name.")
+    ] = "",
+    source: Annotated[
+        str, typer.Option("--source", metavar="KIND", help="A source's kind or name.")
+    ] = "alertmanager",
+    print_: Annotated[
+        bool, typer.Option("--print", help="Print both files instead of writing them.")
+    ] = False,
+    rules: Rules = None,
+    config: Config = None,
+    data: Data = DATA,
+) -> int:
+    """Write a rule that takes an alert, and a test that fires this very alert.
+
+    ID.yaml and ID.test.yaml go into the project's folder of rules; a file that is there is never
+    overwritten. The rule asks for the alert's name and its service; other labels that are likely
+    to stay the same stand beside them as comments. It is in mode `suggest`, so it starts nothing.
+    Without --from it is a skeleton with all that a rule may have.
+    """
+    from engine.app import draft
+
+    loaded = load_settings(config, {"rules_dir": rules})
+    folder = None if print_ else _folder(loaded)
+    examples = [] if from_ is None else _examples(loaded, from_, source, data)
+    if from_ is not None:
+        examples = _of_one_name(examples, alert)
+    rule_id = _checked_id(id_, (examples or [SKELETON])[0])
+    drafted = draft(loaded, rule_id, examples)
+    if folder is None:
+        say(f"# {rule_id}.yaml\n{drafted.rule}\n# {rule_id}.test.yaml\n{drafted.test}".rstrip())
+        return 0
+    written = _write(folder, drafted)
+    for path in written:
+        say(f"wrote {path}")
+    named = f" --rules {rules}" if rules else ""
+    say(f"now say in `description` what is wrong; then: quell test {written[1]}{named}")
+    return 0
+
+
+def _folder(loaded: LoadedSettings) -> Path:
+    """Where the project's rules are. Raises ConfigError where nothing says so."""
+    folder = loaded.settings.rules_dir
+    if folder is None:
+        raise ConfigError(
+            "nothing says where your rules are; write `rules_dir: rules` into quell.yaml, name the "
+            "folder with --rules, or print the rule with --print"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{str(folder)!r} is no folder; name the one of your rules with --rules")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _examples(loaded: LoadedSettings, place: str, source: str, data: Path) -> list[Example]:
+    """The alerts of a payload or an incident. Raises PayloadError where there is none."""
+    if re2.fullmatch(r"INC-\d+", place) and not Path(place).exists():
+        return _of_incident(place, data)
+    from engine.app import understood_alerts
+
+    found: list[Example] = []
+    for payload in payloads_of(read_input(None if place == "-" else Path(place))):
+        alerts, problems = understood_alerts(loaded, source, payload)
+        found += map(example_of, alerts)
+        for problem in problems:
+            complain(problem)
+    if not found:
+        raise PayloadError(f"there is no alert in it that source {source!r} understands")
+    return found
+
+
+def _of_incident(name: str, data: Path) -> list[Example]:
+    with reach(data) as site:
+        told, _ = told_alerts(whole(site.incident, name))
+    if not told:
+        raise PayloadError(f"the timeline of {name} tells of no alert")
+    return [
+        Example(each.source, {**each.labels, "alertname": each.name}, each.annotations)
+        for each in told
+        if each.name
+    ]
+
+
+def _of_one_name(examples: Sequence[Example], wanted: str) -> list[Example]:
+    """Those of the wanted name, or of the only one. Raises typer.BadParameter."""
+    names = list(dict.fromkeys(each.name for each in examples))
+    if not wanted and len(names) > 1:
+        raise typer.BadParameter(
+            f"there are alerts of several names, choose one with --alert: {', '.join(names)}"
+        )
+    if wanted and wanted not in names:
+        raise typer.BadParameter(f"there is no alert {wanted!r} in it, only {', '.join(names)}")
+    return [each for each in examples if each.name == (wanted or names[0])]
+
+
+def _checked_id(given: str, example: Example) -> str:
+    """The given id, or one made from the alert's name. Raises typer.BadParameter."""
+    rule_id = given or rule_id_of(example.name)
+    if not rule_id:
+        raise typer.BadParameter(f"no id follows from the name {example.name!r}; give one: --id")
+    try:
+        return TypeAdapter(Id).validate_python(rule_id)
+    except ValidationError:
+        raise typer.BadParameter(
+            f"{rule_id!r} is no id: lower case letters, digits and `-`, at most 63"
+        ) from None
+
+
+def _write(folder: Path, drafted: "Draft") -> tuple[Path, Path]:
+    """Both files, new. Raises ConfigError where one is there already."""
+    texts = {
+        folder / f"{drafted.rule_id}.yaml": drafted.rule,
+        folder / f"{drafted.rule_id}.test.yaml": drafted.test,
+    }
+    for path in texts:
+        if path.exists():
+            raise ConfigError(f"{path} is there already; choose another --id")
+    for path, text in texts.items():
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    rule_file, test_file = texts
+    return rule_file, test_file
