@@ -1,5 +1,7 @@
 """`quell incidents`: what there is, and the whole story of one."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -20,7 +22,9 @@ from engine.cli.output import (
 from engine.cli.site import reach
 from engine.cli.stop import tell_stops
 from engine.cli.story import tell_entries, whole
-from engine.ports.api import IncidentAnswer, IncidentStory
+from engine.cli.unmatched import Unmatched
+from engine.cli.unmatched import unmatched as taken_by_none
+from engine.ports.api import IncidentAnswer, IncidentPage, IncidentStory
 
 verbs = typer.Typer(help="List what there is, show one whole.", invoke_without_command=True)
 
@@ -41,14 +45,23 @@ def register(app: typer.Typer) -> None:
     app.add_typer(verbs, name="incidents")
 
 
+TakenByNone = Annotated[
+    bool, typer.Option("--unmatched", help="What no rule took, and how to begin a rule for it.")
+]
+
+
 @verbs.callback()
-def _default(context: typer.Context, data: Data = DATA, json: Json = False) -> int:
+def _default(
+    context: typer.Context, data: Data = DATA, json: Json = False, unmatched: TakenByNone = False
+) -> int:
     """List them when no verb follows."""
-    return listing(data=data, json=json) if stands_alone(context, data, json=json) else 0
+    if not stands_alone(context, data, json=json or unmatched):
+        return 0
+    return listing(data=data, json=json, unmatched=unmatched)
 
 
 @verbs.command("list")
-def listing(
+def listing(  # noqa: PLR0913 - one argument an option
     data: Data = DATA,
     json: Json = False,
     status: Annotated[
@@ -63,12 +76,22 @@ def listing(
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=1, max=500, help="At most so many.")
     ] = 50,
+    unmatched: TakenByNone = False,
 ) -> int:
-    """List incidents, newest first."""
+    """List incidents, newest first.
+
+    With --unmatched, the alerts of those that only a rule for everything took, by their name, and
+    for each the command that begins a rule for it.
+    """
     with reach(data) as site:
         page = site.incidents(
             status=status or "", severity=severity or "", service=service, limit=limit
         )
+        if unmatched:
+            found, untold = taken_by_none(page.incidents, site.incident, data)
+            _tell_unmatched(found, untold, json=json)
+            _tell_rest(page, limit, json=json)
+            return 0
         stops = site.stops()
     if json:
         print_json(page)
@@ -77,13 +100,38 @@ def listing(
     if not page.incidents:
         say("no incidents")
         return 0
+    now = _now()
+    print_table(COLUMNS, (_row(incident, now) for incident in page.incidents))
+    _tell_rest(page, limit)
+    return 0
+
+
+def _tell_rest(page: IncidentPage, limit: int, *, json: bool = False) -> None:
+    if page.next_cursor and not json:
+        say(f"the newest {limit}; there are more: --limit", style="dim")
+
+
+def _now() -> datetime:
     from engine.app import SystemClock
 
-    now = SystemClock().now()
-    print_table(COLUMNS, (_row(incident, now) for incident in page.incidents))
-    if page.next_cursor:
-        say(f"the newest {limit}; there are more: --limit", style="dim")
-    return 0
+    return SystemClock().now()
+
+
+def _tell_unmatched(found: Sequence[Unmatched], untold: int, *, json: bool) -> None:
+    if json:
+        print_json({"unmatched": [asdict(each) for each in found], "untold": untold})
+        return
+    if not found:
+        say("a rule took every alert of these incidents")
+    now = _now()
+    for each in found:
+        say(each.name or "an alert without a name", style="bold")
+        times = "once" if each.alerts == 1 else f"{each.alerts} times"
+        places = f", {', '.join(each.services)}" if each.services else ""
+        say(f"  {times}, {ago(each.newest_at, now)} ago in {each.incident}{places}")
+        say(f"  {each.command or 'no rule can tell it from others: give it a name'}")
+    if untold:
+        say(f"and {untold} more of a storm, whose names the journal doesn't keep", style="dim")
 
 
 def _row(incident: IncidentAnswer, now: datetime) -> tuple[str, ...]:

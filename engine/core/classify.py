@@ -17,6 +17,9 @@ T = TypeVar("T")
 # Names in `group_by` that mean what quell knows of the alert; any other name is a label.
 GROUP_FIELDS = ("service", "region", "target", "environment", "team", "customer", "resource")
 
+# The reason of a catch-all rule, by which its incidents are known in the journal.
+NO_OTHER_RULE = "no other rule takes it"
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -162,7 +165,7 @@ def _match(rule: Rule, view: _View) -> Match:
         mode=limit,
         group={name: _group_value(name, view) for name in rule.group_by},
         reasons=(
-            f"matched {', '.join(held)}" if held else "no other rule takes it",
+            f"matched {', '.join(held)}" if held else NO_OTHER_RULE,
             f"{severity.name}{severity_reason}",
             f"{limit.mode.value}, decided by {limit.decided_by}",
         ),

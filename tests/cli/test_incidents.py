@@ -107,3 +107,35 @@ def test_what_is_not_there_is_told(
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "there is no incident 'INC-9'; `quell incidents` lists them\n"
+
+
+@pytest.mark.parametrize("place", ["running", "stopped"])
+def test_what_no_rule_took_comes_with_the_verb_that_drafts_a_rule(
+    capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest, place: str
+) -> None:
+    project: Project = request.getfixturevalue(place)
+    assert asked(project, "--unmatched") == 0
+    name, where, command = capsys.readouterr().out.splitlines()
+    assert name == "DoorOpen"
+    assert where.startswith("  once, ")
+    assert where.endswith(" ago in INC-2, gateway-of-the-data-centre-frankfurt")
+    assert command == f"  quell new rule --from INC-2 --data {project.data}"
+
+
+def test_what_no_rule_took_as_json(capsys: pytest.CaptureFixture[str], stopped: Project) -> None:
+    assert asked(stopped, "list", "--unmatched", "--json", "--limit", "1") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["untold"] == 0
+    (found,) = told["unmatched"]
+    assert (found["name"], found["alerts"], found["incident"]) == ("DoorOpen", 1, "INC-2")
+
+
+def test_unmatched_is_told_within_the_filters(
+    capsys: pytest.CaptureFixture[str], stopped: Project
+) -> None:
+    assert asked(stopped, "list", "--unmatched", "--severity", "P1") == 0
+    assert capsys.readouterr().out == "a rule took every alert of these incidents\n"
+    assert asked(stopped, "list", "--unmatched", "--limit", "1") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "the newest 1; there are more: --limit"
+    assert execute(["incidents", "--unmatched", "show", "INC-1"]) == 2
