@@ -3,7 +3,14 @@
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 
 from engine.core.durations import parse_duration
 from engine.core.sizes import format_size, parse_size
@@ -33,7 +40,12 @@ def _not_tiny(size: int) -> int:
 
 
 Span = Annotated[timedelta, BeforeValidator(_span)]
-Size = Annotated[int, BeforeValidator(_bytes), AfterValidator(_not_tiny)]
+Size = Annotated[
+    int,
+    BeforeValidator(_bytes),
+    AfterValidator(_not_tiny),
+    WithJsonSchema({"type": ["string", "integer"]}),
+]
 
 
 class Retention(BaseModel):
