@@ -8,6 +8,7 @@ from engine.app.offline import open_deciding, open_reading, open_repositioning
 from engine.app.process import SystemClock
 from engine.app.rehearsals import Played, play_tests
 from engine.app.rehearsing import (
+    CheckedProject,
     Explained,
     check_project,
     explain_payload,
@@ -21,6 +22,7 @@ from engine.app.wiring import local_actor, open_engine
 
 __all__ = [
     "Catalogs",
+    "CheckedProject",
     "Connectors",
     "Draft",
     "Engine",

@@ -14,11 +14,13 @@ from engine.app.configured import (
     with_path,
 )
 from engine.app.process import SystemClock, worker_name
+from engine.catalog import unreachable_rules
 from engine.core import events
 from engine.core.alert import Alert
 from engine.core.catalog import Catalog
 from engine.core.classify import Explanation, Match, classify, explain
 from engine.core.emergency import trial_text
+from engine.core.findings import Finding
 from engine.core.incident import opened as incident_opened
 from engine.core.inventory import enrich
 from engine.core.planning import Planner, Rendered
@@ -35,7 +37,15 @@ from engine.settings import LoadedSettings
 _WRITTEN = frozenset({"fingerprint", "source", "received_at", "severity_hint"})
 
 
-def check_project(loaded: LoadedSettings, paths: Sequence[Path]) -> Catalog:
+@dataclass(frozen=True, slots=True)
+class CheckedProject:
+    """A project without mistakes; `warnings` are what its authors can't have meant."""
+
+    catalog: Catalog
+    warnings: Sequence[Finding]
+
+
+def check_project(loaded: LoadedSettings, paths: Sequence[Path]) -> CheckedProject:
     """Everything that the settings name, with these folders or files beside it.
 
     Raises ConfigError with all mistakes.
@@ -43,7 +53,8 @@ def check_project(loaded: LoadedSettings, paths: Sequence[Path]) -> Catalog:
     sources = catalog_sources(loaded)
     for path in paths:
         sources = with_path(sources, path)
-    return load_connectors(loaded, sources).catalog
+    catalog = load_connectors(loaded, sources).catalog
+    return CheckedProject(catalog, unreachable_rules(sources, catalog.rules))
 
 
 def rehearse_plan(

@@ -4,6 +4,7 @@ from engine.catalog.loading import context_of, load_catalog, parse_playbook
 from engine.catalog.rehearsals import ParsedRehearsals, load_rehearsals, rehearsed_inventory
 from engine.catalog.shipped import shipped_folder
 from engine.catalog.sources import CatalogSources
+from engine.catalog.unreachable_rules import unreachable_rules
 
 __all__ = [
     "CatalogSources",
@@ -14,4 +15,5 @@ __all__ = [
     "parse_playbook",
     "rehearsed_inventory",
     "shipped_folder",
+    "unreachable_rules",
 ]

@@ -1,7 +1,7 @@
 """`quell check`: every mistake of settings, rules, playbooks, commands, inventory and policy."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -40,7 +40,7 @@ def check(
 
     A project's folder may hold quell.yaml, rules/, playbooks/, commands.yaml, inventory.yaml and
     policy.yaml. Findings are the verb's result: they go to standard output, and the exit code is
-    then 1.
+    then 1. Rules that no alert can reach are told as warnings, which leave the exit code as it is.
     """
     given: dict[str, object] = {
         "rules_dir": rules,
@@ -52,7 +52,7 @@ def check(
     paths = paths or []
     try:
         loaded = load_settings(config or _settings_in(paths), given)
-        catalog = check_project(loaded, paths)
+        checked = check_project(loaded, paths)
     except ConfigError as error:
         findings = [each for each in error.findings if isinstance(each, Finding)]
         if not findings:
@@ -60,9 +60,11 @@ def check(
         _tell(findings, json=json)
         return 1
     if json:
-        print_json([])
+        print_json([_plain(each, "warning") for each in checked.warnings])
     else:
-        say(_praise(catalog), style="green")
+        for warning in checked.warnings:
+            say(f"{warning}", style="yellow")
+        say(_praise(checked.catalog), style="green")
         for name in KNOWN.masker.unmasked:
             say(f"{name} is {UNMASKED}", style="yellow")
         unread = [] if paths else _unread(loaded.settings)
@@ -93,17 +95,22 @@ def _unread(settings: Settings) -> list[str]:
 
 def _tell(findings: list[Finding], *, json: bool) -> None:
     if json:
-        print_json(
-            [
-                {"file": f.file, "line": f.line, "column": f.column, "message": f.message}
-                for f in findings
-            ]
-        )
+        print_json([_plain(each, "mistake") for each in findings])
         return
     for finding in findings:
         say(str(finding))
     files = len({finding.file for finding in findings})
     say(f"{_many(len(findings), 'mistake')} in {_many(files, 'file')}", style="bold red")
+
+
+def _plain(found: Finding, level: Literal["mistake", "warning"]) -> dict[str, object]:
+    return {
+        "level": level,
+        "file": found.file,
+        "line": found.line,
+        "column": found.column,
+        "message": found.message,
+    }
 
 
 def _praise(catalog: Catalog) -> str:

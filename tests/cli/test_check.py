@@ -81,11 +81,29 @@ def test_mistakes_of_all_files_are_told_at_once_as_the_result(
     ]
 
 
+def test_a_rule_that_no_alert_reaches_is_a_warning(
+    capsys: pytest.CaptureFixture[str], project: Project
+) -> None:
+    (project.folder / "rules" / "z.yaml").write_text(
+        "language: 1\nrules:\n  - id: later\n    description: d\n    severity: P3\n"
+        "    matchers: ['alertname=\"LLMEndpointDown\"', 'tier=\"gold\"']\n"
+    )
+    told = "rule 'later' is never asked: rule 'endpoint-down' of rules/llm.yaml comes first"
+    assert execute(["check", "--config", str(project.config)]) == 0
+    warning, praise = capsys.readouterr().out.splitlines()
+    assert warning.startswith(f"{project.folder / 'rules' / 'z.yaml'}:3:9: {told}")
+    assert praise.startswith("no mistakes in ")
+    assert execute(["check", "--config", str(project.config), "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["level"], found["line"], found["column"]) == ("warning", 3, 9)
+
+
 def test_findings_are_json_too(capsys: pytest.CaptureFixture[str], project: Project) -> None:
     change(project.config, "rules_dir", "rule_dir")
     assert execute(["check", "--config", str(project.config), "--json"]) == 1
     assert json.loads(capsys.readouterr().out) == [
         {
+            "level": "mistake",
             "file": str(project.config),
             "line": 1,
             "column": 1,
