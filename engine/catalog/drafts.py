@@ -91,12 +91,18 @@ def example_of(alert: Alert) -> Example:
     if not alert.name:
         raise PayloadError("the alert has none, so no rule can tell it from others", "alertname")
     labels = {**alert.labels, "alertname": alert.name}
+    told = {name: str(getattr(alert, name)) for name in _READER.fields(labels)}
+    return Example(alert.source, labels, alert.annotations, known_beside(labels, told))
+
+
+def known_beside(labels: Mapping[str, str], told: Mapping[str, str]) -> Mapping[str, str]:
+    """The labels that a test needs for these fields of an alert to be what the source told."""
     known = {}
     for name, read in _READER.fields(labels).items():
-        told, label = str(getattr(alert, name)), name.removesuffix("_hint")
-        if told and told != read and label not in labels:
-            known[label] = told
-    return Example(alert.source, labels, alert.annotations, known)
+        value, label = told.get(name, ""), name.removesuffix("_hint")
+        if value and value != read and label not in labels:
+            known[label] = value
+    return known
 
 
 def rule_id_of(name: str) -> str:

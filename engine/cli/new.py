@@ -1,5 +1,6 @@
 """`quell new rule`: a rule and its test, from an alert or as a skeleton."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +9,7 @@ import re2
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from engine.catalog.drafts import SKELETON, Example, example_of, rule_id_of
+from engine.catalog.drafts import SKELETON, Example, example_of, known_beside, rule_id_of
 from engine.cli.normalize import payloads_of, read_input
 from engine.cli.options import DATA, Config, Data, Rules
 from engine.cli.output import complain, say
@@ -69,11 +70,11 @@ def rule(  # noqa: PLR0913 - one argument an option
     """
     from engine.app import draft
 
+    if alert and from_ is None:
+        raise typer.BadParameter("--alert says which of --from, so both are needed")
     loaded = load_settings(config, {"rules_dir": rules})
     folder = None if print_ else _folder(loaded)
-    examples = [] if from_ is None else _examples(loaded, from_, source, data)
-    if from_ is not None:
-        examples = _of_one_name(examples, alert)
+    examples = [] if from_ is None else _of_one_name(_examples(loaded, from_, source, data), alert)
     rule_id = _checked_id(id_, (examples or [SKELETON])[0])
     drafted = draft(loaded, rule_id, examples)
     if folder is None:
@@ -82,8 +83,10 @@ def rule(  # noqa: PLR0913 - one argument an option
     written = _write(folder, drafted)
     for path in written:
         say(f"wrote {path}")
-    named = f" --rules {rules}" if rules else ""
-    say(f"now say in `description` what is wrong; then: quell test {written[1]}{named}")
+    options = {"--rules": rules, "--config": config}
+    given = [word for name, path in options.items() if path for word in (name, str(path))]
+    command = shlex.join(["quell", "test", str(written[1]), *given])
+    say(f"now say in `description` what is wrong; then: {command}")
     return 0
 
 
@@ -97,7 +100,10 @@ def _folder(loaded: LoadedSettings) -> Path:
         )
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{str(folder)!r} is no folder; name the one of your rules with --rules")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder} can't be made: {error.strerror}") from None
     return folder
 
 
@@ -120,14 +126,16 @@ def _examples(loaded: LoadedSettings, place: str, source: str, data: Path) -> li
 
 def _of_incident(name: str, data: Path) -> list[Example]:
     with reach(data) as site:
-        told, _ = told_alerts(whole(site.incident, name))
-    if not told:
-        raise PayloadError(f"the timeline of {name} tells of no alert")
-    return [
-        Example(each.source, {**each.labels, "alertname": each.name}, each.annotations)
-        for each in told
-        if each.name
-    ]
+        story = whole(site.incident, name)
+    found = []
+    for each in told_alerts(story)[0]:
+        labels = {**each.labels, "alertname": each.name}
+        known = known_beside(labels, {"service": story.service})
+        if each.name:
+            found.append(Example(each.source, labels, each.annotations, known))
+    if not found:
+        raise PayloadError(f"the timeline of {name} tells of no alert that has a name")
+    return found
 
 
 def _of_one_name(examples: Sequence[Example], wanted: str) -> list[Example]:
@@ -156,7 +164,7 @@ def _checked_id(given: str, example: Example) -> str:
 
 
 def _write(folder: Path, drafted: "Draft") -> tuple[Path, Path]:
-    """Both files, new. Raises ConfigError where one is there already."""
+    """Both files, new. Raises ConfigError where one is there already, or can't be written."""
     texts = {
         folder / f"{drafted.rule_id}.yaml": drafted.rule,
         folder / f"{drafted.rule_id}.test.yaml": drafted.test,
@@ -165,7 +173,10 @@ def _write(folder: Path, drafted: "Draft") -> tuple[Path, Path]:
         if path.exists():
             raise ConfigError(f"{path} is there already; choose another --id")
     for path, text in texts.items():
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            raise ConfigError(f"{path} can't be written: {error.strerror}") from None
     rule_file, test_file = texts
     return rule_file, test_file

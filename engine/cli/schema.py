@@ -18,6 +18,7 @@ from engine.core.documents import (
     RulesDocument,
 )
 from engine.core.rehearsal_documents import RehearsalsDocument
+from engine.errors import ConfigError
 from engine.settings import Settings
 
 Kind = Literal["rules", "playbook", "commands", "inventory", "policy", "tests", "settings"]
@@ -58,10 +59,13 @@ def schema(
             raise typer.BadParameter(f"say of which files ({kinds}), or write all with --into DIR")
         typer.echo(_text(kind), nl=False)
         return 0
-    into.mkdir(parents=True, exist_ok=True)
     for each in MODELS if kind is None else (kind,):
         path = into / f"{each}.schema.json"
-        path.write_text(_text(each), encoding="utf-8")
+        try:
+            into.mkdir(parents=True, exist_ok=True)
+            path.write_text(_text(each), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"{path} can't be written: {error.strerror}") from None
         say(f"wrote {path}")
     return 0
 

@@ -15,6 +15,7 @@ from engine.catalog.drafts import (
     draft_rule,
     draft_test,
     example_of,
+    known_beside,
     outcome_of,
     rule_id_of,
 )
@@ -185,6 +186,20 @@ def test_what_a_source_tells_without_labels_is_in_the_test_and_in_no_matcher() -
         "service": "llm-70b",
         "severity": "critical",
     }
+
+
+@pytest.mark.parametrize(
+    ("labels", "known"),
+    [
+        pytest.param({}, {"service": "gw"}, id="told-otherwise"),
+        pytest.param({"job": "gw"}, {}, id="read-from-a-label"),
+        pytest.param({"service": "other"}, {}, id="a-label-of-that-name-stays"),
+    ],
+)
+def test_a_label_is_added_only_where_none_tells(
+    labels: Mapping[str, str], known: Mapping[str, str]
+) -> None:
+    assert known_beside(labels, {"service": "gw"}) == known
 
 
 def test_an_alert_without_a_name_has_no_rule() -> None:

@@ -53,6 +53,9 @@ def test_the_rule_and_its_test_hold_as_they_are_written(
         f"wrote {folder / 'door-open.yaml'}",
         f"wrote {folder / 'door-open.test.yaml'}",
     ]
+    assert out.splitlines()[2].endswith(
+        f"then: quell test {folder / 'door-open.test.yaml'} --config {project.config}"
+    )
     assert err == ""
     assert holds(project)
     assert "1 of 1 tests are as expected" in capsys.readouterr().out
@@ -172,6 +175,8 @@ def test_an_incident_gives_its_alert(
         (["--from", "nameless.json"], "alertname: the alert has none"),
         (["--from", "foreign.json"], "no id follows from the name '高'"),
         (["--rules", "empty.json"], "'empty.json' is no folder"),
+        (["--rules", "empty.json/rules"], "empty.json/rules can't be made: Not a directory"),
+        (["--alert", "DoorOpen"], "--alert says which of --from, so both are needed"),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, list) else "",
 )

@@ -90,10 +90,15 @@ def test_one_kind_goes_into_a_folder_alone() -> None:
 
 @pytest.mark.parametrize(
     ("words", "told"),
-    [([], "say of which files (rules, playbook,"), (["rule"], "'rules'")],
+    [
+        ([], "say of which files (rules, playbook,"),
+        (["rule"], "'rules'"),
+        (["rules", "--into", "a-file"], "a-file/rules.schema.json can't be written: "),
+    ],
 )
 def test_what_cannot_be_printed_is_told(
     capsys: pytest.CaptureFixture[str], words: list[str], told: str
 ) -> None:
+    Path("a-file").write_text("")
     assert execute(["schema", *words]) == 2
     assert told in " ".join(capsys.readouterr().err.split())
