@@ -175,6 +175,7 @@ def test_it_works_again_although_its_connections_to_the_store_are_never_heard_of
     assert partition.cut_off.alive()
 
 
+@pytest.mark.slow
 def test_what_it_says_while_the_other_one_still_waits_is_not_heard(partition: Partition) -> None:
     tokens = "SELECT token FROM tasks WHERE kind = 'run'"
     partition.begin("slowly")

@@ -8,7 +8,13 @@ from tests.scenarios.quell import Quell, bodies
 from tests.scenarios.site import APPROVE, ONCALL, StartSite
 
 
-@pytest.mark.parametrize("end", [Quell.stop, Quell.kill], ids=["told to stop", "killed"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(Quell.stop, id="told to stop", marks=pytest.mark.slow),
+        pytest.param(Quell.kill, id="killed"),
+    ],
+)
 def test_an_approval_works_after_quell_came_back_and_the_unit_is_restarted_once(
     end: Callable[[Quell], None], start_site: StartSite
 ) -> None:

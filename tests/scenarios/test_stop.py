@@ -42,7 +42,11 @@ def by_file(quell: Quell) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pull", "actor"), [(by_verb, "local:"), (by_file, "file")], ids=["verb", "file"]
+    ("pull", "actor"),
+    [
+        pytest.param(by_verb, "local:", id="verb"),
+        pytest.param(by_file, "file", id="file", marks=pytest.mark.slow),
+    ],
 )
 def test_a_command_under_way_is_cut_short_and_the_host_sees_nothing_more(
     start_site: StartSite, pull: Callable[[Quell], None], actor: str
