@@ -17,13 +17,16 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _DROPPED = ("title", "format", "writeOnly")
 
 
-def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The schema of the files that a model reads, with a description of every key."""
+def schema_of(model: type[BaseModel], title: str) -> dict[str, Any]:
+    """The schema of the files that a model reads, with a description of every key.
+
+    Editors show the title above each of them.
+    """
     schema = model.model_json_schema(by_alias=True)
     definitions = schema.pop("$defs", {})
     described = {name: _described(name, each) for name, each in sorted(definitions.items())}
     root = _described(model.__name__, schema)
-    return {"$schema": DIALECT, "title": f"quell: {model.__name__}", **root, "$defs": described}
+    return {"$schema": DIALECT, "title": title, **root, "$defs": described}
 
 
 def _described(model: str, schema: Mapping[str, Any]) -> dict[str, Any]:

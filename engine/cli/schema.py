@@ -71,4 +71,4 @@ def schema(
 
 
 def _text(kind: Kind) -> str:
-    return json.dumps(schema_of(MODELS[kind]), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(schema_of(MODELS[kind], f"quell {kind}"), indent=2, ensure_ascii=False) + "\n"
