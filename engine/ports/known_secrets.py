@@ -110,8 +110,12 @@ class KnownSecrets:
         masker = self._masker
         if masker is None:
             with self._lock:
-                known = [(name, each) for name, values in self._values.items() for each in values]
-                masker = self._masker = Masker(known)
+                # One key under many names is one secret: each would make the pattern longer.
+                known: dict[str | bytes, str] = {}
+                for name, values in self._values.items():
+                    for each in values:
+                        known.setdefault(each, name)
+                masker = self._masker = Masker((name, each) for each, name in known.items())
         return masker
 
     def mask(self, text: str) -> str:

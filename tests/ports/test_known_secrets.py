@@ -157,3 +157,13 @@ def test_the_process_has_one() -> None:
     assert KNOWN.mask("tok-en-1234") == "[masked]"
     KNOWN.forget()
     assert KNOWN.mask("tok-en-1234") == "tok-en-1234"
+
+
+def test_one_secret_under_many_names_is_looked_for_once() -> None:
+    known = KnownSecrets()
+    for number in range(200):
+        known.keep(f"connections.{number}.key", "s3cret-of-them-all-0123456789")
+    once = KnownSecrets()
+    once.keep("connections.0.key", "s3cret-of-them-all-0123456789")
+    assert known.masker.found("<s3cret-of-them-all-0123456789>") == "connections.0.key"
+    assert len(known.masker._forms) == len(once.masker._forms)
