@@ -100,11 +100,10 @@ class Keeper(Taker):
         try:
             more = await source.finish(parsed, self._clock.now())
         except PermanentError as error:
-            failed = Rejected(-1, "", str(error), understood.raw)
-            ids = await self._bury(source, [failed])
-            self._count(source, Parsed((), (failed,)))
-            rejected = Parsed((), (failed,))
-            return Kept(Understood(understood.raw, rejected, understood.status_if_none), ids)
+            failed = Parsed((), (Rejected(-1, "", str(error), understood.raw),))
+            ids = await self._bury(source, failed.rejected)
+            self._count(source, failed)
+            return Kept(replace(understood, parsed=failed), ids)
         if more:
             await self.keep(source, more)
         return Kept(understood, ids)

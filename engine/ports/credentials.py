@@ -16,6 +16,10 @@ from engine.ports.source import Admission, Sender, denied
 Secret = Annotated[SecretStr, Field(min_length=1)]
 
 
+# Of a source or a sender: part of an address, and the value of a metric's label.
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+
 class Section(BaseModel):
     """Root of a source's settings: frozen, unknown keys refused."""
 
@@ -41,10 +45,6 @@ class SenderConfig(Section):
     certificates: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
 
-# Also the value of a metric's label.
-SenderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-
-
 class CredentialsConfig(SenderConfig):
     """The credentials of one source; those under `senders` have a name of their own each.
 
@@ -52,7 +52,7 @@ class CredentialsConfig(SenderConfig):
     taken away alone.
     """
 
-    senders: Mapping[SenderName, SenderConfig] = {}
+    senders: Mapping[Name, SenderConfig] = {}
 
     @property
     def asks_for_certificates(self) -> bool:

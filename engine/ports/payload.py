@@ -2,15 +2,17 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypedDict, TypeGuard
 
-from engine.core.alert import SeverityHint
+from engine.core.alert import Alert, SeverityHint, within_bounds
 from engine.core.json_value import Json
+from engine.errors import PayloadError
 from engine.ports.credentials import Section
+from engine.ports.source import Rejected
 
 # RFC 3339; Go prints up to nine digits of a fraction, Azure seven, and other senders more. The
 # colon in the offset is missing in what CloudWatch writes.
@@ -106,6 +108,29 @@ class Texts:
             if text:
                 texts[kept.get(key) or self.keep(key)] = kept.get(text) or self.keep(text)
         return texts
+
+
+def bounded(alert: Alert) -> Alert:
+    """The alert within quell's bounds. Raises WrongField for what may not be cut."""
+    try:
+        return within_bounds(alert)
+    except PayloadError as error:
+        raise WrongField(error.field, error.problem) from error
+
+
+def read_each(
+    raws: Sequence[Json], path: str, read: Callable[[Json], Alert]
+) -> tuple[list[Alert], list[Rejected]]:
+    """The alerts of a list at `path`; one in which `read` finds a WrongField is rejected alone."""
+    alerts: list[Alert] = []
+    rejected: list[Rejected] = []
+    for index, raw in enumerate(raws):
+        try:
+            alerts.append(read(raw))
+        except WrongField as wrong:
+            where = f"{path}[{index}].{wrong.field}".removesuffix(".")
+            rejected.append(Rejected(index, where, wrong.problem, raw_bytes(raw)))
+    return alerts, rejected
 
 
 def time_in(raw: Mapping[str, Json], where: str) -> datetime | None:

@@ -11,6 +11,8 @@ from engine.core.still_firing import Confirmation
 
 # Below it, parsing takes about a millisecond and a thread's hand-over would cost as much.
 PARSE_INLINE_BYTES = 128 * 1024
+# A cloud sends one alert at a time, of 256 KiB at most.
+MAX_BODY_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class Source(Protocol):
     @property
     def max_body_bytes(self) -> int:
         """Above it a body is refused with 413."""
-        ...
+        return MAX_BODY_BYTES
 
     @property
     def inline_bytes(self) -> int:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -15,18 +16,20 @@ from pydantic import Field
 from typing_extensions import override
 
 from connectors.sources.alertmanager.firing import FiringApiConfig, alerts_of_group, ask
-from engine.core.alert import Alert, AlertStatus, Occurrence, fingerprint_of, within_bounds
+from engine.core.alert import Alert, AlertStatus, Occurrence, fingerprint_of
 from engine.core.json_value import Json, JsonObject
 from engine.core.still_firing import Confirmation, by_last_notice
 from engine.errors import PayloadError
-from engine.ports.credentials import Credentials, CredentialsConfig
+from engine.ports.credentials import Credentials, CredentialsConfig, Name
 from engine.ports.payload import (
     LabelNames,
     Texts,
     WrongField,
+    bounded,
     links_of,
     no_string,
     raw_bytes,
+    read_each,
     shown,
     time_in,
 )
@@ -53,7 +56,7 @@ class AlertmanagerConfig(CredentialsConfig):
     `repeat_interval`.
     """
 
-    name: str = Field(default=KIND, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    name: Name = KIND
     max_body_mib: int = Field(default=32, ge=1, le=256)
     resolve_timeout_s: float = Field(default=300.0, gt=0)
     api: FiringApiConfig | None = None
@@ -175,14 +178,7 @@ class _Reader:
     def read(
         self, raws: Sequence[Json], path: str, *, from_api: bool, truncated: Json = None
     ) -> Parsed:
-        alerts: list[Alert] = []
-        rejected: list[Rejected] = []
-        for index, raw in enumerate(raws):
-            try:
-                alerts.append(self._alert(raw, from_api=from_api))
-            except WrongField as wrong:
-                where = f"{path}[{index}].{wrong.field}" if wrong.field else f"{path}[{index}]"
-                rejected.append(Rejected(index, where, wrong.problem, raw_bytes(raw)))
+        alerts, rejected = read_each(raws, path, partial(self._alert, from_api=from_api))
         left_out = 0
         if (
             isinstance(truncated, int)
@@ -218,10 +214,7 @@ class _Reader:
             links=self._links(raw, annotations),
             **self.names.fields(labels),
         )
-        try:
-            return within_bounds(alert)
-        except PayloadError as error:
-            raise WrongField(error.field, error.problem) from error
+        return bounded(alert)
 
     def _interval_of_webhook(self, raw: Mapping[str, Json]) -> "_Interval":
         """The status decides; a firing alert's end is year 1, or a guess that binds nobody."""

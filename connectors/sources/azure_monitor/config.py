@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from engine.ports.credentials import CredentialsConfig, Secret, Section
+from engine.ports.credentials import CredentialsConfig, Name, Secret, Section
 from engine.ports.file_paths import BesideFile
 from engine.ports.known_secrets import HOLDS_SECRET
 from engine.ports.payload import LabelNames
@@ -148,7 +148,7 @@ class AzureMonitorConfig(CredentialsConfig):
     `last_notice_counts_s`.
     """
 
-    name: str = Field(default=KIND, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    name: Name = KIND
     entra: EntraConfig | None = None
     url_tokens: tuple[UrlToken, ...] = ()
     ttl_s: TtlConfig = TtlConfig()

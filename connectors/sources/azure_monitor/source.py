@@ -36,7 +36,6 @@ from engine.ports.source import (
 )
 
 # Azure's own limit is 256 KB an alert.
-MAX_BODY_BYTES = 1024 * 1024
 TOKEN_IN_QUERY = "token"
 
 
@@ -55,11 +54,6 @@ class AzureMonitorSource(Source):
     @override
     def name(self) -> str:
         return self._config.name
-
-    @property
-    @override
-    def max_body_bytes(self) -> int:
-        return MAX_BODY_BYTES
 
     @property
     @override

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from engine.ports.credentials import BasicCredentials, Secret, Section
+from engine.ports.credentials import BasicCredentials, Name, Secret, Section
 from engine.ports.file_paths import BesideFile
 from engine.ports.known_secrets import HOLDS_SECRET
 from engine.ports.payload import LabelNames
@@ -122,7 +122,7 @@ class CloudMonitoringConfig(Section):
     credentials count.
     """
 
-    name: str = Field(default=KIND, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    name: Name = KIND
     tokens: tuple[UrlToken, ...] = ()
     basic: tuple[BasicCredentials, ...] = ()
     push: PushConfig | None = None

@@ -12,11 +12,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from connectors.sources.cloud_monitoring.labels import labels_of, scalar, text_of
-from engine.core.alert import Alert, AlertStatus, fingerprint_of, within_bounds
+from engine.core.alert import Alert, AlertStatus, fingerprint_of
 from engine.core.json_value import Json
 from engine.errors import PayloadError
 from engine.ports import strict_json
-from engine.ports.payload import LabelNames, WrongField, instant, links_of, object_in, shown
+from engine.ports.payload import (
+    LabelNames,
+    WrongField,
+    bounded,
+    instant,
+    links_of,
+    object_in,
+    shown,
+)
 from engine.ports.source import Parsed
 
 # "acknowledged" was one of Stackdriver's; it still fires.
@@ -87,10 +95,7 @@ class Reader:
             links=_links(incident),
             **self.names.fields(read.labels),
         )
-        try:
-            return within_bounds(alert)
-        except PayloadError as error:
-            raise WrongField(error.field, error.problem) from error
+        return bounded(alert)
 
     def _interval(
         self, incident: Mapping[str, Json], received_at: datetime, condition_kind: str

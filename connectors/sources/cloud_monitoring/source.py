@@ -31,7 +31,6 @@ from engine.ports.source import (
     denied,
 )
 
-MAX_BODY_BYTES = 1024 * 1024
 TOKEN_PARAMETER = "auth_token"
 # Google writes its own name in both ways.
 ISSUERS = frozenset({"https://accounts.google.com", "accounts.google.com"})
@@ -62,11 +61,6 @@ class CloudMonitoringSource(Source):
     @override
     def name(self) -> str:
         return self._config.name
-
-    @property
-    @override
-    def max_body_bytes(self) -> int:
-        return MAX_BODY_BYTES
 
     @property
     @override

@@ -4,15 +4,15 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from engine.core.alert import Alert, AlertStatus, fingerprint_of, within_bounds
+from engine.core.alert import Alert, AlertStatus, fingerprint_of
 from engine.core.alert_mapping import Mapped
 from engine.core.durations import parse_duration
-from engine.errors import PayloadError
 from engine.ports.payload import (
     SEVERITY_HINTS,
     CommonFields,
     LabelNames,
     WrongField,
+    bounded,
     instant,
     links_of,
     storable,
@@ -53,10 +53,7 @@ def alert_of(mapped: Mapped, source: str, names: LabelNames, received_at: dateti
         links=_links(values),
         **_fields(values, names, labels),
     )
-    try:
-        return within_bounds(alert)
-    except PayloadError as error:
-        raise WrongField(error.field, error.problem) from error
+    return bounded(alert)
 
 
 def _status(values: Mapping[str, object]) -> AlertStatus:

@@ -14,7 +14,7 @@ from engine.core.json_value import Json
 from engine.core.still_firing import Confirmation, by_last_notice
 from engine.errors import PayloadError
 from engine.ports.body_signatures import HmacConfig, SignedDoor
-from engine.ports.credentials import Credentials, CredentialsConfig
+from engine.ports.credentials import Credentials, CredentialsConfig, Name
 from engine.ports.mapping_file import MappingFile
 from engine.ports.payload import LabelNames, WrongField, raw_bytes
 from engine.ports.source import (
@@ -28,7 +28,6 @@ from engine.ports.source import (
 )
 
 KIND = "cloudevents"
-MAX_BODY_BYTES = 1024 * 1024
 # A mapping's expressions take some hundred microseconds an alert.
 MAPPED_INLINE_BYTES = 2 * 1024
 # What an application that reports its calls sends; its name stands for a service without a label.
@@ -42,7 +41,7 @@ class CloudEventsConfig(CredentialsConfig):
     counts for `last_notice_counts_s`.
     """
 
-    name: str = Field(default=KIND, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    name: Name = KIND
     hmac: HmacConfig | None = None
     mapping: MappingFile | None = None
     last_notice_counts_s: float = Field(default=300.0, gt=0)
@@ -60,11 +59,6 @@ class CloudEventsSource(Source):
     @override
     def name(self) -> str:
         return self._config.name
-
-    @property
-    @override
-    def max_body_bytes(self) -> int:
-        return MAX_BODY_BYTES
 
     @property
     @override

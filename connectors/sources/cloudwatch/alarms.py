@@ -17,11 +17,18 @@ from engine.core.alert import (
     Alert,
     AlertStatus,
     fingerprint_of,
-    within_bounds,
 )
 from engine.core.json_value import Json
 from engine.errors import PayloadError
-from engine.ports.payload import LabelNames, WrongField, raw_bytes, shown, storable, time_in
+from engine.ports.payload import (
+    LabelNames,
+    WrongField,
+    bounded,
+    raw_bytes,
+    shown,
+    storable,
+    time_in,
+)
 from engine.ports.source import Parsed, Rejected
 
 EVENT_SOURCE = "aws.cloudwatch"
@@ -274,10 +281,7 @@ class AlarmReader:
             links=(arn.link,) if arn.link else (),
             **self.names.fields(labels),
         )
-        try:
-            return within_bounds(alert)
-        except PayloadError as error:
-            raise WrongField(error.field, error.problem) from error
+        return bounded(alert)
 
 
 def _arn(where: str, value: Json) -> AlarmArn:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from connectors.sources.cloudwatch.arns import topic_of
-from engine.ports.credentials import Section
+from engine.ports.credentials import Name, Section
 from engine.ports.file_paths import BesideFile
 from engine.ports.payload import LabelNames
 
@@ -77,7 +77,7 @@ class CloudwatchConfig(Section):
     Without `aws` nothing is asked, fetched or confirmed.
     """
 
-    name: str = Field(default=KIND, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    name: Name = KIND
     topics: tuple[str, ...] = ()
     accept_sha1: bool = False
     roots: BesideFile | None = None

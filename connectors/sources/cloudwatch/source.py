@@ -37,7 +37,6 @@ from engine.ports.http_reads import read
 from engine.ports.payload import WrongField, shown, time_in
 from engine.ports.source import BY_BODY, NOBODY, Admission, Feed, Parsed, Sender, Source, denied
 
-MAX_BODY = 1024 * 1024
 # Beside one for each queue, which waits there: lists, and who asks whether something still fires.
 MORE_THREADS = 4
 UNSUBSCRIBED = "SnsUnsubscribed"
@@ -82,11 +81,6 @@ class CloudwatchSource(Source):
     @override
     def name(self) -> str:
         return self._config.name
-
-    @property
-    @override
-    def max_body_bytes(self) -> int:
-        return MAX_BODY
 
     @property
     @override

@@ -13,19 +13,20 @@ from pydantic import Field
 from typing_extensions import override
 
 from connectors.sources.grafana.firing import GrafanaApiConfig, ask, shown_labels
-from engine.core.alert import Alert, AlertStatus, Occurrence, fingerprint_of, within_bounds
+from engine.core.alert import Alert, AlertStatus, Occurrence, fingerprint_of
 from engine.core.json_value import Json
 from engine.core.still_firing import Confirmation, by_last_notice
 from engine.errors import PayloadError
 from engine.ports.body_signatures import HmacConfig, SignedDoor
-from engine.ports.credentials import Credentials, CredentialsConfig
+from engine.ports.credentials import Credentials, CredentialsConfig, Name
 from engine.ports.payload import (
     LabelNames,
     Texts,
     WrongField,
+    bounded,
     links_of,
     object_in,
-    raw_bytes,
+    read_each,
     shown,
     storable,
     text_in,
@@ -35,13 +36,11 @@ from engine.ports.source import (
     NOBODY,
     Admission,
     Parsed,
-    Rejected,
     Sender,
     Source,
 )
 
 KIND = "grafana"
-MAX_BODY_BYTES = 1024 * 1024
 SIGNATURE_HEADER = "X-Grafana-Alerting-Signature"
 # Pages about the alert itself come before those about all of its kind.
 _LINKS = ("panelURL", "dashboardURL", "generatorURL", "imageURL", "silenceURL")
@@ -62,7 +61,7 @@ class GrafanaConfig(CredentialsConfig):
     notification policy.
     """
 
-    name: str = Field(default=KIND, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    name: Name = KIND
     hmac: GrafanaHmac | None = None
     api: GrafanaApiConfig | None = None
     last_notice_counts_s: float = Field(default=5 * 3600.0, gt=0)
@@ -80,11 +79,6 @@ class GrafanaSource(Source):
     @override
     def name(self) -> str:
         return self._config.name
-
-    @property
-    @override
-    def max_body_bytes(self) -> int:
-        return MAX_BODY_BYTES
 
     @property
     @override
@@ -119,14 +113,7 @@ class GrafanaSource(Source):
             hint = "; a payload of your own is for a source of the kind cloudevents"
             raise PayloadError(f"expected a list of alerts, got {shown(raws)}{hint}", "alerts")
         reader = _Reader(self.name, self._config.labels, received_at)
-        alerts: list[Alert] = []
-        rejected: list[Rejected] = []
-        for index, raw in enumerate(raws):
-            try:
-                alerts.append(reader.alert(raw))
-            except WrongField as wrong:
-                where = f"alerts[{index}].{wrong.field}".removesuffix(".")
-                rejected.append(Rejected(index, where, wrong.problem, raw_bytes(raw)))
+        alerts, rejected = read_each(raws, "alerts", reader.alert)
         return Parsed(alerts, rejected, _count(body.get("truncatedAlerts")))
 
 
@@ -163,10 +150,7 @@ class _Reader:
             links=links_of([annotations.get("runbook_url", ""), *links]),
             **self.names.fields(labels),
         )
-        try:
-            return within_bounds(alert)
-        except PayloadError as error:
-            raise WrongField(error.field, error.problem) from error
+        return bounded(alert)
 
 
 def _status(raw: Mapping[str, Json]) -> AlertStatus:
