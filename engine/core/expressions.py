@@ -148,18 +148,14 @@ class Expression:
             activation = bindings.activation(self.environment, self.labels)
             found = self._program.eval(activation)  # type: ignore[attr-defined]
         except (RuntimeError, ValueError, TypeError, OverflowError) as error:
-            raise ExpressionFailedError(
-                f"{self.text!r} failed: {runtime_reason(str(error))}"
-            ) from error
+            raise self._failed(str(error)) from error
         if self.expects is ValueType.BOOL and self.type.kind == "bool":
             value: object = found.plain_value()
             # An error is no bool, and asking for the type takes half as long as evaluating.
             if value is True or value is False:
                 return value
         if found.type() == _ERROR:
-            raise ExpressionFailedError(
-                f"{self.text!r} failed: {runtime_reason(str(found.value()))}"
-            )
+            raise self._failed(str(found.value()))
         value = _in_python(found)
         if self.expects is not None:
             return self._checked(value, self.expects)
