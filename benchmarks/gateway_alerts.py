@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks.harness import Variant, compare
+from benchmarks.open_occurrences import started_quell
 from benchmarks.senders import API_PATH, api_alert, api_body, cpu_s, post_all
 from tests.scenarios.quell import Quell
 from tests.services.alertmanager import Alertmanager
@@ -99,18 +100,10 @@ def running_alertmanager() -> Iterator[Alertmanager]:
 def running_gateway(stream: str) -> Iterator[Quell]:
     """A quell that takes alerts into this stream and does nothing else."""
     with (
-        tempfile.TemporaryDirectory(prefix="quell-benchmark-") as name,
-        stream_section(stream) as sections,
+        stream_section(stream) as section,
+        started_quell({**section, "intake": UNBOUNDED}, ["serve", "--only", "gateway"]) as quell,
     ):
-        sections = {**sections, "intake": UNBOUNDED}
-        quell = Quell(
-            Path(name), f"127.0.0.1:{free_port()}", sections, ["serve", "--only", "gateway"]
-        )
-        quell.start()
-        try:
-            yield quell
-        finally:
-            quell.stop()
+        yield quell
 
 
 @contextmanager

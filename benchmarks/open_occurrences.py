@@ -10,10 +10,11 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -176,10 +177,12 @@ def size_of(folder: Path, name: str) -> int:
 
 
 @contextmanager
-def started_quell() -> Iterator[Quell]:
-    """`quell up` as it comes, on a folder of its own."""
+def started_quell(
+    sections: Mapping[str, object] = MappingProxyType({}), verb: Sequence[str] = ("up",)
+) -> Iterator[Quell]:
+    """quell as it comes, or with these sections of quell.yaml, on a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="quell-benchmark-") as name:
-        quell = Quell(Path(name), f"127.0.0.1:{free_port()}", {}, ["up"])
+        quell = Quell(Path(name), f"127.0.0.1:{free_port()}", sections, verb)
         quell.start()
         try:
             yield quell

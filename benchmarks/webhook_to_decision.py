@@ -8,20 +8,18 @@ import http.client
 import itertools
 import os
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks.harness import calibration_loop, timed
-from benchmarks.open_occurrences import alert, decided
+from benchmarks.open_occurrences import alert, decided, started_quell
 from benchmarks.senders import WEBHOOK_PATH, cpu_s, post, webhook_body
 from benchmarks.webhook_to_exec import storage_sections
 from tests.scenarios.quell import Quell
-from tests.services.process import free_port, wait_until
+from tests.services.process import wait_until
 
 SECONDS = 60.0
 BODY_ALERTS = 100
@@ -82,7 +80,7 @@ def main() -> None:
     print(WHAT_IS_INSIDE)
     print(HEADING, flush=True)
     for storage in STORAGES:
-        with storage_sections(storage) as sections, started_quell(sections) as quell:
+        with storage_sections(storage) as sections, started_quell(sections, ["serve"]) as quell:
             for figures in measured(storage, quell, seconds):
                 print(figures.row(), flush=True)
 
@@ -143,18 +141,6 @@ def fire(
         sent = sum(each.result() for each in [senders.submit(send) for _ in range(SENDERS)])
     wait_until(lambda: decided(quell, known + sent), "all alerts are decided on", DEADLINE_S)
     return sent
-
-
-@contextmanager
-def started_quell(sections: Mapping[str, object]) -> Iterator[Quell]:
-    """A quell with this storage on a folder of its own."""
-    with tempfile.TemporaryDirectory(prefix="quell-benchmark-") as name:
-        quell = Quell(Path(name), f"127.0.0.1:{free_port()}", sections, ["serve"])
-        quell.start()
-        try:
-            yield quell
-        finally:
-            quell.stop()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from engine.catalog import shipped_folder
-from engine.cli.options import Config, Inventory, Json, Playbooks, Rules
+from engine.cli.options import Config, Inventory, Json, Playbooks, Rules, project_settings
 from engine.cli.output import print_json, say
 from engine.core.catalog import Catalog
 from engine.core.findings import Finding
@@ -42,11 +42,7 @@ def check(
     policy.yaml. Findings are the verb's result: they go to standard output, and the exit code is
     then 1. Rules that no alert can reach are told as warnings, which leave the exit code as it is.
     """
-    given: dict[str, object] = {
-        "rules_dir": rules,
-        "playbooks_dir": playbooks,
-        "inventory": inventory,
-    }
+    given = project_settings(rules, playbooks, inventory)
     from engine.app import check_project
 
     paths = paths or []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.normalize import payloads_of, read_input
-from engine.cli.options import Config, Inventory, Json, Playbooks, Rules
+from engine.cli.options import Config, Inventory, Json, Playbooks, Rules, project_settings
 from engine.cli.output import complain, print_indented, print_json, say
 from engine.cli.plan import described, print_lines
 from engine.core.plan import plan_hash
@@ -52,11 +52,7 @@ def explain(  # noqa: PLR0913 - one argument an option
     """
     from engine.app import explain_payload
 
-    given: dict[str, object] = {
-        "rules_dir": rules,
-        "playbooks_dir": playbooks,
-        "inventory": inventory,
-    }
+    given = project_settings(rules, playbooks, inventory)
     loaded = load_settings(config, given)
     found: list[Explained] = []
     problems: list[str] = []

@@ -47,6 +47,13 @@ def stands_alone(context: typer.Context, data: Path, *, json: bool) -> bool:
     return False
 
 
+def project_settings(
+    rules: Path | None, playbooks: Path | None, inventory: Path | None
+) -> dict[str, object]:
+    """What these options set in the settings."""
+    return {"rules_dir": rules, "playbooks_dir": playbooks, "inventory": inventory}
+
+
 def parse_parameters(given: list[str] | None) -> dict[str, str]:
     """`NAME=VALUE` pairs. Raises typer.BadParameter."""
     found: dict[str, str] = {}

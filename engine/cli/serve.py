@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import structlog
 import typer
 
-from engine.cli.options import Config, Inventory, Json, Playbooks, Rules
+from engine.cli.options import Config, Inventory, Json, Playbooks, Rules, project_settings
 from engine.cli.output import say
 from engine.cli.server_file import Running, announced
 from engine.settings import ALL_ROLES, LoadedSettings, Role, load_settings
@@ -63,9 +63,7 @@ def up(  # noqa: PLR0913 - one argument an option
         "shipped_mode": "observe",
         "listen": listen,
         "data": data,
-        "rules_dir": rules,
-        "playbooks_dir": playbooks,
-        "inventory": inventory,
+        **project_settings(rules, playbooks, inventory),
     }
     loaded = load_settings(config, given)
     return run_engine(loaded, ALL_ROLES, greeting="program" if json else "person")

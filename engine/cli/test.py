@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import Config, Inventory, Json, Playbooks, Rules
+from engine.cli.options import Config, Inventory, Json, Playbooks, Rules, project_settings
 from engine.cli.output import print_json, say
 from engine.settings import load_settings
 
@@ -35,11 +35,7 @@ def test(
     """
     from engine.app import play_tests
 
-    given: dict[str, object] = {
-        "rules_dir": rules,
-        "playbooks_dir": playbooks,
-        "inventory": inventory,
-    }
+    given = project_settings(rules, playbooks, inventory)
     loaded = load_settings(config, given)
     for path in paths or ():
         if not path.exists():

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from pydantic import Field
+from typing_extensions import override
 
-from engine.ports.credentials import Credentials, Secret, Section
-from engine.ports.source import ADMITTED, BY_BODY, Admission, Sender, denied
+from engine.ports.credentials import Credentials, CredentialsConfig, Secret, Section
+from engine.ports.source import ADMITTED, BY_BODY, Admission, Sender, Source, denied
 
 _HEADER = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$"
 # Unix seconds have ten digits until the year 2286.
@@ -80,6 +81,34 @@ class SignedDoor:
         if self._signature is None:
             return denied("this source takes no signatures")
         return self._signature.admit(sender, body, now)
+
+
+class GuardedSource(Source):
+    """What sources share that let in by their own credentials, and by signatures where set."""
+
+    def __init__(
+        self, name: str, config: CredentialsConfig, hmac: HmacConfig | None = None
+    ) -> None:
+        self._name = name
+        self._door = SignedDoor(Credentials.of(config), hmac)
+
+    @property
+    @override
+    def name(self) -> str:
+        return self._name
+
+    @property
+    @override
+    def has_credentials(self) -> bool:
+        return bool(self._door)
+
+    @override
+    async def admit(self, sender: Sender, now: datetime) -> Admission:
+        return self._door.admit(sender)
+
+    @override
+    async def admit_body(self, sender: Sender, body: bytes, now: datetime) -> Admission:
+        return self._door.admit_body(sender, body, now)
 
 
 def _matches(keys: Iterable[bytes], signed: Iterable[bytes], prefix: bytes, offered: bytes) -> bool:

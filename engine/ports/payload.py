@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypedDict, TypeGuard
 
-from engine.core.alert import Alert, SeverityHint, within_bounds
+from engine.core.alert import Alert, AlertStatus, SeverityHint, within_bounds
 from engine.core.json_value import Json
 from engine.errors import PayloadError
 from engine.ports.credentials import Section
@@ -168,6 +168,17 @@ def text_in(raw: Mapping[str, Json], where: str) -> str:
     if not isinstance(text, str):
         raise WrongField(where, no_string(text))
     return storable(text)
+
+
+def status_in(raw: Mapping[str, Json]) -> AlertStatus:
+    """The `status` of an alert. Raises WrongField."""
+    match raw.get("status"):
+        case "firing":
+            return "firing"
+        case "resolved":
+            return "resolved"
+        case other:
+            raise WrongField("status", f"expected 'firing' or 'resolved', got {shown(other)}")
 
 
 def object_in(raw: Mapping[str, Json], where: str) -> Mapping[str, Json]:

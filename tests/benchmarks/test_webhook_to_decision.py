@@ -1,3 +1,4 @@
+from benchmarks.open_occurrences import started_quell
 from benchmarks.webhook_to_decision import (
     BODY_ALERTS,
     INCIDENTS,
@@ -6,7 +7,6 @@ from benchmarks.webhook_to_decision import (
     distinct,
     measured,
     repeats,
-    started_quell,
 )
 
 

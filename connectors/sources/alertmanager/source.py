@@ -20,7 +20,8 @@ from engine.core.alert import Alert, AlertStatus, Occurrence, fingerprint_of
 from engine.core.json_value import Json, JsonObject
 from engine.core.still_firing import Confirmation, by_last_notice
 from engine.errors import PayloadError
-from engine.ports.credentials import Credentials, CredentialsConfig, Name
+from engine.ports.body_signatures import GuardedSource
+from engine.ports.credentials import CredentialsConfig, Name
 from engine.ports.payload import (
     LabelNames,
     Texts,
@@ -31,15 +32,14 @@ from engine.ports.payload import (
     raw_bytes,
     read_each,
     shown,
+    status_in,
     time_in,
 )
 from engine.ports.source import (
     NOBODY,
-    Admission,
     Parsed,
     Rejected,
     Sender,
-    Source,
 )
 
 KIND = "alertmanager"
@@ -64,32 +64,18 @@ class AlertmanagerConfig(CredentialsConfig):
     labels: LabelNames = LabelNames()
 
 
-class AlertmanagerSource(Source):
+class AlertmanagerSource(GuardedSource):
     """The Source port over one configuration."""
 
     def __init__(self, config: AlertmanagerConfig) -> None:
+        super().__init__(config.name, config)
         self._config = config
         self._resolve_timeout = timedelta(seconds=config.resolve_timeout_s)
-        self._credentials = Credentials.of(config)
-
-    @property
-    @override
-    def name(self) -> str:
-        return self._config.name
 
     @property
     @override
     def max_body_bytes(self) -> int:
         return self._config.max_body_mib * 1024 * 1024
-
-    @property
-    @override
-    def has_credentials(self) -> bool:
-        return bool(self._credentials)
-
-    @override
-    async def admit(self, sender: Sender, now: datetime) -> Admission:
-        return self._credentials.admit(sender)
 
     @override
     async def still_firing(self, occurrence: Occurrence, now: datetime) -> Confirmation:
@@ -220,14 +206,8 @@ class _Reader:
         """The status decides; a firing alert's end is year 1, or a guess that binds nobody."""
         starts_at = time_in(raw, "startsAt") or self.received_at
         ends_at = time_in(raw, "endsAt")
-        match raw.get("status"):
-            case "firing":
-                return _Interval("firing", starts_at)
-            case "resolved":
-                return _Interval("resolved", starts_at, ends_at=ends_at)
-            case other:
-                problem = f"expected 'firing' or 'resolved', got {shown(other)}"
-                raise WrongField("status", problem)
+        status = status_in(raw)
+        return _Interval(status, starts_at, ends_at=ends_at if status == "resolved" else None)
 
     def _interval_of_api(self, raw: Mapping[str, Json]) -> "_Interval":
         """No status: a past end says resolved, a later one how long the alert counts unless resent.

@@ -6,7 +6,7 @@ docs/schemas/notice-v1.json is the shape of `data`; what isn't in it is passed o
 from collections.abc import Mapping
 from datetime import datetime
 
-from engine.core.alert import Alert, AlertStatus, SeverityHint, fingerprint_of, within_bounds
+from engine.core.alert import Alert, SeverityHint, fingerprint_of, within_bounds
 from engine.core.json_value import Json, JsonObject
 from engine.errors import PayloadError
 from engine.ports.payload import (
@@ -18,6 +18,7 @@ from engine.ports.payload import (
     no_string,
     object_in,
     shown,
+    status_in,
     storable,
     text_in,
     time_in,
@@ -51,7 +52,7 @@ def _alert(
     received_at: datetime,
 ) -> Alert:
     texts = Texts()
-    name, status = text_in(data, "name"), _status(data)
+    name, status = text_in(data, "name"), status_in(data)
     if not name:
         raise WrongField("name", f"expected a text, got {shown(data.get('name'))}")
     labels = texts.of(object_in(data, "labels"), "labels")
@@ -78,16 +79,6 @@ def _alert(
         links=_links(data),
         **fields | {"severity_hint": _hint(data) or fields["severity_hint"]},
     )
-
-
-def _status(data: Mapping[str, Json]) -> AlertStatus:
-    match data.get("status"):
-        case "firing":
-            return "firing"
-        case "resolved":
-            return "resolved"
-        case other:
-            raise WrongField("status", f"expected 'firing' or 'resolved', got {shown(other)}")
 
 
 def _hint(data: Mapping[str, Json]) -> SeverityHint:

@@ -13,18 +13,16 @@ from engine.core.alert_mapping import AlertMapping, Failed
 from engine.core.json_value import Json
 from engine.core.still_firing import Confirmation, by_last_notice
 from engine.errors import PayloadError
-from engine.ports.body_signatures import HmacConfig, SignedDoor
-from engine.ports.credentials import Credentials, CredentialsConfig, Name
+from engine.ports.body_signatures import GuardedSource, HmacConfig
+from engine.ports.credentials import CredentialsConfig, Name
 from engine.ports.mapping_file import MappingFile
 from engine.ports.payload import LabelNames, WrongField, raw_bytes
 from engine.ports.source import (
     NOBODY,
     PARSE_INLINE_BYTES,
-    Admission,
     Parsed,
     Rejected,
     Sender,
-    Source,
 )
 
 KIND = "cloudevents"
@@ -48,35 +46,17 @@ class CloudEventsConfig(CredentialsConfig):
     labels: LabelNames = LABELS
 
 
-class CloudEventsSource(Source):
+class CloudEventsSource(GuardedSource):
     """The Source port over one configuration."""
 
     def __init__(self, config: CloudEventsConfig) -> None:
+        super().__init__(config.name, config, config.hmac)
         self._config = config
-        self._door = SignedDoor(Credentials.of(config), config.hmac)
-
-    @property
-    @override
-    def name(self) -> str:
-        return self._config.name
 
     @property
     @override
     def inline_bytes(self) -> int:
         return PARSE_INLINE_BYTES if self._config.mapping is None else MAPPED_INLINE_BYTES
-
-    @property
-    @override
-    def has_credentials(self) -> bool:
-        return bool(self._door)
-
-    @override
-    async def admit(self, sender: Sender, now: datetime) -> Admission:
-        return self._door.admit(sender)
-
-    @override
-    async def admit_body(self, sender: Sender, body: bytes, now: datetime) -> Admission:
-        return self._door.admit_body(sender, body, now)
 
     @override
     async def still_firing(self, occurrence: Occurrence, now: datetime) -> Confirmation:

@@ -13,12 +13,12 @@ from pydantic import Field
 from typing_extensions import override
 
 from connectors.sources.grafana.firing import GrafanaApiConfig, ask, shown_labels
-from engine.core.alert import Alert, AlertStatus, Occurrence, fingerprint_of
+from engine.core.alert import Alert, Occurrence, fingerprint_of
 from engine.core.json_value import Json
 from engine.core.still_firing import Confirmation, by_last_notice
 from engine.errors import PayloadError
-from engine.ports.body_signatures import HmacConfig, SignedDoor
-from engine.ports.credentials import Credentials, CredentialsConfig, Name
+from engine.ports.body_signatures import GuardedSource, HmacConfig
+from engine.ports.credentials import CredentialsConfig, Name
 from engine.ports.payload import (
     LabelNames,
     Texts,
@@ -28,16 +28,15 @@ from engine.ports.payload import (
     object_in,
     read_each,
     shown,
+    status_in,
     storable,
     text_in,
     time_in,
 )
 from engine.ports.source import (
     NOBODY,
-    Admission,
     Parsed,
     Sender,
-    Source,
 )
 
 KIND = "grafana"
@@ -68,30 +67,12 @@ class GrafanaConfig(CredentialsConfig):
     labels: LabelNames = LabelNames()
 
 
-class GrafanaSource(Source):
+class GrafanaSource(GuardedSource):
     """The Source port over one configuration."""
 
     def __init__(self, config: GrafanaConfig) -> None:
+        super().__init__(config.name, config, config.hmac)
         self._config = config
-        self._door = SignedDoor(Credentials.of(config), config.hmac)
-
-    @property
-    @override
-    def name(self) -> str:
-        return self._config.name
-
-    @property
-    @override
-    def has_credentials(self) -> bool:
-        return bool(self._door)
-
-    @override
-    async def admit(self, sender: Sender, now: datetime) -> Admission:
-        return self._door.admit(sender)
-
-    @override
-    async def admit_body(self, sender: Sender, body: bytes, now: datetime) -> Admission:
-        return self._door.admit_body(sender, body, now)
 
     @override
     async def still_firing(self, occurrence: Occurrence, now: datetime) -> Confirmation:
@@ -134,7 +115,7 @@ class _Reader:
         if not labels:
             raise WrongField("labels", "no label has a value, so nothing tells which alert it is")
         annotations = self.texts.of(object_in(raw, "annotations"), "annotations")
-        status, ends_at = _status(raw), time_in(raw, "endsAt")
+        status, ends_at = status_in(raw), time_in(raw, "endsAt")
         links = [text_in(raw, name) for name in _LINKS]
         alert = Alert(
             fingerprint=fingerprint_of(self.source, labels),
@@ -151,16 +132,6 @@ class _Reader:
             **self.names.fields(labels),
         )
         return bounded(alert)
-
-
-def _status(raw: Mapping[str, Json]) -> AlertStatus:
-    match raw.get("status"):
-        case "firing":
-            return "firing"
-        case "resolved":
-            return "resolved"
-        case other:
-            raise WrongField("status", f"expected 'firing' or 'resolved', got {shown(other)}")
 
 
 def _with_values(annotations: Mapping[str, str], values: Json) -> Mapping[str, str]:
