@@ -12,10 +12,8 @@ import structlog
 
 from engine.app.activation import Catalogs, activate
 from engine.app.configured import catalog_sources, checked_catalog
-from engine.catalog.sources import read_sources
+from engine.catalog import written_version
 from engine.core.catalog import Catalog
-from engine.core.findings import Finding
-from engine.core.ids import derived_id, sha256_hex
 from engine.errors import ConfigError
 from engine.ports.clock import Clock
 from engine.ports.metrics import Metrics
@@ -48,10 +46,10 @@ class CatalogReload:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        self._seen = self._seen or await asyncio.to_thread(self._written)
+        self._seen = self._seen or self.catalogs.active.version
         while True:
             asked = await self._woken()
-            written = await asyncio.to_thread(self._written)
+            written = await asyncio.to_thread(written_version, catalog_sources(self.loaded))
             if asked or written != self._seen:
                 await self._take()
                 self._seen = written
@@ -67,13 +65,6 @@ class CatalogReload:
         was_asked = self.asked.is_set()
         self.asked.clear()
         return was_asked
-
-    def _written(self) -> str:
-        """What the files hold now, as one text that differs where any of them does."""
-        findings: list[Finding] = []
-        files = read_sources(catalog_sources(self.loaded), findings)
-        parts = (part for each in files for part in (each.name, sha256_hex(each.text)))
-        return derived_id("written", *parts, *map(str, findings))
 
     async def _take(self) -> None:
         try:

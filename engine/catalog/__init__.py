@@ -1,6 +1,6 @@
 """Loads rules, playbooks, commands, inventory and policy; all mistakes at once, each in place."""
 
-from engine.catalog.loading import context_of, load_catalog, parse_playbook
+from engine.catalog.loading import context_of, load_catalog, parse_playbook, written_version
 from engine.catalog.rehearsals import ParsedRehearsals, load_rehearsals, rehearsed_inventory
 from engine.catalog.shipped import shipped_folder
 from engine.catalog.sources import CatalogSources
@@ -16,4 +16,5 @@ __all__ = [
     "rehearsed_inventory",
     "shipped_folder",
     "unreachable_rules",
+    "written_version",
 ]

@@ -45,6 +45,26 @@ def load_catalog(sources: CatalogSources, actions: Mapping[str, Declaration]) ->
     return catalog
 
 
+def written_version(sources: CatalogSources) -> str:
+    """The version that the files would have now; some other text where one can't be read."""
+    findings: list[Finding] = []
+    texts = _texts(read_sources(sources, findings), sources)
+    hashes = {name: sha256_hex(text) for name, text in texts.items()}
+    return catalog_version(hashes | {str(each): "" for each in findings})
+
+
+def _texts(files: Sequence[SourceFile], sources: CatalogSources) -> Mapping[str, bytes]:
+    """What decides, by name: all but the tests, and what quell.yaml changes of rules."""
+    texts = {each.name: each.text for each in files if each.kind is not Kind.REHEARSALS}
+    if sources.overlay:
+        overlay = {
+            name: each.model_dump(mode="json", exclude_unset=True)
+            for name, each in sources.overlay.items()
+        }
+        texts[OVERLAY_NAME] = canonical_bytes(overlay)
+    return texts
+
+
 def parse_playbook(text: bytes, file: str, context: PlaybookContext) -> Playbook:
     """A playbook from the exact text of an earlier catalog version. Raises ConfigError."""
     findings: list[Finding] = []
@@ -82,13 +102,7 @@ class _Loader:
         parameters, playbooks = self._playbooks(by_kind[Kind.PLAYBOOK], context)
         rules = self._rules(by_kind[Kind.RULES], parameters, inventory)
         self._rehearsals(by_kind[Kind.REHEARSALS])
-        texts = {each.name: each.text for each in files if each.kind is not Kind.REHEARSALS}
-        if self.sources.overlay:
-            overlay = {
-                name: each.model_dump(mode="json", exclude_unset=True)
-                for name, each in self.sources.overlay.items()
-            }
-            texts[OVERLAY_NAME] = canonical_bytes(overlay)
+        texts = _texts(files, self.sources)
         hashes = {name: sha256_hex(text) for name, text in texts.items()}
         return Catalog(
             version=catalog_version(hashes),

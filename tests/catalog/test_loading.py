@@ -8,6 +8,7 @@ from engine.catalog import (
     load_catalog,
     parse_playbook,
     shipped_folder,
+    written_version,
 )
 from engine.core.documents import RuleOverlay
 from engine.core.ids import sha256_hex
@@ -197,3 +198,21 @@ def test_a_run_goes_on_with_the_exact_text_that_it_began_with(tmp_path: Path) ->
 def test_nothing_at_all_is_an_empty_catalog() -> None:
     catalog = load_catalog(CatalogSources(), ACTIONS)
     assert (list(catalog.rules), dict(catalog.playbooks)) == ([], {})
+
+
+def test_the_version_of_the_files_is_the_catalog_s_until_one_is_edited(tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "a.yaml").write_text("language: 1\nrules: []\n")
+    sources = CatalogSources(rules=[rules])
+    version = load_catalog(sources, ACTIONS).version
+    assert written_version(sources) == version
+    (rules / "a.test.yaml").write_text("language: 1\ntests: []\n")
+    assert written_version(sources) == version, "tests decide nothing"
+    (rules / "a.yaml").write_text("language: 1\nrules: []\n# edited\n")
+    edited = written_version(sources)
+    assert edited != version
+    assert written_version(CatalogSources(rules=[rules, tmp_path / "gone"])) not in (
+        version,
+        edited,
+    )
