@@ -10,6 +10,7 @@ from engine.core.catalog import Catalog
 from engine.core.journal import NewEntry
 from engine.core.playbook import Playbook
 from engine.ports.store import Tx
+from engine.stages.deciding import expect_heartbeats
 
 
 @dataclass(slots=True)
@@ -33,6 +34,7 @@ def activate(tx: Tx, catalog: Catalog) -> None:
     if activated(tx) != catalog.version:
         event = events.CatalogActivated(version=catalog.version, files=catalog.files)
         tx.append("system", [NewEntry(event, tx.now, catalog=catalog.version)])
+    expect_heartbeats(tx, catalog)
 
 
 def activated(tx: Tx) -> str:

@@ -1,7 +1,7 @@
 """What the verbs ask of the files alone: check, plan, normalize, emergency-test."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -16,7 +16,7 @@ from engine.app.configured import (
 from engine.app.process import SystemClock, worker_name
 from engine.catalog import unreachable_rules
 from engine.core import events
-from engine.core.alert import Alert
+from engine.core.alert import Alert, receive
 from engine.core.catalog import Catalog
 from engine.core.classify import Explanation, Match, classify, explain
 from engine.core.emergency import trial_text
@@ -115,10 +115,9 @@ def _planned(match: Match, alert: Alert, planner: Planner) -> tuple[Rendered | N
     catalog, now = planner.catalog, SystemClock().now()
     if not match.rule.playbook:
         return None, f"rule {match.rule.id} starts no playbook"
-    opened = opened_by(
-        match, alert, incident="explained", number=0, partition_key=alert.partition_key
-    )
-    incident = incident_opened(opened, now)
+    # As if it began to fire now, whatever the sample says.
+    occurrence = receive(replace(alert, status="firing"), None).occurrence
+    incident = incident_opened(opened_by(match, occurrence, number=0), now)
     story = first_run(incident, match, alert, catalog)
     for event in story:
         if isinstance(event, events.RunEnded):

@@ -143,7 +143,10 @@ class Occurrence:
     """One firing interval of a fingerprint; `alert` is the notice that opened it.
 
     `last_notice_at` orders notices: an older one never undoes a newer one. `ended_at` is None
-    while it is open. `repeats` counts firing notices after the first.
+    while it is open. `repeats` counts firing notices after the first. `partition_key` is the key
+    under which it came, "" from before that was kept. `held_by` are the rules by which it doesn't
+    act yet, `heard_by` those that count its repeats; `inhibits` are the keys under which it holds
+    others back.
     """
 
     id: str
@@ -155,6 +158,10 @@ class Occurrence:
     ended_by: Literal["", "source", "expiry"] = ""
     incident_ids: tuple[str, ...] = ()
     repeats: int = 0
+    partition_key: str = ""
+    held_by: tuple[str, ...] = ()
+    heard_by: tuple[str, ...] = ()
+    inhibits: tuple[str, ...] = ()
 
     @property
     def is_open(self) -> bool:

@@ -31,7 +31,7 @@ class Catalog:
 
     def rule(self, rule_id: str) -> Rule | None:
         """The rule of this id, None when it was deleted or never was."""
-        return next((rule for rule in self.rules if rule.id == rule_id), None)
+        return self.rules.by_id(rule_id)
 
 
 def catalog_version(files: Mapping[str, str]) -> str:

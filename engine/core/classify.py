@@ -39,11 +39,25 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What the rules say of one alert: who takes it, who would have, which expressions failed."""
+    """What the rules say of one alert: who takes it, who would have, which expressions failed.
+
+    `continued` are rules that took it and let those behind them have it too.
+    """
 
     taken: Match | None
     observed: tuple[Match, ...] = ()
     failures: tuple[str, ...] = ()
+    continued: tuple[Match, ...] = ()
+
+    @property
+    def matches(self) -> tuple[Match, ...]:
+        """Every rule that has a say."""
+        return (*self.observed, *self.continued, *([self.taken] if self.taken else ()))
+
+    @property
+    def is_unmatched(self) -> bool:
+        """Whether no rule takes it but the one for what no rule takes."""
+        return not self.continued and (self.taken is None or self.taken.is_catch_all)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +75,41 @@ def classify(alert: Alert, rules: RuleSet) -> Classification:
     An expression that fails is no match and stops no other rule.
     """
     view = _View.of(alert, rules)
+    taken: Match | None = None
     observed: list[Match] = []
+    continued: list[Match] = []
     for rule in rules.candidates(view.labels):
-        if _difference(rule, view):
+        if (continued and rule.is_catch_all) or _difference(rule, view):
             continue
         match = _match(rule, view)
-        if match.mode.mode is not Mode.OBSERVE:
-            return Classification(match, tuple(observed), tuple(view.failures))
-        observed.append(match)
-    return Classification(None, tuple(observed), tuple(view.failures))
+        if match.mode.mode is Mode.OBSERVE:
+            observed.append(match)
+        elif rule.continues:
+            continued.append(match)
+        else:
+            taken = match
+            break
+    return Classification(taken, tuple(observed), tuple(view.failures), tuple(continued))
+
+
+def match_alone(alert: Alert, rule: Rule, rules: RuleSet) -> Match:
+    """What a rule makes of an alert that it doesn't have to be asked about."""
+    return _match(rule, _View.of(alert, rules))
+
+
+def labels_of(alert: Alert) -> Mapping[str, str]:
+    """The labels that matchers see: those that were sent, and the alert's name."""
+    return {**alert.labels, "alertname": alert.name}
+
+
+def value_of(name: str, alert: Alert, labels: Mapping[str, str]) -> str:
+    """What a name in `group_by`, `equal` or `distinct` stands for: a field, else a label."""
+    if name == "target":
+        # Hosts that the inventory doesn't know must not become one incident.
+        named = (alert.resource, *(labels.get(label, "") for label in TARGET_LABELS))
+        return alert.target or next(filter(None, named), "")
+    known = str(getattr(alert, name)) if name in GROUP_FIELDS else ""
+    return known or labels.get(name, "")
 
 
 def explain(alert: Alert, rules: RuleSet) -> tuple[Explanation, ...]:
@@ -77,8 +117,11 @@ def explain(alert: Alert, rules: RuleSet) -> tuple[Explanation, ...]:
     view = _View.of(alert, rules)
     found: list[Explanation] = []
     taken_by = ""
+    continued = False
     for rule in rules:
         difference = _difference(rule, view)
+        if not difference and continued and rule.is_catch_all:
+            difference = "another rule takes it"
         if difference:
             found.append(Explanation(rule.id, "differs", (difference,)))
             continue
@@ -88,6 +131,10 @@ def explain(alert: Alert, rules: RuleSet) -> tuple[Explanation, ...]:
         elif taken_by:
             reasons = (f"it would, but {taken_by} comes first", *match.reasons)
             found.append(Explanation(rule.id, "not reached", reasons))
+        elif rule.continues:
+            continued = True
+            reasons = (*match.reasons, "it continues: the rules behind it are asked too")
+            found.append(Explanation(rule.id, "takes", reasons))
         else:
             taken_by = rule.id
             found.append(Explanation(rule.id, "takes", match.reasons))
@@ -132,8 +179,7 @@ class _View:
 
     @staticmethod
     def of(alert: Alert, rules: RuleSet) -> "_View":
-        labels = {**alert.labels, "alertname": alert.name}
-        return _View(alert, labels, alert_bindings(alert), [], rules)
+        return _View(alert, labels_of(alert), alert_bindings(alert), [], rules)
 
 
 def _difference(rule: Rule, view: _View) -> str:
@@ -141,6 +187,9 @@ def _difference(rule: Rule, view: _View) -> str:
     for matcher in rule.matchers:
         if not matcher.matches(view.labels):
             return f"{matcher} fails on {view.labels.get(matcher.name, '')!r}"
+    all_of = rule.conditions.all_of
+    if all_of is not None and all_of.part_of(view.labels) is None:
+        return "all_of: it is none of those alerts"
     if rule.when is None:
         return ""
     try:
@@ -163,11 +212,12 @@ def _match(rule: Rule, view: _View) -> Match:
         rule=rule,
         severity=severity,
         mode=limit,
-        group={name: _group_value(name, view) for name in rule.group_by},
+        group={name: value_of(name, view.alert, view.labels) for name in rule.group_by},
         reasons=(
             f"matched {', '.join(held)}" if held else NO_OTHER_RULE,
             f"{severity.name}{severity_reason}",
             f"{limit.mode.value}, decided by {limit.decided_by}",
+            *rule.conditions.told(),
         ),
     )
 
@@ -181,12 +231,3 @@ def _choose(cases: Cases[T], rule: Rule, word: str, view: _View) -> tuple[T, str
         except ExpressionFailedError as error:
             view.failures.append(f"rule {rule.id}: {word}: {error}")
     return cases.otherwise, ""
-
-
-def _group_value(name: str, view: _View) -> str:
-    if name == "target":
-        # Hosts that the inventory doesn't know must not become one incident.
-        named = (view.alert.resource, *(view.labels.get(label, "") for label in TARGET_LABELS))
-        return view.alert.target or next(filter(None, named), "")
-    known = str(getattr(view.alert, name)) if name in GROUP_FIELDS else ""
-    return known or view.labels.get(name, "")

@@ -50,19 +50,52 @@ class ModeCase(Document):
 
 
 class Inhibition(Document):
-    """An open occurrence that matches, with equal labels, suppresses this rule's alert."""
+    """While an alert that matches fires, with equal labels, the rule's alert waits."""
 
-    matchers: tuple[str, ...]
+    matchers: tuple[str, ...] = Field(min_length=1)
     equal: tuple[str, ...] = ()
 
 
 class Window(Document):
-    """At least so many within a time."""
+    """At least so many within a time; with `distinct`, as many values of that label."""
 
-    at_least: int = Field(ge=1)
+    at_least: int = Field(ge=2, le=1000)
     of: Literal["occurrences", "alerts"] = "occurrences"
     distinct: str = ""
     within: Duration
+
+
+class AllOf(Document):
+    """One alert of each of these matchers, at most so far apart; one that fires counts as now."""
+
+    alerts: tuple[tuple[str, ...], ...] = Field(min_length=2, max_length=10)
+    within: Duration
+
+
+class Absence(Document):
+    """The rule's alerts are a heartbeat: it acts once none has come for so long.
+
+    `expect_from_start`: also when none has ever come.
+    """
+
+    for_: Duration = Field(alias="for")
+    expect_from_start: bool = False
+
+
+class Flapping(Document):
+    """What began so often within a time isn't over before nothing has fired for `stable_for`."""
+
+    at_least: int = Field(ge=2, le=1000)
+    within: Duration
+    stable_for: Duration
+
+
+class Growth(Document):
+    """An incident gets this severity once so many of its alerts fire, or after so long."""
+
+    firing: int | None = Field(default=None, ge=2)
+    after: Duration | None = None
+    is_: SeverityName = Field(alias="is")
 
 
 class RuleDefaults(Document):
@@ -82,7 +115,14 @@ class RuleDocument(Document):
     inhibited_by: Inhibition | None = None
     for_: Duration | None = Field(default=None, alias="for")
     window: Window | None = None
+    all_of: AllOf | None = None
+    absent: Absence | None = None
+    flapping: Flapping | None = None
+    absorbs: Literal["dependants"] | None = None
+    absorbed_by: Literal["dependencies"] | None = None
+    continue_: bool = Field(default=False, alias="continue")
     severity: SeverityName | tuple[SeverityCase, ...]
+    escalate: tuple[Growth, ...] = ()
     group_by: tuple[str, ...] = ("service",)
     mode: ModeName | tuple[ModeCase, ...] = "approve"
     playbook: Id | None = None

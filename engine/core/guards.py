@@ -74,7 +74,7 @@ class Refusal:
     `waits`: it gives way by itself, soon enough to wait for it.
     """
 
-    guard: GuardName
+    guard: GuardName | Literal["inhibited"]
     reason: str
     waits: bool
 

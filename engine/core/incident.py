@@ -25,6 +25,8 @@ class Incident:
 
     `open_count` is how many of its `occurrences` still fire: their number alone, so that an
     incident stays small in a storm. `run_id` is the latest run, "" when none.
+    `explained_by` are keys under which a firing alert explains it; `absorbed_by` names the
+    incident that did, "" when none. `flaps`: it stays open until nothing has fired for a while.
     """
 
     id: str
@@ -58,6 +60,9 @@ class Incident:
     postmortem: str = ""
     notify: tuple[str, ...] = ()
     wants_postmortem: bool = False
+    explained_by: tuple[str, ...] = ()
+    absorbed_by: str = ""
+    flaps: bool = False
 
     @property
     def name(self) -> str:
@@ -77,9 +82,12 @@ def correlation_key(rule_id: str, group: Mapping[str, str]) -> str:
     )
 
 
-def incident_id(correlation: str, first_occurrence: str) -> str:
-    """Derived: the key and the occurrence that opened this incident."""
-    return derived_id("incident", correlation, first_occurrence)
+def incident_id(correlation: str, first_occurrence: str, previous: str = "") -> str:
+    """Derived: the key, the occurrence that opened this incident, and the one before it.
+
+    An occurrence that was absorbed by another incident may open one a second time.
+    """
+    return derived_id("incident", correlation, first_occurrence, *([previous] if previous else []))
 
 
 def chain_of(incident: str) -> str:
@@ -107,6 +115,7 @@ def opened(event: events.IncidentOpened, at: datetime) -> Incident:
         previous_id=event.previous_id,
         notify=event.notify,
         wants_postmortem=event.postmortem,
+        explained_by=event.explained_by,
     )
 
 
@@ -125,9 +134,18 @@ def apply(  # noqa: C901 - one case a kind of event is the simplest form
             )
         case events.OccurrenceEnded():
             return replace(after, open_count=after.open_count - len(event.occurrence_ids))
+        case events.OccurrenceAbsorbed():
+            return replace(after, open_count=after.open_count - len(event.occurrence_ids))
+        case events.IncidentAbsorbed():
+            return replace(after, status="closed", closed_at=at, absorbed_by=event.cause)
+        case events.IncidentFlapping():
+            return replace(after, flaps=True)
+        case events.SeverityRaised():
+            wanted = after.wants_postmortem or event.postmortem
+            return replace(after, severity=Severity[event.severity], wants_postmortem=wanted)
         case events.IncidentResolved():
             calm: Phase = "idle" if after.phase == "needs_person" else after.phase
-            return replace(after, status="resolved", resolved_at=at, phase=calm)
+            return replace(after, status="resolved", resolved_at=at, phase=calm, flaps=False)
         case events.IncidentReopened():
             # Its run is over, and doesn't begin again by itself.
             again: Phase = "needs_person" if after.outcome else after.phase

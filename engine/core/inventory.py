@@ -1,6 +1,6 @@
 """What exists and to whom it belongs: targets found by id or alias, their service, its owners."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.core.alert import Alert
@@ -39,6 +39,27 @@ class Inventory:
         found = self.targets.get(target)
         return found.connection if found else ""
 
+    def needs(self, service: str) -> frozenset[str]:
+        """The services and targets that a service needs, and what they need, and so on."""
+        return _reached(service, self._needed_at_once)
+
+    def needed_by(self, names: Iterable[str]) -> frozenset[str]:
+        """The services that need one of these, services or targets, and those that need them."""
+        dependants: dict[str, list[str]] = {}
+        for service in self.services:
+            for needed in self._needed_at_once(service):
+                dependants.setdefault(needed, []).append(service)
+        reached = (_reached(name, lambda each: dependants.get(each, ())) for name in names)
+        return frozenset[str]().union(*reached)
+
+    def _needed_at_once(self, name: str) -> Iterator[str]:
+        """Who needs a target needs the service that it is part of."""
+        owner = self.services.get(name) or self.services.get(self.service_of(name))
+        for needed in owner.depends_on if owner else ():
+            yield needed
+            if service := self.service_of(needed):
+                yield service
+
     def names_of_kind(self, kind: str | None) -> tuple[str, ...]:
         """Ids of all targets of a kind (None: of any), sorted."""
         return tuple(sorted(t for t, doc in self.targets.items() if kind in (None, doc.kind)))
@@ -54,6 +75,18 @@ class Inventory:
             "customer": owner.customer,
             "region": owner.region,
         }
+
+
+def _reached(start: str, following: Callable[[str], Iterable[str]]) -> frozenset[str]:
+    """All that follows from `start`; a circle leads back to what is known."""
+    found: set[str] = set()
+    waiting = list(following(start))
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name != start:
+            found.add(name)
+            waiting.extend(following(name))
+    return frozenset(found)
 
 
 def build_inventory(document: InventoryDocument, mistakes: Mistakes) -> Inventory:

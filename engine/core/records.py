@@ -19,10 +19,19 @@ from engine.errors import PayloadError
 class Tick:
     """A timer that came due; the pipeline decides on it like on any record.
 
-    `subject` is a fingerprint (occurrence_expiry) or an incident's id (incident_close).
+    `subject` is a fingerprint (occurrence_expiry, hold_due), an incident's id (incident_close,
+    incident_age, incident_calm), a group's (absence) or an occurrence's (absorption).
     """
 
-    timer: Literal["occurrence_expiry", "incident_close"]
+    timer: Literal[
+        "occurrence_expiry",
+        "hold_due",
+        "absence",
+        "absorption",
+        "incident_close",
+        "incident_age",
+        "incident_calm",
+    ]
     subject: str
     due_at: datetime
 

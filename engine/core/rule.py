@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from engine.core.compiling import compile_argument, compile_condition, compile_duration
+from engine.core.compiling import compile_argument, compile_condition
+from engine.core.condition_words import compile_conditions, compile_matchers
+from engine.core.conditions import AT_ONCE, Conditions
 from engine.core.documents import ModeCase, RuleDefaults, RuleDocument, SeverityCase
 from engine.core.expressions import Bindings, Expression
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
-from engine.core.matchers import Matcher, MatcherError, parse_matcher
+from engine.core.matchers import Matcher
 from engine.core.mistakes import Mistakes
 from engine.core.parameters import TypedParameter
 from engine.core.rendering import Renderable, render
@@ -39,7 +41,7 @@ class Cases(Generic[T]):
 class Rule:
     """One rule, ready to classify alerts. `playbook` is "" when it starts none.
 
-    `unsupported` names conditions that this version doesn't evaluate; such a rule only observes.
+    `conditions` say when it acts on what it takes. `continues`: the rules behind it are asked too.
     `caps` are limits of the mode from outside the rule's own words.
     """
 
@@ -55,13 +57,14 @@ class Rule:
     arguments: Mapping[str, Renderable]
     notify: tuple[str, ...]
     postmortem: frozenset[Severity]
-    unsupported: tuple[str, ...] = ()
+    conditions: Conditions = AT_ONCE
+    continues: bool = False
     caps: tuple[ModeLimit, ...] = ()
 
     @property
     def is_catch_all(self) -> bool:
         """Whether it takes every alert; such rules come last, whatever their file's name."""
-        return not self.matchers and self.when is None
+        return not self.matchers and self.when is None and self.conditions.all_of is None
 
     def render_arguments(self, alert: Bindings) -> Mapping[str, Json]:
         """What the rule gives to its playbook; raises ExpressionFailedError.
@@ -88,16 +91,13 @@ class RuleContext:
 def compile_rule(document: RuleDocument, context: RuleContext, mistakes: Mistakes) -> Rule | None:
     """The rule, or None when it has mistakes, which are then in `mistakes`."""
     before = len(mistakes.found)
-    matchers = [
-        _matcher(text, mistakes.at("matchers", index))
-        for index, text in enumerate(document.matchers)
-    ]
+    matchers = compile_matchers(document.matchers, mistakes.at("matchers"))
     when = None
     if document.when is not None:
         when = compile_condition(document.when, ALERT, mistakes.at("when"))
     severity = _cases(document.severity, lambda name: Severity[name], mistakes.at("severity"))
     mode = _cases(document.mode, Mode, mistakes.at("mode"))
-    unsupported = _unsupported(document, mistakes)
+    conditions = compile_conditions(document, mistakes)
     arguments = _arguments(document, context, mistakes)
     if len(mistakes.found) > before or severity is None or mode is None:
         return None
@@ -107,7 +107,7 @@ def compile_rule(document: RuleDocument, context: RuleContext, mistakes: Mistake
         id=document.id,
         description=document.description,
         file=context.file,
-        matchers=tuple(filter(None, matchers)),
+        matchers=matchers,
         when=when,
         severity=severity,
         mode=mode,
@@ -116,17 +116,10 @@ def compile_rule(document: RuleDocument, context: RuleContext, mistakes: Mistake
         arguments=arguments,
         notify=defaults.notify if document.notify is None else document.notify,
         postmortem=frozenset(Severity[name] for name in postmortem),
-        unsupported=unsupported,
-        caps=(*_caps_of(document.id, unsupported), *context.caps),
+        conditions=conditions,
+        continues=document.continue_,
+        caps=context.caps,
     )
-
-
-def _matcher(text: str, mistakes: Mistakes) -> Matcher | None:
-    try:
-        return parse_matcher(text)
-    except MatcherError as error:
-        mistakes.add(error.message, error.column)
-        return None
 
 
 def _cases(
@@ -154,29 +147,6 @@ def _cases(
         here.add("the last case has no `when`: add `- is: ...` for all that the others leave")
         return None
     return Cases(tuple(cases), named(last.is_))
-
-
-def _unsupported(document: RuleDocument, mistakes: Mistakes) -> tuple[str, ...]:
-    """Check what this version reads but doesn't evaluate yet, and name it."""
-    found = []
-    if document.inhibited_by is not None:
-        found.append("inhibited_by")
-        for index, text in enumerate(document.inhibited_by.matchers):
-            _matcher(text, mistakes.at("inhibited_by", "matchers", index))
-    if document.for_ is not None:
-        found.append("for")
-        compile_duration(document.for_, mistakes.at("for"))
-    if document.window is not None:
-        found.append("window")
-        compile_duration(document.window.within, mistakes.at("window", "within"))
-    return tuple(found)
-
-
-def _caps_of(rule: str, unsupported: Sequence[str]) -> tuple[ModeLimit, ...]:
-    return tuple(
-        ModeLimit(Mode.OBSERVE, f"rule {rule} needs `{word}`, which this version does not evaluate")
-        for word in unsupported
-    )
 
 
 def _arguments(

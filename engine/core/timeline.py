@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from engine.core import events
+from engine.core.durations import format_duration
 from engine.core.journal import Entry
 from engine.core.still_firing import Confirmation
 from engine.core.stops import what_is_stopped
@@ -105,7 +106,26 @@ def sentence(event: events.Event, actor: str) -> tuple[str, str]:  # noqa: C901 
         case events.TicketOpened():
             return f"ticket {event.key} opened in {event.tracker}", ""
         case _:
-            return _before_changes(event) or _outside_incidents(event, actor), ""
+            told = _correlated(event) or _before_changes(event)
+            return told or _outside_incidents(event, actor), ""
+
+
+def _correlated(event: events.Event) -> str:
+    """What rules make of many alerts together; "" for anything else."""
+    match event:
+        case events.OccurrenceAbsorbed():
+            return f"{_many(event.occurrence_ids, 'alert')} explained by {event.cause}"
+        case events.IncidentAbsorbed():
+            return f"closed: {event.cause} explains it and goes on instead"
+        case events.IncidentFlapping():
+            within = format_duration(timedelta(seconds=event.within_s))
+            stable = format_duration(timedelta(seconds=event.stable_for_s))
+            often = f"began {event.started} times within {within}"
+            return f"flaps: {often}; stays open until nothing has fired for {stable}"
+        case events.SeverityRaised():
+            return f"raised to {event.severity}: {event.reason}"
+        case _:
+            return ""
 
 
 def _before_changes(event: events.Event) -> str:

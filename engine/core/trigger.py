@@ -1,9 +1,10 @@
 """Whether and how an incident starts a run: the trigger, its parameters, its effective mode."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from engine.core import events
-from engine.core.alert import Alert
+from engine.core.alert import Alert, Occurrence
 from engine.core.bounds import cut, size_of
 from engine.core.catalog import Catalog
 from engine.core.classify import Match
@@ -20,6 +21,9 @@ from engine.core.scopes import POLICY_FIELDS, alert_bindings
 from engine.core.severity import Mode, ModeLimit, effective_mode
 from engine.errors import NotFoundError, PermanentError
 
+# A trigger that is older when it is decided asks a person.
+STALE_AFTER = timedelta(minutes=15)
+
 
 def trigger_key(incident: str, rule: str, attempt: int) -> str:
     """Unique in the store: at most one run follows from it."""
@@ -27,14 +31,20 @@ def trigger_key(incident: str, rule: str, attempt: int) -> str:
 
 
 def opened_by(
-    match: Match, alert: Alert, *, incident: str, number: int, partition_key: str
+    match: Match,
+    occurrence: Occurrence,
+    number: int,
+    *,
+    explained_by: tuple[str, ...] = (),
+    previous: str = "",
 ) -> events.IncidentOpened:
-    """What a new incident's chain begins with, where a rule took an alert."""
+    """What a new incident's chain begins with, where a rule took this occurrence's alert."""
+    alert, key = occurrence.alert, correlation_key(match.rule.id, match.group)
     return events.IncidentOpened(
-        incident_id=incident,
+        incident_id=incident_id(key, occurrence.id, previous),
         number=number,
-        correlation_key=correlation_key(match.rule.id, match.group),
-        partition_key=partition_key,
+        correlation_key=key,
+        partition_key=occurrence.partition_key,
         rule_id=match.rule.id,
         severity=match.severity.name,
         title=alert.annotations.get("summary")
@@ -48,6 +58,8 @@ def opened_by(
         # Observing reaches nobody: no message, and no ticket either.
         postmortem=match.severity in match.rule.postmortem and match.mode.mode is not Mode.OBSERVE,
         reasons=match.reasons,
+        explained_by=explained_by,
+        previous_id=previous,
     )
 
 
@@ -56,12 +68,17 @@ def _place_of(alert: Alert) -> str:
 
 
 def first_run(
-    incident: Incident, match: Match, alert: Alert, catalog: Catalog
+    incident: Incident,
+    match: Match,
+    alert: Alert,
+    catalog: Catalog,
+    waited: timedelta = timedelta(0),
 ) -> Sequence[events.Event]:
     """What a new incident's chain says of its run; empty where its rule starts no playbook.
 
     Parameters that don't fit end the run before anything is done, with the reason: a rule whose
-    playbook can't start is never silent.
+    playbook can't start is never silent. `waited` is how old the decision's record is by now:
+    after a long outage nobody should find that things were changed for what was hours ago.
     """
     if not match.rule.playbook:
         return ()
@@ -74,6 +91,9 @@ def first_run(
         given, arguments = {}, Arguments({}, (str(error),))
     own = {name: str(getattr(alert, name)) for name in POLICY_FIELDS}
     limits = trigger_limits(playbook, own, catalog.inventory, catalog.policy)
+    if waited > STALE_AFTER:
+        said = f"it was decided {waited // timedelta(minutes=1)} min late"
+        limits = (*limits, ModeLimit(Mode.APPROVE, said))
     mode = effective_mode((match.mode, *limits))
     created = _created(incident.id, match.rule.id, playbook.id, mode, catalog)
     shown = arguments.values or (given if size_of(given) <= MAX_VALUES_BYTES else {})

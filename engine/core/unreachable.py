@@ -88,7 +88,12 @@ class _Takers:
 
 
 def _always_takes(rule: Rule) -> bool:
-    """Whether it takes each alert for which it holds: a rule that observes leaves them all."""
+    """Whether it takes each alert for which it holds: a rule that observes leaves them all.
+
+    One that continues does too, and `all_of` takes only some of those that its matchers fit.
+    """
+    if rule.continues or rule.conditions.all_of is not None:
+        return False
     modes = {rule.mode.otherwise, *(case.value for case in rule.mode.cases)}
     modes.update(cap.mode for cap in rule.caps)
     return Mode.OBSERVE not in modes

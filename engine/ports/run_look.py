@@ -71,10 +71,23 @@ def _known(entries: Iterable[Entry]) -> Iterator[tuple[events.Event, datetime, s
             )
 
 
+def _explained(tx: Tx, incident: Incident) -> Refusal | None:
+    """Whether an alert fires meanwhile that says why the incident is there."""
+    found = tx.conditions.inhibiting(incident.explained_by)
+    if found is None:
+        return None
+    occurrence = tx.occurrences([found[1]]).get(found[1])
+    if occurrence is None or not occurrence.is_open:
+        return None
+    return Refusal("inhibited", f"{occurrence.alert.name} fires, which explains this", waits=True)
+
+
 def _refusal(tx: Tx, incident: Incident, state: RunState, *, intending: bool) -> Refusal | None:
     """What the guards of a plan say before its first change."""
     if state.plan is None or state.outcome is not None or state.began:
         return None
+    if (explained := _explained(tx, incident)) is not None:
+        return explained
     guards = guards_of(state.plan, incident.rule_id)
     if intending:
         tx.hold_guards([guard.key for guard in guards])

@@ -9,6 +9,7 @@ from engine.core.guards import Guard, Reservation
 from engine.core.incident import Incident
 from engine.core.journal import Entry, NewEntry
 from engine.core.stops import Stop, StopScope
+from engine.ports.conditions import ConditionRows
 from engine.ports.rows import (
     ApprovalRow,
     DeadLetter,
@@ -147,6 +148,11 @@ class Tx(Protocol):
         """Forget those of them whose latest ended before; how many went."""
         ...
 
+    @property
+    def conditions(self) -> ConditionRows:
+        """What rules count, and which occurrences wait."""
+        ...
+
     # Incidents.
     def next_incident_number(self) -> int:
         """1, 2, 3, …"""
@@ -154,6 +160,10 @@ class Tx(Protocol):
 
     def live_incident(self, correlation_key: str) -> Incident | None:
         """The incident of this key that isn't closed, locked for this transaction."""
+        ...
+
+    def previous_incident(self, correlation_key: str) -> str:
+        """The id of this key's incident that closed last, "" when there was none."""
         ...
 
     def incident(self, incident: str) -> Incident | None:

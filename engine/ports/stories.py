@@ -17,7 +17,11 @@ FROM_RUN = 400
 FROM_END = 100
 
 # What comes and goes while a run is under way, and says nothing of the run.
-COMING_AND_GOING = (events.OccurrenceJoined.KIND, events.OccurrenceEnded.KIND)
+COMING_AND_GOING = (
+    events.OccurrenceJoined.KIND,
+    events.OccurrenceEnded.KIND,
+    events.OccurrenceAbsorbed.KIND,
+)
 
 
 def story_of(tx: Tx, incident: Incident) -> Sequence[Entry]:

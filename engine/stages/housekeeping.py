@@ -27,6 +27,8 @@ BYTES_AT_ONCE = 4 * 1024 * 1024
 # 7 million a day, for a fifth of a percent of a core.
 MOST_LETTERS = 20 * ROWS_AT_ONCE
 MOST_FINGERPRINTS = 5_000
+# Nothing is counted over a longer time than guards look back, and few are old at once.
+MOST_GROUPS = 2_000
 FINGERPRINTS_AT_ONCE = 500
 
 
@@ -64,6 +66,9 @@ class HousekeepingStage:
         looked_back = now - LONGEST_LOOK_BACK
         removed["reservations"] = await self.store.write(
             lambda tx: tx.forget_reservations_before(looked_back)
+        )
+        removed["groups"] = await self.store.write(
+            lambda tx: tx.conditions.forget_groups(looked_back, MOST_GROUPS)
         )
         for what, count in removed.items():
             self.metrics.retention_removed.labels(what=what).inc(count)

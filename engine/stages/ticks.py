@@ -31,8 +31,8 @@ class TickStage:
     async def fire(self, task: Task) -> None:
         """Handle a `tick` task; its key is `<timer>/<subject>`."""
         tick = timer_tick(task.key, task.not_before)
-        if tick.timer == "occurrence_expiry":
-            # While quell was away nobody could tell it that something still fires.
+        if tick.timer in ("occurrence_expiry", "absence"):
+            # While quell was away nobody could tell it that something still fires, or lives.
             wait_s = self.started_s + HEARD_AGAIN_WITHIN_S - self.clock.monotonic()
             if wait_s > 0:
                 wait = timedelta(seconds=wait_s)

@@ -30,6 +30,12 @@ _BY_PREFIX = (
 )
 _LIVE = _DOCUMENT.where(incidents.c.correlation_key == bindparam("key"), IS_LIVE)
 _LIVE_LOCKED = _LIVE.with_for_update()
+_PREVIOUS = (
+    select(incidents.c.id)
+    .where(incidents.c.correlation_key == bindparam("key"))
+    .order_by(incidents.c.number.desc())
+    .limit(1)
+)
 _PUT = upsert(incidents)
 _OPEN_COUNT = (
     select(func.count())
@@ -63,6 +69,13 @@ class IncidentRows:
             found = None  # it was closed in this transaction
         self._live[key] = found
         return found
+
+    def previous(self, key: str) -> str:
+        """The id of the newest that is closed, "" without one."""
+        unwritten = [each for each in self._unwritten.values() if each.correlation_key == key]
+        if unwritten:
+            return max(unwritten, key=lambda each: each.number).id
+        return self._connection.execute(_PREVIOUS, {"key": key}).scalar() or ""
 
     def by_id(self, incident: str) -> Incident | None:
         """As it is after this transaction so far."""

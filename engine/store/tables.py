@@ -109,6 +109,38 @@ open_occurrences = Table(
     Index("open_occurrences_of_incident", "incident_id"),
 )
 
+# What rules count, a row for each group of a rule; see engine.core.conditions.
+groups = Table(
+    "groups",
+    METADATA,
+    Column("id", _Id, primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("touched_at_us", BigInteger, nullable=False, index=True),
+)
+
+# Why an open occurrence doesn't act by a rule yet.
+holds = Table(
+    "holds",
+    METADATA,
+    Column("fingerprint", _Id, primary_key=True),
+    Column("rule_id", _Id, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("waits_for", _Id, nullable=False, index=True),
+    Column("part", BigInteger, nullable=False),
+    Column("since_us", BigInteger, nullable=False),
+    Column("until_us", BigInteger),
+    Column("partition_key", FreeText, nullable=False),
+)
+
+# Which open occurrences hold others back, by what these have in common with them.
+inhibitors = Table(
+    "inhibitors",
+    METADATA,
+    Column("key", _Id, primary_key=True),
+    Column("fingerprint", _Id, primary_key=True),
+    Index("inhibitors_of_fingerprint", "fingerprint"),
+)
+
 incidents = Table(
     "incidents",
     METADATA,
@@ -131,6 +163,7 @@ Index(
     postgresql_where=IS_LIVE,
 )
 Index("incidents_of_service", incidents.c.service, incidents.c.number)
+Index("incidents_of_key", incidents.c.correlation_key, incidents.c.number)
 
 runs = Table(
     "runs",

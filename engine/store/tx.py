@@ -13,11 +13,10 @@ from engine.core.guards import Guard, Reservation
 from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry, NewEntry
 from engine.core.stops import Stop, StopScope
+from engine.ports.conditions import ConditionRows
 from engine.ports.known_secrets import KNOWN
 from engine.ports.rows import (
     ApprovalRow,
-    DeadLetter,
-    DeadLetterUsage,
     DueWork,
     IncidentFilter,
     RunRow,
@@ -25,7 +24,9 @@ from engine.ports.rows import (
     TaskKind,
 )
 from engine.ports.store import Tx
-from engine.store import dead_letter_rows, occurrence_rows, reservation_rows, run_rows, stop_rows
+from engine.store import occurrence_rows, reservation_rows, run_rows, stop_rows
+from engine.store.condition_rows import SqlConditionRows
+from engine.store.dead_letter_tx import DeadLetterTx
 from engine.store.incident_rows import IncidentRows
 from engine.store.journal_rows import JournalRows
 from engine.store.occurrence_rows import OccurrenceRows
@@ -34,7 +35,7 @@ from engine.store.statements import next_number
 from engine.store.task_rows import TaskRows
 
 
-class SqlTx(Tx):
+class SqlTx(DeadLetterTx, Tx):
     """Gathers what it can and writes it together; `flush` comes before the commit."""
 
     def __init__(
@@ -56,6 +57,7 @@ class SqlTx(Tx):
         self._incidents = IncidentRows(connection, lock=not reading)
         self._tasks = TaskRows(connection, lambda: self.now)
         self._occurrences = OccurrenceRows(connection)
+        self._conditions = SqlConditionRows(connection, lambda: self.now, reading=reading)
 
     @property
     def woke(self) -> bool:
@@ -179,6 +181,11 @@ class SqlTx(Tx):
     def remove_occurrences(self, fingerprints: Sequence[str], before: datetime) -> int:
         return occurrence_rows.remove_occurrences(self._connection, fingerprints, before)
 
+    @property
+    @override
+    def conditions(self) -> ConditionRows:
+        return self._conditions
+
     # Incidents.
     @override
     def next_incident_number(self) -> int:
@@ -187,6 +194,10 @@ class SqlTx(Tx):
     @override
     def live_incident(self, correlation_key: str) -> Incident | None:
         return self._incidents.live(correlation_key)
+
+    @override
+    def previous_incident(self, correlation_key: str) -> str:
+        return self._incidents.previous(correlation_key)
 
     @override
     def incident(self, incident: str) -> Incident | None:
@@ -339,62 +350,3 @@ class SqlTx(Tx):
     @override
     def waiting_tasks(self) -> Mapping[str, int]:
         return self._tasks.waiting_tasks()
-
-    # Dead letters.
-    @override
-    def put_dead_letter(self, letter: DeadLetter) -> bool:
-        # The body is kept as it came, or it couldn't be replayed.
-        letter = replace(letter, reason=KNOWN.mask(letter.reason))
-        is_new = dead_letter_rows.put_dead_letter(self._connection, letter)
-        if is_new:
-            self._positions.count(dead_letter_rows.counts_of(letter))
-        return is_new
-
-    @override
-    def dead_letter_usage(self) -> DeadLetterUsage:
-        return DeadLetterUsage(*self._positions.counted(dead_letter_rows.COUNTED))
-
-    @override
-    def dead_letter_drift(self) -> Mapping[str, int]:
-        counted = self._positions.counted(dead_letter_rows.COUNTED)
-        return dead_letter_rows.drift(self._connection, counted)
-
-    @override
-    def measure_dead_letters(self) -> None:
-        dead_letter_rows.measure_dead_letters(self._connection)
-
-    @override
-    def old_dead_letters(
-        self, seen_before: datetime, replayed_before: datetime, limit: int
-    ) -> Sequence[tuple[str, int]]:
-        return dead_letter_rows.old_dead_letters(
-            self._connection, seen_before, replayed_before, limit
-        )
-
-    @override
-    def remove_dead_letters(
-        self, ids: Sequence[str], seen_before: datetime, replayed_before: datetime
-    ) -> int:
-        return dead_letter_rows.remove_dead_letters(
-            self._connection, ids, seen_before, replayed_before
-        )
-
-    @override
-    def dead_letters(
-        self, limit: int, *, waiting: bool = False, after: str = ""
-    ) -> Sequence[DeadLetter]:
-        return dead_letter_rows.newest_dead_letters(
-            self._connection, limit, waiting=waiting, after=after
-        )
-
-    @override
-    def find_dead_letters(self, prefix: str) -> Sequence[DeadLetter]:
-        return dead_letter_rows.find_dead_letters(self._connection, prefix)
-
-    @override
-    def mark_replayed(self, letter: str) -> bool:
-        return dead_letter_rows.mark_replayed(self._connection, letter, self.now)
-
-    @override
-    def restate_dead_letter(self, letter: str, reason: str, field: str) -> None:
-        dead_letter_rows.restate_dead_letter(self._connection, letter, KNOWN.mask(reason), field)

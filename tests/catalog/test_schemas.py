@@ -33,7 +33,16 @@ each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__
 KEYWORDS = {
     *("$schema", "$defs", "$ref", "title", "description", "default", "examples", "type", "enum"),
     *("const", "anyOf", "properties", "patternProperties", "additionalProperties", "required"),
-    *("propertyNames", "items", "minItems", "minLength", "pattern", "minimum", "maximum"),
+    *(
+        "propertyNames",
+        "items",
+        "minItems",
+        "maxItems",
+        "minLength",
+        "pattern",
+        "minimum",
+        "maximum",
+    ),
     *("exclusiveMinimum",),
 }
 RULE: Mapping[str, Any] = {"id": "a", "description": "d", "severity": "P3"}

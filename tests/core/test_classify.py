@@ -67,13 +67,36 @@ def test_a_rule_in_observe_is_noted_and_never_consumes() -> None:
     assert found.taken.rule is DOWN
 
 
-def test_a_rule_that_needs_what_is_not_evaluated_only_observes_and_says_why() -> None:
+def test_a_rule_that_waits_takes_the_alert_and_says_what_for() -> None:
     windowed = rule("w", matchers=['alertname="Down"'], mode="auto", **{"for": "1m"})
-    found = classify(firing("Down"), RuleSet([windowed]))
-    assert found.taken is None
-    assert found.observed[0].mode.decided_by == (
-        "rule w needs `for`, which this version does not evaluate"
-    )
+    found = classify(firing("Down"), RuleSet([windowed, rule("later")]))
+    assert found.taken is not None
+    assert (found.taken.rule.id, found.taken.reasons[-1]) == ("w", "once it has fired for 1m")
+
+
+def test_a_rule_that_continues_lets_those_behind_it_have_the_alert_but_not_the_catch_all() -> None:
+    first = rule("first", matchers=['alertname="Down"'], **{"continue": True})
+    second = rule("second", matchers=['service="llm"'])
+    rest = rule("rest", matchers=[])
+    both = classify(firing("Down", service="llm"), RuleSet([first, second, rest]))
+    assert [match.rule.id for match in both.matches] == ["first", "second"]
+    alone = classify(firing("Down", service="x"), RuleSet([first, second, rest]))
+    assert [match.rule.id for match in alone.matches] == ["first"]
+    assert not alone.is_unmatched
+    told = {each.rule_id: each.outcome for each in explain(firing("Down"), RuleSet([first, rest]))}
+    assert told == {"first": "takes", "rest": "differs"}
+
+
+def test_all_of_takes_only_alerts_that_are_one_of_its_parts() -> None:
+    parts = {"alerts": [['alertname="A"'], ['alertname="B"']], "within": "5m"}
+    both = RuleSet([rule("both", matchers=[], all_of=parts)])
+    assert not both[0].is_catch_all
+    assert classify(firing("A"), both).taken is not None
+    assert classify(firing("C"), both).taken is None
+    (told,) = explain(firing("C"), both)
+    assert told.reasons == ("all_of: it is none of those alerts",)
+    # The index asks it only about these, too.
+    assert list(both.candidates({"alertname": "C"})) == []
 
 
 def test_severity_and_mode_come_from_the_first_case_that_holds() -> None:

@@ -131,20 +131,6 @@ def test_a_playbook_that_has_mistakes_itself_gives_its_rules_none() -> None:
     assert rule is not None
 
 
-def test_a_condition_that_this_version_does_not_evaluate_lowers_the_rule_to_observe() -> None:
-    rule, told = compiled(
-        **{"for": "1m", "window": {"at_least": 3, "within": "5m"}, "mode": "auto"},
-        inhibited_by={"matchers": ["a=b"]},
-    )
-    assert not told
-    assert rule is not None
-    assert rule.unsupported == ("inhibited_by", "for", "window")
-    assert [(cap.mode, cap.decided_by) for cap in rule.caps] == [
-        (Mode.OBSERVE, f"rule down needs `{word}`, which this version does not evaluate")
-        for word in rule.unsupported
-    ]
-
-
 def test_a_rule_without_any_condition_is_a_catch_all() -> None:
     rule, _ = compiled(matchers=[])
     assert rule is not None

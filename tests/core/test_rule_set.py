@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.core.matchers import Matcher, Operator
-from engine.core.rule_set import Key, RuleSet, keys_of
+from engine.core.matchers import Matcher
+from engine.core.rule_set import RuleSet
 from tests.core.test_classify import rule
 
 VALUES = ("a", "ab", "abc", "b", "a.c", "", "ä", "aa|b")
@@ -49,33 +48,6 @@ def test_the_candidates_hold_all_that_a_full_search_finds(
         candidates = list(rules.candidates(each))
         assert [r for r in candidates if all(m.matches(each) for m in r.matchers)] == holding
         assert [r.id for r in rules if r in candidates] == [r.id for r in candidates]
-
-
-@pytest.mark.parametrize(
-    ("op", "value", "keys"),
-    [
-        ("=", "a", [("a", False)]),
-        ("=", "", []),
-        ("!=", "a", []),
-        ("!~", "a.*", []),
-        ("=~", "a|b", [("a", False), ("b", False)]),
-        ("=~", "llm-.+", [("llm-", True)]),
-        ("=~", "llm-[0-9]+", [("llm-", True)]),
-        ("=~", "ab?", [("a", True)]),
-        ("=~", "ab+", [("ab", True)]),
-        ("=~", "a?", []),
-        ("=~", "(a|b)c", []),
-        ("=~", "x(a)", [("x", True)]),
-        ("=~", "a|", []),
-        ("=~", "(?i)a", []),
-        ("=~", "gpu\\.x", [("gpu", True)]),
-    ],
-)
-def test_what_a_matcher_says_of_a_label(
-    op: Operator, value: str, keys: Sequence[tuple[str, bool]]
-) -> None:
-    found = keys_of(Matcher("x", op, value))
-    assert found == tuple(Key("x", text, is_prefix) for text, is_prefix in keys)
 
 
 def test_only_rules_whose_rarest_matcher_fits_are_asked() -> None:

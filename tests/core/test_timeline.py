@@ -49,7 +49,7 @@ def test_no_kind_is_shown_by_its_technical_name_except_those_of_the_system(kind:
 def _sample(name: str) -> object:
     if name in ("alerts", "occurrence_ids", "ask", "holes"):
         return ()
-    if name == "duration_s":
+    if name in ("duration_s", "within_s", "stable_for_s"):
         return 1.0
     if name == "holds":
         return True

@@ -110,7 +110,16 @@ LLM = 'service=~"llm-.+"'
             {"matchers": [NAME], "mode": CASES}, {"matchers": [NAME]}, False, id="it-may-observe"
         ),
         pytest.param(
-            {"matchers": [NAME], "for": "5m"}, {"matchers": [NAME]}, False, id="it-cant-do-more"
+            {"matchers": [NAME], "for": "5m"}, {"matchers": [NAME]}, True, id="it-takes-and-waits"
+        ),
+        pytest.param(
+            {"matchers": [NAME], "continue": True}, {"matchers": [NAME]}, False, id="it-continues"
+        ),
+        pytest.param(
+            {"matchers": [NAME], "all_of": {"alerts": [["a=b"], ["c=d"]], "within": "5m"}},
+            {"matchers": [NAME]},
+            False,
+            id="it-takes-some",
         ),
         pytest.param(
             {"matchers": [NAME]}, {"matchers": [NAME], "mode": "observe"}, True, id="who-observes"

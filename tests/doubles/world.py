@@ -53,7 +53,14 @@ from tests.doubles.scripted import (
     ScriptedSource,
 )
 from tests.doubles.virtual_time import VirtualClock
-from tests.doubles.written import RESTART, RULES, WrittenCatalog, a_catalog, keep_texts
+from tests.doubles.written import (
+    RESTART,
+    RULES,
+    WrittenCatalog,
+    a_catalog,
+    keep_texts,
+    load_written,
+)
 
 EventT = TypeVar("EventT", bound=events.Event)
 
@@ -240,7 +247,16 @@ class World:
         """End the waits of task loops, as any commit does that touches a task."""
         await self.store.write(lambda tx: tx.wake_task("run", "nothing"))
 
+    def reload(self) -> None:
+        """Take up what was written into the catalog's folder."""
+        self.catalogs.active = load_written(self.folder / "catalog")
+
     # What is there.
+
+    async def held(self) -> list[tuple[str, str]]:
+        """By which rules occurrences wait, and for what kind of thing."""
+        found = await self.store.read(lambda tx: tx.conditions.held(100))
+        return [(hold.rule_id, hold.kind) for _, hold in found]
 
     async def incidents(self) -> Sequence[Incident]:
         """Oldest first."""

@@ -102,12 +102,17 @@ def a_catalog(folder: Path, rules: str, *playbooks: str) -> WrittenCatalog:
     for text in playbooks:
         name = text.partition("id: ")[2].partition("\n")[0]
         (folder / "playbooks" / f"{name}.yaml").write_text(text)
+    return WrittenCatalog(load_written(folder))
+
+
+def load_written(folder: Path) -> Catalog:
+    """The catalog of the texts in `folder`."""
     sources = CatalogSources(
         rules=[folder / "rules"],
         playbooks=[folder / "playbooks"],
         inventory=folder / "inventory.yaml",
     )
-    return WrittenCatalog(load_catalog(sources, DECLARATIONS))
+    return load_catalog(sources, DECLARATIONS)
 
 
 def keep_texts(tx: Tx, catalog: Catalog) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from engine.errors import ConfigError
 from engine.store import migrations
 from engine.store.migration import is_current, migrate
+from engine.store.migrations.versions import r1_7_log_names
 from engine.store.postgres_store import PostgresStore
 from engine.store.sqlite_store import SqliteStore
 from engine.store.tables import METADATA
@@ -123,8 +125,8 @@ def test_positions_of_the_embedded_stream_keep_their_file(connection: Connection
     migrate(connection)
     connection.execute(text("INSERT INTO positions VALUES ('embedded/0a1b', 0, 7)"))
     connection.execute(text("INSERT INTO positions VALUES ('kafka/quell.alerts', 0, 9)"))
-    at_revision(connection, "1.6")
-    migrate(connection)
+    with Operations.context(MigrationContext.configure(connection)):
+        r1_7_log_names.upgrade()
     assert sorted(logs()) == ["embedded@0a1b", "kafka/quell.alerts"]
 
 

@@ -28,6 +28,8 @@ class IncidentOpened(Event):
     notify: tuple[str, ...] = ()
     postmortem: bool = False
     reasons: tuple[Brief, ...] = ()
+    # Under which of these keys a firing alert explains this incident; see engine.core.conditions.
+    explained_by: tuple[str, ...] = ()
 
 
 class OccurrenceJoined(Event):
@@ -48,6 +50,43 @@ class OccurrenceEnded(Event):
     KIND = "occurrence.ended@1"
     occurrence_ids: tuple[str, ...]
     by: Literal["source", "expiry"]
+
+
+class OccurrenceAbsorbed(Event):
+    """Occurrences of the incident that a failure of what their service needs explains.
+
+    They left it, and are asked again when that failure is over. `cause` is the incident of that
+    failure as people call it.
+    """
+
+    KIND = "occurrence.absorbed@1"
+    occurrence_ids: tuple[str, ...]
+    cause: str
+
+
+class IncidentAbsorbed(Event):
+    """All that fires of it is explained by another incident, which goes on instead."""
+
+    KIND = "incident.absorbed@1"
+    cause: str
+
+
+class IncidentFlapping(Event):
+    """Its alerts begin so often that it stays open until nothing has fired for `stable_for_s`."""
+
+    KIND = "incident.flapping@1"
+    started: int
+    within_s: float
+    stable_for_s: float
+
+
+class SeverityRaised(Event):
+    """It grew; `postmortem` is whether its new severity asks for one."""
+
+    KIND = "incident.severity_raised@1"
+    severity: Literal["P1", "P2", "P3", "P4"]
+    reason: Brief
+    postmortem: bool = False
 
 
 class IncidentResolved(Event):

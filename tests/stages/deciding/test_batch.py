@@ -15,7 +15,8 @@ from engine.core.records import Tick, encode_alert, encode_tick
 from engine.core.retention import Retention
 from engine.errors import FencedError
 from engine.ports.stream import Batch, Message, Record
-from engine.stages.deciding import ALERTS_IN_AN_ENTRY, decide
+from engine.stages.deciding import decide
+from engine.stages.deciding.writing import ALERTS_IN_AN_ENTRY
 from tests.doubles.world import World, a_world
 from tests.doubles.written import RULES
 

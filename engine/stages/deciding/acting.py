@@ -1,0 +1,133 @@
+"""What an occurrence comes to by the rules that take it: incidents that it joins, or it waits."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from engine.core import events
+from engine.core.absence import absence_fingerprint
+from engine.core.alert import Occurrence
+from engine.core.classify import Classification, Match, classify
+from engine.core.conditions import AT_ONCE, Hold
+from engine.core.incident import Incident, correlation_key
+from engine.core.trigger import first_run, opened_by
+from engine.ports.recording import open_incident, record, task_for
+from engine.stages.deciding.admitting import Heard
+from engine.stages.deciding.work import Absorbed, BatchWork
+
+
+def act(
+    work: BatchWork, occurrence: Occurrence, at: datetime, heard: Heard
+) -> tuple[Occurrence, Classification]:
+    """The occurrence after every rule that takes it had its say at `at`, and what they said.
+
+    Asking again changes nothing that was decided: it stays in the incidents that it joined, unless
+    another alert has come that explains it.
+    """
+    found = classify(occurrence.alert, work.catalog.rules)
+    work.failures.extend(found.failures)
+    if not occurrence.held_by and all(m.rule.conditions is AT_ONCE for m in found.matches):
+        return _joined(work, occurrence, found.matches, at), found
+    held: list[Hold] = []
+    acting: list[Match] = []
+    after = occurrence
+    for match in found.matches:
+        live = work.tx.live_incident(correlation_key(match.rule.id, match.group))
+        if live is not None and live.id in after.incident_ids:
+            hold = work.admitting.explained(match, after, at)
+            if hold is not None and hold.kind == "absorbed":
+                after = _leave(work, after, live, hold)
+                held.append(hold)
+            continue
+        hold = work.admitting.hold(match, after, at, heard)
+        if hold is not None and hold.kind == "absent" and heard != "asked":
+            _came(work, hold, at)
+        if hold is None:
+            acting.append(match)
+        else:
+            held.append(hold)
+    after = _joined(work, after, acting, at)
+    hears = {match.rule.id for match in found.matches if match.rule.conditions.hears_repeats}
+    held_by = tuple(hold.rule_id for hold in held)
+    after = replace(
+        after, held_by=held_by, heard_by=tuple(rule for rule in held_by if rule in hears)
+    )
+    work.admitting.keep(after, held, occurrence)
+    return after, found
+
+
+def _joined(
+    work: BatchWork, occurrence: Occurrence, matches: Sequence[Match], at: datetime
+) -> Occurrence:
+    """The occurrence in the incidents of these rules."""
+    for match in matches:
+        if match.rule.conditions.absorbs:
+            occurrence = work.admitting.causes(occurrence)
+    new = []
+    for match in matches:
+        incident = join(work, match, occurrence, at)
+        if incident not in occurrence.incident_ids:
+            new.append(incident)
+    occurrence = replace(occurrence, incident_ids=(*occurrence.incident_ids, *new))
+    for incident in new:
+        work.joined.setdefault(incident, []).append(occurrence)
+    return occurrence
+
+
+def join(work: BatchWork, match: Match, occurrence: Occurrence, at: datetime) -> str:
+    """The incident that an occurrence belongs to by `match`: a live one, or one new at `at`."""
+    group = (match.rule.id, *match.group.items())
+    key = work.correlations.get(group)
+    if key is None:
+        key = work.correlations[group] = correlation_key(match.rule.id, match.group)
+    incident = work.tx.live_incident(key)
+    if incident is None:
+        incident = _start(work, match, key, occurrence, at)
+    elif incident.status == "resolved":
+        incident = record(work.tx, incident, [events.IncidentReopened()], work.author)
+        work.tx.cancel_task("tick", f"incident_close/{incident.id}")
+    work.live[incident.id] = incident
+    return incident.id
+
+
+def _start(
+    work: BatchWork, match: Match, key: str, occurrence: Occurrence, at: datetime
+) -> Incident:
+    event = opened_by(
+        match,
+        occurrence,
+        work.tx.next_incident_number(),
+        explained_by=tuple(work.admitting.explaining(match, occurrence)),
+        previous=work.tx.previous_incident(key),
+    )
+    incident = open_incident(work.tx, event, work.author)
+    work.opened.append(incident)
+    waited = work.tx.now - at
+    work.first_runs[incident.id] = first_run(
+        incident, match, occurrence.alert, work.catalog, waited
+    )
+    for each in match.rule.conditions.escalate:
+        if each.after is not None:
+            timer = f"incident_age/{incident.id}/{each.severity.name}"
+            age = task_for(incident, "tick", timer, work.tx)
+            work.tx.put_task(replace(age, not_before=incident.opened_at + each.after))
+    return incident
+
+
+def _came(work: BatchWork, heartbeat: Hold, at: datetime) -> None:
+    """A heartbeat ends what was said of its absence."""
+    state = work.tx.conditions.group(heartbeat.waits_for)
+    absence = work.occurrence(absence_fingerprint(state))
+    if absence is not None and absence.is_open:
+        work.end(replace(absence, last_notice_at=at, ended_at=at, ended_by="source"))
+
+
+def _leave(work: BatchWork, occurrence: Occurrence, live: Incident, hold: Hold) -> Occurrence:
+    """A cause came after what follows from it: the occurrence leaves its incident."""
+    absorbed = work.absorbed.get(live.id)
+    if absorbed is None:
+        absorbed = work.absorbed[live.id] = Absorbed([], work.admitting.cause_of(hold))
+    absorbed.occurrences.append(occurrence)
+    work.live[live.id] = live
+    kept = tuple(each for each in occurrence.incident_ids if each != live.id)
+    return replace(occurrence, incident_ids=kept)

@@ -1,0 +1,177 @@
+"""One batch of records becomes journal, projections, tasks and position, in one transaction.
+
+    dedupe → classify → correlate → decide
+
+Every record gets exactly one disposition, the first that fits of stale, repeat, resolved,
+unmatched, suppressed, new (ticks and poison are counted as such): the counters are part of the
+same transaction as the position, so that the balance holds after any crash. What is suppressed
+waits, see engine.stages.deciding.admitting, and is asked again by a tick.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from engine.core.alert import Alert, Occurrence, receive
+from engine.core.bounds import cut
+from engine.core.catalog import Catalog
+from engine.core.events.event import BRIEF_LIMIT, TITLE_LIMIT
+from engine.core.ids import dead_letter_id
+from engine.core.incident import Incident
+from engine.core.inventory import enrich
+from engine.core.records import Tick, decode_record
+from engine.core.retention import USUAL, Retention
+from engine.errors import PayloadError
+from engine.ports.keeping import keep_of_stream
+from engine.ports.rows import DeadLetter, Task
+from engine.ports.store import Tx
+from engine.ports.stream import Batch, Record
+from engine.stages.deciding.acting import act
+from engine.stages.deciding.timers import take_tick
+from engine.stages.deciding.work import BatchWork, Disposition
+from engine.stages.deciding.writing import write
+
+# Each is a line of the log; a rule that fails for one alert fails for all of a storm.
+FAILURES_TOLD = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a batch came to, for metrics and logs; `failures` of expressions, each once."""
+
+    dispositions: Counter[Disposition]
+    opened: tuple[Incident, ...]
+    failures: tuple[str, ...]
+
+
+def decide(
+    tx: Tx,
+    stream: str,
+    batch: Batch,
+    expected: int,
+    catalog: Catalog,
+    retention: Retention = USUAL,
+) -> Decided:
+    """Decide on `batch` and move the partition's position from `expected` behind it.
+
+    Raises FencedError when another consumer moved it: then nothing of this was written.
+    """
+    tx.advance(stream, batch.partition, expected, batch.next_offset)
+    decoded = [(each, _decode(each)) for each in batch.records]
+    fingerprints = {
+        value.fingerprint if isinstance(value, Alert) else value.subject
+        for _, value in decoded
+        if isinstance(value, Alert | Tick)
+    }
+    work = BatchWork(tx, catalog, dict(tx.occurrences(sorted(fingerprints))))
+    for each, value in decoded:
+        match value:
+            case Alert():
+                # The inventory may name another service than the sender did; the order of the
+                # fingerprint's records stays with the key under which they came.
+                work.keys[value.fingerprint] = each.key
+                work.dispositions[_take_alert(work, value)] += 1
+            case Tick():
+                take_tick(work, value, each.key)
+                work.dispositions["tick"] += 1
+            case PayloadError():
+                work.poison.append(_poison(tx, stream, each, value))
+                work.dispositions["poison"] += 1
+    write(work)
+    keep_of_stream(tx, work.poison, retention)
+    _count(tx, stream, work.dispositions)
+    failures = tuple(dict.fromkeys(work.failures))[:FAILURES_TOLD]
+    return Decided(work.dispositions, tuple(work.opened), failures)
+
+
+def give_up(
+    tx: Tx,
+    stream: str,
+    batch: Batch,
+    expected: int,
+    reason: str,
+    retention: Retention = USUAL,
+) -> Decided:
+    """Keep the records of `batch` as dead letters and move the position behind them.
+
+    It is for what `decide` can't take because of a gap in quell; raises FencedError as that does.
+    """
+    tx.advance(stream, batch.partition, expected, batch.next_offset)
+    gap = PayloadError(f"a gap in quell: {reason}")
+    keep_of_stream(tx, [_poison(tx, stream, each, gap) for each in batch.records], retention)
+    dispositions = Counter[Disposition]({"poison": len(batch.records)})
+    _count(tx, stream, dispositions)
+    return Decided(dispositions, (), ())
+
+
+def _count(tx: Tx, stream: str, dispositions: Counter[Disposition]) -> None:
+    """Each record has one disposition, so both sides of the balance are counted together."""
+    decided = {f"disposition/{name}": n for name, n in dispositions.items()}
+    tx.count({**decided, f"records/{stream}": dispositions.total()})
+
+
+def _decode(each: Record) -> Alert | Tick | PayloadError:
+    try:
+        return decode_record(each.value)
+    except PayloadError as error:
+        return error
+
+
+def _take_alert(work: BatchWork, alert: Alert) -> Disposition:
+    notice = receive(alert, work.latest.get(alert.fingerprint))
+    occurrence = notice.occurrence
+    if notice.effect == "opened":
+        return _open(work, occurrence, enrich(alert, work.catalog.inventory))
+    if occurrence.alert is alert:  # a resolution that came first
+        occurrence = replace(occurrence, alert=enrich(alert, work.catalog.inventory))
+    if notice.effect == "resolved":
+        work.end(occurrence)
+        work.tx.cancel_task("tick", f"occurrence_expiry/{alert.fingerprint}")
+        return "resolved"
+    if notice.effect == "repeat":
+        if occurrence.heard_by:
+            occurrence, _ = act(work, occurrence, alert.received_at, "repeat")
+        _expire_later(work, occurrence)
+    work.keep(occurrence)
+    return notice.effect
+
+
+def _open(work: BatchWork, opened: Occurrence, alert: Alert) -> Disposition:
+    """`alert` is the one that opened it, with what the inventory knows."""
+    key = work.keys[alert.fingerprint]
+    occurrence = work.admitting.appears(replace(opened, alert=alert, partition_key=key))
+    occurrence, found = act(work, occurrence, alert.received_at, "opened")
+    work.keep(occurrence)
+    _expire_later(work, occurrence)
+    if found.is_unmatched:
+        return "unmatched"
+    takers = {match.rule.id for match in found.matches} - {m.rule.id for m in found.observed}
+    return "suppressed" if takers <= set(occurrence.held_by) else "new"
+
+
+def _expire_later(work: BatchWork, occurrence: Occurrence) -> None:
+    """A timer is a task row; each resend moves it."""
+    if occurrence.expires_at is None:
+        return
+    alert = occurrence.alert
+    work.tx.put_task(
+        Task(
+            kind="tick",
+            key=f"occurrence_expiry/{alert.fingerprint}",
+            not_before=occurrence.expires_at,
+            priority=3,
+            payload={"partition_key": work.keys[alert.fingerprint]},
+        )
+    )
+
+
+def _poison(tx: Tx, stream: str, each: Record, error: PayloadError) -> DeadLetter:
+    return DeadLetter(
+        id=dead_letter_id(each.value),
+        source=f"{stream}/{each.partition}/{each.offset}",
+        reason=cut(error.problem, BRIEF_LIMIT),
+        field=cut(error.field, TITLE_LIMIT),
+        body=each.value,
+        first_at=tx.now,
+        last_at=tx.now,
+        record_key=each.key,
+    )

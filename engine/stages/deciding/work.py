@@ -1,0 +1,89 @@
+"""What is gathered over one batch of records before it is written once."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from engine.core import events
+from engine.core.alert import Occurrence
+from engine.core.catalog import Catalog
+from engine.core.incident import Incident
+from engine.core.severity import Severity
+from engine.ports.recording import Author
+from engine.ports.rows import DeadLetter
+from engine.ports.store import Tx
+from engine.stages.deciding.admitting import Admitting
+
+Disposition = Literal[
+    "stale", "repeat", "resolved", "unmatched", "suppressed", "new", "tick", "poison"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Absorbed:
+    """Occurrences that leave an incident, and the incident that explains them, by name."""
+
+    occurrences: list[Occurrence]
+    cause: str
+
+
+@dataclass(slots=True)
+class BatchWork:
+    """One batch: by incident what joined, ended or left it; by fingerprint what changed."""
+
+    tx: Tx
+    catalog: Catalog
+    latest: dict[str, Occurrence]
+    keys: dict[str, str] = field(default_factory=dict)
+    dispositions: Counter[Disposition] = field(default_factory=Counter)
+    touched: dict[str, Occurrence] = field(default_factory=dict)
+    live: dict[str, Incident] = field(default_factory=dict)
+    # By rule and group: in a storm most alerts share a few.
+    correlations: dict[tuple[object, ...], str] = field(default_factory=dict)
+    joined: dict[str, list[Occurrence]] = field(default_factory=dict)
+    ended: dict[str, list[Occurrence]] = field(default_factory=dict)
+    absorbed: dict[str, Absorbed] = field(default_factory=dict)
+    # Open for so long that they may be more severe, and stable for long enough after flapping.
+    aged: dict[str, Severity] = field(default_factory=dict)
+    calm: set[str] = field(default_factory=set)
+    opened: list[Incident] = field(default_factory=list)
+    first_runs: dict[str, Sequence[events.Event]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    poison: list[DeadLetter] = field(default_factory=list)
+
+    @property
+    def author(self) -> Author:
+        """Who writes all of it."""
+        return Author(catalog=self.catalog.version)
+
+    @property
+    def admitting(self) -> Admitting:
+        """The conditions of this batch's occurrences."""
+        return Admitting(self.tx, self.catalog)
+
+    def incident(self, incident: str) -> Incident | None:
+        """As it is after this batch so far."""
+        return self.live.get(incident) or self.tx.incident(incident)
+
+    def occurrence(self, fingerprint: str) -> Occurrence | None:
+        """The latest of this fingerprint, open or not."""
+        if fingerprint not in self.latest:
+            self.latest.update(self.tx.occurrences([fingerprint]))
+        return self.latest.get(fingerprint)
+
+    def keep(self, occurrence: Occurrence) -> None:
+        """It is the latest of its fingerprint."""
+        fingerprint = occurrence.alert.fingerprint
+        self.latest[fingerprint] = self.touched[fingerprint] = occurrence
+
+    def end(self, occurrence: Occurrence) -> None:
+        """Keep one that no longer fires, and let go of what it did to others."""
+        ended_at = occurrence.ended_at
+        if ended_at is not None and (occurrence.held_by or occurrence.inhibits):
+            occurrence = self.admitting.ends(occurrence, ended_at)
+        elif occurrence.heard_by:
+            occurrence = replace(occurrence, heard_by=())
+        self.keep(occurrence)
+        for incident in occurrence.incident_ids:
+            self.ended.setdefault(incident, []).append(occurrence)
