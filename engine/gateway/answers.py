@@ -63,6 +63,8 @@ def incident_answer(incident: Incident) -> IncidentAnswer:
         resolved_at=incident.resolved_at,
         closed_at=incident.closed_at,
         previous_id=incident.previous_id,
+        absorbed_by=incident.absorbed_by,
+        flaps=incident.flaps,
         ticket=incident.ticket,
         ticket_url=incident.ticket_url,
         postmortem=incident.postmortem,

@@ -111,6 +111,8 @@ class IncidentAnswer(Answer):
     resolved_at: datetime | None
     closed_at: datetime | None
     previous_id: str
+    absorbed_by: str
+    flaps: bool
     ticket: str
     ticket_url: str
     postmortem: str

@@ -14,7 +14,7 @@ from engine.ports.commands import AuditReport, Balance, Decided
 from tests.doubles.gateway import APPROVAL, NOW, incident
 
 # Keys of the engine's own, and what the rule asks for. A new field is shown, or named here.
-NOT_SHOWN = {"correlation_key", "partition_key", "notify", "wants_postmortem"}
+NOT_SHOWN = {"correlation_key", "partition_key", "notify", "wants_postmortem", "explained_by"}
 
 
 def test_an_incident_shows_all_but_its_internal_keys() -> None:

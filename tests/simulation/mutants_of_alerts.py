@@ -9,7 +9,8 @@ from engine.core.incident import Incident, correlation_key
 from engine.core.trigger import first_run
 from engine.errors import TransientError
 from engine.ports.stream import Batch
-from engine.stages import deciding, intake, runs
+from engine.stages import intake, runs
+from engine.stages.deciding import acting, batch
 from engine.store import incident_rows, position_rows
 from tests.simulation import scenario
 from tests.simulation.mutant import Mutant, put, together, wrap
@@ -58,12 +59,12 @@ def _another_key(original: Any, rule_id: str, group: Mapping[str, str]) -> str:
 
 
 def _run_for(of: Callable[[Incident], bool]) -> Callable[..., str]:
-    def join(original: Any, work: Any, match: Any, occurrence_id: str, alert: Any) -> str:
+    def join(original: Any, work: Any, match: Any, occurrence: Any, at: Any) -> str:
         key = correlation_key(match.rule.id, match.group)
         before = work.tx.live_incident(key)
-        incident_id: str = original(work, match, occurrence_id, alert)
+        incident_id: str = original(work, match, occurrence, at)
         if before is not None and of(before):
-            story = first_run(before, match, alert, work.catalog)
+            story = first_run(before, match, occurrence.alert, work.catalog)
             work.first_runs[incident_id] = story
         return incident_id
 
@@ -101,7 +102,7 @@ OF_ALERTS: Sequence[Mutant] = (
         1,
         put(Batch, "next_offset", property(lambda batch: batch.records[-1].offset + 2)),
     ),
-    Mutant("a repeat opens again", 1, wrap(deciding, "receive", _repeat_as_new)),
+    Mutant("a repeat opens again", 1, wrap(batch, "receive", _repeat_as_new)),
     Mutant(
         "no look for a live incident",
         2,
@@ -112,12 +113,12 @@ OF_ALERTS: Sequence[Mutant] = (
         2,
         together(_NO_INDEX, wrap(incident_rows.IncidentRows, "live", _only_open)),
     ),
-    Mutant("the key is not derived", 2, wrap(deciding, "correlation_key", _another_key)),
-    Mutant("joining an incident triggers", 3, wrap(deciding, "_join", _run_for(lambda _: True))),
+    Mutant("the key is not derived", 2, wrap(acting, "correlation_key", _another_key)),
+    Mutant("joining an incident triggers", 3, wrap(acting, "join", _run_for(lambda _: True))),
     Mutant(
         "reopening triggers",
         3,
-        wrap(deciding, "_join", _run_for(lambda incident: incident.status == "resolved")),
+        wrap(acting, "join", _run_for(lambda incident: incident.status == "resolved")),
     ),
     Mutant("the end of a run triggers again", 3, wrap(runs.RunStage, "_record", _run_again_at_end)),
 )

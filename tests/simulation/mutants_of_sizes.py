@@ -5,7 +5,8 @@ from typing import Any
 
 from engine.core import reporting
 from engine.core.retention import Retention
-from engine.stages import deciding, runs
+from engine.stages import runs
+from engine.stages.deciding import writing
 from tests.simulation.mutant import Mutant, put, wrap
 
 
@@ -15,7 +16,7 @@ def _whole(_: Any, values: Mapping[str, Any], *__: Any) -> dict[str, Any]:
 
 OF_SIZES: Sequence[Mutant] = (
     Mutant("outputs are kept whole", 14, wrap(reporting, "bounded", _whole)),
-    Mutant("annotations are told whole", 14, wrap(deciding, "cut_texts", _whole)),
+    Mutant("annotations are told whole", 14, wrap(writing, "cut_texts", _whole)),
     Mutant("the state before is kept whole", 14, wrap(runs, "kept_before", _whole)),
     Mutant("dead letters are never full", 14, put(Retention, "full", lambda *_: "")),
 )
