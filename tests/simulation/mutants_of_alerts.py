@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from engine.core import events
+from engine.core import events, trigger
 from engine.core.incident import Incident, correlation_key
 from engine.core.trigger import first_run
 from engine.errors import TransientError
@@ -113,7 +113,14 @@ OF_ALERTS: Sequence[Mutant] = (
         2,
         together(_NO_INDEX, wrap(incident_rows.IncidentRows, "live", _only_open)),
     ),
-    Mutant("the key is not derived", 2, wrap(acting, "correlation_key", _another_key)),
+    Mutant(
+        "the key is not derived",
+        2,
+        together(
+            wrap(acting, "correlation_key", _another_key),
+            wrap(trigger, "correlation_key", _another_key),
+        ),
+    ),
     Mutant("joining an incident triggers", 3, wrap(acting, "join", _run_for(lambda _: True))),
     Mutant(
         "reopening triggers",

@@ -13,7 +13,7 @@ from engine.core.incident import Incident, correlation_key
 from engine.core.trigger import first_run, opened_by
 from engine.ports.recording import open_incident, record, task_for
 from engine.stages.deciding.admitting import Heard
-from engine.stages.deciding.work import Absorbed, BatchWork
+from engine.stages.deciding.work import BatchWork
 
 
 def act(
@@ -70,7 +70,7 @@ def _joined(
             new.append(incident)
     occurrence = replace(occurrence, incident_ids=(*occurrence.incident_ids, *new))
     for incident in new:
-        work.joined.setdefault(incident, []).append(occurrence)
+        work.join(incident, occurrence)
     return occurrence
 
 
@@ -124,10 +124,6 @@ def _came(work: BatchWork, heartbeat: Hold, at: datetime) -> None:
 
 def _leave(work: BatchWork, occurrence: Occurrence, live: Incident, hold: Hold) -> Occurrence:
     """A cause came after what follows from it: the occurrence leaves its incident."""
-    absorbed = work.absorbed.get(live.id)
-    if absorbed is None:
-        absorbed = work.absorbed[live.id] = Absorbed([], work.admitting.cause_of(hold))
-    absorbed.occurrences.append(occurrence)
-    work.live[live.id] = live
+    work.absorb(live, occurrence, work.admitting.cause_of(hold))
     kept = tuple(each for each in occurrence.incident_ids if each != live.id)
     return replace(occurrence, incident_ids=kept)

@@ -5,7 +5,7 @@ decided over. An occurrence is only ever changed in its own partition: whoever f
 tick for each, and the pipeline asks again when that comes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -44,10 +44,14 @@ _AT_ONCE = timedelta(0)
 
 @dataclass(frozen=True, slots=True)
 class Admitting:
-    """The conditions of one transaction's occurrences."""
+    """The conditions of one transaction's occurrences.
+
+    `latest` gives the occurrence of a fingerprint as it is after this batch so far.
+    """
 
     tx: Tx
     catalog: Catalog
+    latest: Callable[[str], Occurrence | None]
 
     def hold(self, match: Match, occurrence: Occurrence, at: datetime, heard: Heard) -> Hold | None:
         """Why the occurrence doesn't act by this rule at `at`; None: it does."""
@@ -97,7 +101,7 @@ class Admitting:
         """The first key under which an occurrence that really fires holds back, else ""."""
         while (found := self.tx.conditions.inhibiting(keys, but=but)) is not None:
             key, fingerprint = found
-            occurrence = self.tx.occurrences([fingerprint]).get(fingerprint)
+            occurrence = self.latest(fingerprint)
             if occurrence is not None and occurrence.is_open:
                 return key
             # A replica of an older release ended it, and knows nothing of this row.
@@ -107,12 +111,9 @@ class Admitting:
     def cause_of(self, hold: Hold) -> str:
         """The incident of what explains an occurrence, as people call it."""
         found = self.tx.conditions.inhibiting([hold.waits_for])
-        if found is None:
-            return "another incident"
-        occurrence = self.tx.occurrences([found[1]]).get(found[1])
-        if occurrence is None or not occurrence.incident_ids:
-            return "another incident"
-        incident = self.tx.incident(occurrence.incident_ids[0])
+        cause = self.latest(found[1]) if found is not None else None
+        ids = cause.incident_ids if cause is not None else ()
+        incident = self.tx.incident(ids[0]) if ids else None
         return incident.name if incident is not None else "another incident"
 
     def _counted(

@@ -28,7 +28,7 @@ from engine.ports.stream import Batch, Record
 from engine.stages.deciding.acting import act
 from engine.stages.deciding.timers import take_tick
 from engine.stages.deciding.work import BatchWork, Disposition
-from engine.stages.deciding.writing import write
+from engine.stages.deciding.writing import settle, write
 
 # Each is a line of the log; a rule that fails for one alert fails for all of a storm.
 FAILURES_TOLD = 20
@@ -64,6 +64,7 @@ def decide(
     }
     work = BatchWork(tx, catalog, dict(tx.occurrences(sorted(fingerprints))))
     for each, value in decoded:
+        settle(work)
         match value:
             case Alert():
                 # The inventory may name another service than the sender did; the order of the

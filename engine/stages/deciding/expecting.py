@@ -4,7 +4,7 @@ from engine.core.catalog import Catalog
 from engine.core.incident import correlation_key
 from engine.core.rule import Rule
 from engine.ports.store import Tx
-from engine.stages.deciding.admitting import Admitting
+from engine.stages.deciding.work import BatchWork
 
 
 def expect_heartbeats(tx: Tx, catalog: Catalog) -> None:
@@ -21,4 +21,4 @@ def _expect(tx: Tx, catalog: Catalog, rule: Rule) -> None:
     state = tx.conditions.group(rule.conditions.group(correlation_key(rule.id, values)))
     if state.heard_at is None:
         key = values.get("service") or rule.id
-        Admitting(tx, catalog).expect(rule, values, state.id, tx.now, key)
+        BatchWork(tx, catalog, {}).admitting.expect(rule, values, state.id, tx.now, key)

@@ -78,7 +78,7 @@ def _absence(work: BatchWork, tick: Tick, partition_key: str) -> None:
     match = match_alone(alert, rule, work.catalog.rules)
     incident = join(work, replace(match, group=state.values), occurrence, tick.due_at)
     occurrence = replace(occurrence, incident_ids=(incident,))
-    work.joined.setdefault(incident, []).append(occurrence)
+    work.join(incident, occurrence)
     work.keep(occurrence)
 
 
@@ -95,15 +95,17 @@ def _close(work: BatchWork, tick: Tick, _: str) -> None:
 
 
 def _age(work: BatchWork, tick: Tick, _: str) -> None:
-    incident, _slash, severity = tick.subject.partition("/")
-    if severity in Severity.__members__:
-        work.aged[incident] = Severity[severity]
+    subject, _slash, severity = tick.subject.partition("/")
+    incident = work.incident(subject)
+    if incident is not None and incident.status == "open" and severity in Severity.__members__:
+        work.aged[incident.id] = Severity[severity]
+        work.settling.add(incident.id)
 
 
 def _calm(work: BatchWork, tick: Tick, _: str) -> None:
     incident = work.incident(tick.subject)
     rule = work.catalog.rule(incident.rule_id) if incident is not None else None
-    if incident is None or incident.open_count:
+    if incident is None or work.firing.get(incident.id, incident.open_count):
         return
     flapping = rule.conditions.flapping if rule is not None else None
     if rule is not None and flapping is not None:
@@ -111,6 +113,7 @@ def _calm(work: BatchWork, tick: Tick, _: str) -> None:
         if state.calm_at is not None and state.calm_at + flapping.stable_for > tick.due_at:
             return
     work.calm.add(incident.id)
+    work.settling.add(incident.id)
 
 
 _TIMERS: Mapping[str, Callable[[BatchWork, Tick, str], None]] = {

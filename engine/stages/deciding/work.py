@@ -44,6 +44,12 @@ class BatchWork:
     joined: dict[str, list[Occurrence]] = field(default_factory=dict)
     ended: dict[str, list[Occurrence]] = field(default_factory=dict)
     absorbed: dict[str, Absorbed] = field(default_factory=dict)
+    # How many alerts of an incident fire now, and at most since its part was last written.
+    firing: dict[str, int] = field(default_factory=dict)
+    most: dict[str, int] = field(default_factory=dict)
+    # Incidents that may be over now, or more severe: their part is written before the next record,
+    # so that a batch comes to the same as its records one by one.
+    settling: set[str] = field(default_factory=set)
     # Open for so long that they may be more severe, and stable for long enough after flapping.
     aged: dict[str, Severity] = field(default_factory=dict)
     calm: set[str] = field(default_factory=set)
@@ -60,7 +66,7 @@ class BatchWork:
     @property
     def admitting(self) -> Admitting:
         """The conditions of this batch's occurrences."""
-        return Admitting(self.tx, self.catalog)
+        return Admitting(self.tx, self.catalog, self.occurrence)
 
     def incident(self, incident: str) -> Incident | None:
         """As it is after this batch so far."""
@@ -87,3 +93,24 @@ class BatchWork:
         self.keep(occurrence)
         for incident in occurrence.incident_ids:
             self.ended.setdefault(incident, []).append(occurrence)
+            self._count(incident, -1)
+
+    def join(self, incident: str, occurrence: Occurrence) -> None:
+        """It belongs to an incident from now on."""
+        self.joined.setdefault(incident, []).append(occurrence)
+        self._count(incident, 1)
+
+    def absorb(self, incident: Incident, occurrence: Occurrence, cause: str) -> None:
+        """It leaves an incident for what explains it."""
+        absorbed = self.absorbed.setdefault(incident.id, Absorbed([], cause))
+        absorbed.occurrences.append(occurrence)
+        self._count(incident.id, -1)
+
+    def _count(self, incident: str, change: int) -> None:
+        if incident not in self.firing:
+            known = self.incident(incident)
+            self.firing[incident] = 0 if known is None else known.open_count
+        now = self.firing[incident] = self.firing[incident] + change
+        self.most[incident] = max(now, self.most.get(incident, 0))
+        if not now:
+            self.settling.add(incident)

@@ -26,19 +26,35 @@ ANNOTATIONS_TOLD = 8_000
 
 def write(work: BatchWork) -> None:
     """Every incident's part of the batch, in one order for all writers, and then the rows."""
-    concerned = {*work.joined, *work.ended, *work.absorbed, *work.aged, *work.calm}
-    for incident_id in sorted(concerned):
-        incident = work.incident(incident_id)
-        if incident is None or incident.status == "closed":
-            continue
-        incident = record(work.tx, incident, _story(work, incident_id), work.author)
-        rule = work.catalog.rule(incident.rule_id)
-        conditions = rule.conditions if rule is not None else AT_ONCE
-        if conditions.escalate and incident.status == "open":
-            incident = _grown(work, incident, conditions)
-        work.live[incident.id] = _settled(work, incident, conditions)
+    work.settling.update(work.joined, work.ended, work.absorbed)
+    settle(work)
     # Last, because these rows are the count of an incident that another release wrote.
     work.tx.put_occurrences(list(work.touched.values()))
+
+
+def settle(work: BatchWork) -> None:
+    """Write the part of the incidents for which that can't wait for the end of the batch."""
+    while work.settling:
+        incident_id = min(work.settling)
+        work.settling.discard(incident_id)
+        incident = work.incident(incident_id)
+        if incident is not None and incident.status != "closed":
+            work.live[incident_id] = _settled(work, incident)
+        for part in (work.joined, work.ended, work.absorbed, work.first_runs, work.most):
+            part.pop(incident_id, None)
+        work.aged.pop(incident_id, None)
+        work.calm.discard(incident_id)
+
+
+def _settled(work: BatchWork, incident: Incident) -> Incident:
+    incident = record(work.tx, incident, _story(work, incident.id), work.author)
+    rule = work.catalog.rule(incident.rule_id)
+    conditions = rule.conditions if rule is not None else AT_ONCE
+    if conditions.escalate and incident.status == "open":
+        incident = _grown(work, incident, conditions)
+    if conditions.flapping is not None:
+        incident = _flapped(work, incident, conditions, conditions.flapping)
+    return _over(work, incident)
 
 
 def _story(work: BatchWork, incident_id: str) -> Sequence[events.Event]:
@@ -66,7 +82,7 @@ def _grown(work: BatchWork, incident: Incident, conditions: Conditions) -> Incid
         for each in conditions.escalate
         if each.severity < incident.severity
         and (
-            (each.firing is not None and incident.open_count >= each.firing)
+            (each.firing is not None and work.most.get(incident.id, 0) >= each.firing)
             or (each.after is not None and work.aged.get(incident.id) == each.severity)
         )
     ]
@@ -74,7 +90,7 @@ def _grown(work: BatchWork, incident: Incident, conditions: Conditions) -> Incid
         return incident
     worst = min(reached, key=lambda each: each.severity)
     reason = (
-        f"{incident.open_count} alerts fire"
+        f"{worst.firing} alerts fire"
         if worst.after is None
         else f"open for {format_duration(worst.after)}"
     )
@@ -87,11 +103,8 @@ def _grown(work: BatchWork, incident: Incident, conditions: Conditions) -> Incid
     return record(work.tx, incident, [raised], work.author)
 
 
-def _settled(work: BatchWork, incident: Incident, conditions: Conditions) -> Incident:
-    """Over, where nothing of it fires any more."""
-    flapping = conditions.flapping
-    if flapping is not None:
-        incident = _flapped(work, incident, conditions, flapping)
+def _over(work: BatchWork, incident: Incident) -> Incident:
+    """Resolved, or absorbed, where nothing of it fires any more."""
     if incident.status != "open" or incident.open_count:
         return incident
     over: events.Event = events.IncidentResolved()
