@@ -13,7 +13,6 @@ from engine.core.documents import (
     CommandsDocument,
     InventoryDocument,
     PlaybookDocument,
-    PolicyDocument,
     RulesDocument,
 )
 from engine.core.findings import Finding
@@ -25,6 +24,7 @@ from engine.core.parameters import TypedParameter
 from engine.core.playbook import Playbook
 from engine.core.playbook_checks import check_commands, compile_parameters, compile_playbook
 from engine.core.policy import Policy, compile_policy
+from engine.core.policy_documents import PolicyDocument
 from engine.core.rehearsal_documents import RehearsalsDocument, check_rehearsals
 from engine.core.rule import Rule, RuleContext, compile_rule
 from engine.core.rule_set import RuleSet

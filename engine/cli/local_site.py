@@ -22,6 +22,8 @@ from engine.gateway.answers import (
     locks_answer,
     positions_answer,
     reposition_answer,
+    silence_answer,
+    silences_answer,
     stops_answer,
 )
 from engine.ports.api import (
@@ -37,9 +39,12 @@ from engine.ports.api import (
     PositionsAnswer,
     ReplayAnswer,
     RepositionAnswer,
+    SilenceAnswer,
+    SilenceOrder,
+    SilencesAnswer,
     StopsAnswer,
 )
-from engine.ports.commands import By
+from engine.ports.commands import By, WantedSilence
 from engine.ports.rows import IncidentFilter
 from engine.stages.commands import CommandStage
 from engine.stages.queries import QueryStage
@@ -178,6 +183,25 @@ class LocalSite:
         """Lift a stop."""
         return stops_answer(
             self._tell(lambda commands, by: commands.resume(scope, name, by=by, reason=reason))
+        )
+
+    def silences(self) -> SilencesAnswer:
+        """What people silenced, by when it ends."""
+
+        async def ask(queries: QueryStage) -> SilencesAnswer:
+            return silences_answer(await queries.silences())
+
+        return self._ask(ask)
+
+    def silence(self, order: SilenceOrder) -> SilenceAnswer:
+        """Silence alerts for some time."""
+        wanted = WantedSilence(**order.model_dump())
+        return silence_answer(self._tell(lambda commands, by: commands.silence(wanted, by=by)))
+
+    def end_silence(self, silence: str, *, reason: str = "") -> SilenceAnswer:
+        """End a silence before its time; what it held back is decided once an engine starts."""
+        return silence_answer(
+            self._tell(lambda commands, by: commands.end_silence(silence, by=by, reason=reason))
         )
 
     def locks(self) -> LocksAnswer:

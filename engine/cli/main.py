@@ -30,6 +30,7 @@ from engine.cli import (
     run,
     schema,
     serve,
+    silence,
     stop,
     test,
 )
@@ -75,6 +76,7 @@ for verbs in (
     run,
     decide,
     stop,
+    silence,
     locks,
     incidents,
     audit,

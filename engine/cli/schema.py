@@ -14,9 +14,9 @@ from engine.core.documents import (
     CommandsDocument,
     InventoryDocument,
     PlaybookDocument,
-    PolicyDocument,
     RulesDocument,
 )
+from engine.core.policy_documents import PolicyDocument
 from engine.core.rehearsal_documents import RehearsalsDocument
 from engine.errors import ConfigError
 from engine.settings import Settings

@@ -35,6 +35,7 @@ from engine.ports.api import (
     DeadLetterPage,
     DecisionAnswer,
     DecisionOrder,
+    EndSilenceOrder,
     IncidentAnswer,
     IncidentPage,
     IncidentStory,
@@ -48,6 +49,9 @@ from engine.ports.api import (
     RepositionAnswer,
     ResumeOrder,
     RunOrder,
+    SilenceAnswer,
+    SilenceOrder,
+    SilencesAnswer,
     StopOrder,
     StopsAnswer,
 )
@@ -193,6 +197,19 @@ class QuellClient:
         """Lift a stop; all that is stopped still."""
         order = ResumeOrder(scope=scope, name=name, reason=reason)
         return self._order(StopsAnswer, "/v1/resume", order)
+
+    def silences(self) -> SilencesAnswer:
+        """What people silenced, by when it ends."""
+        return self._read(SilencesAnswer, "/v1/silences")
+
+    def silence(self, order: SilenceOrder) -> SilenceAnswer:
+        """Silence alerts for some time."""
+        return self._order(SilenceAnswer, "/v1/silences", order)
+
+    def end_silence(self, silence: str, *, reason: str = "") -> SilenceAnswer:
+        """End a silence before its time."""
+        path = f"/v1/silences/{_segment(silence)}/end"
+        return self._order(SilenceAnswer, path, EndSilenceOrder(reason=reason))
 
     def locks(self) -> LocksAnswer:
         """Every target that a run keeps others from changing."""

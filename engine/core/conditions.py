@@ -16,7 +16,7 @@ from engine.core.matchers import Matcher
 from engine.core.severity import Severity
 
 # What an alert waits for. A silence comes first, then what explains the alert, then its own rule.
-HoldKind = Literal["inhibited", "absorbed", "for", "window", "all_of", "absent"]
+HoldKind = Literal["silenced", "inhibited", "absorbed", "for", "window", "all_of", "absent"]
 
 # Dependants recover some time after what they depend on.
 DEPENDANTS_SETTLE = timedelta(minutes=5)

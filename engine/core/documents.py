@@ -1,4 +1,4 @@
-"""What authors write, as models: rules, playbooks, commands, inventory, policy (language 1).
+"""What authors write, as models: rules, playbooks, commands, inventory (language 1).
 
 Expressions, templates, durations and matchers are texts here; the catalog compiles them and
 reports every mistake with its line and column.
@@ -326,47 +326,3 @@ class InventoryDocument(Document):
     targets: Mapping[TargetId, TargetDocument] = {}
     services: Mapping[str, ServiceDocument] = {}
     connections: Mapping[Id, ConnectionDocument] = {}
-
-
-class Ceiling(Document):
-    """The most automation that policy allows where `when` holds or for an effect."""
-
-    when: Expression | None = None
-    effect: Literal["read", "change", "destroy"] | None = None
-    mode: ModeName
-    quorum: int = Field(default=1, ge=1)
-
-
-class ChangeLimit(Document):
-    """At most so many changes within a time."""
-
-    per: str
-    max: int = Field(ge=1)
-    within: Duration
-
-
-class Limits(Document):
-    """Bounds over all playbooks."""
-
-    fleet_unavailable: str | None = None
-    changes: ChangeLimit | None = None
-
-
-class StormBrake(Document):
-    """When so much fires at once, auto becomes approve until a person lifts it."""
-
-    fraction: str
-    services: int = Field(ge=1)
-    within: Duration
-
-
-class PolicyDocument(Document):
-    """policy.yaml: above all rules and playbooks."""
-
-    language: Literal[1]
-    ceilings: tuple[Ceiling, ...] = ()
-    require_for_auto: tuple[
-        Literal["verify", "precheck", "lock", "budget", "blast_radius", "source_confirms"], ...
-    ] = ()
-    limits: Limits = Limits()
-    storm_brake: StormBrake | None = None

@@ -17,6 +17,10 @@ from engine.core.plan import Plan
 GuardName = Literal["lock", "cooldown", "budget"]
 Column = Literal["target", "playbook_id", "rule_id"]
 
+# A run that waits longer for a lock finds that nobody remembers why it was to be made.
+HELD_AT_MOST = timedelta(minutes=30)
+# A lock is let go at the end of its run, which wakes nobody in particular.
+HELD_AGAIN = timedelta(seconds=5)
 # Nothing is remembered for longer, so no guard can look back further.
 LONGEST_LOOK_BACK = timedelta(days=31)
 
@@ -71,12 +75,15 @@ class Guard:
 class Refusal:
     """Which guard stands in the way, and the sentence that says why.
 
-    `waits`: it gives way by itself, soon enough to wait for it.
+    `waits`: it gives way by itself, soon enough to wait for it, `longest` at most, and it is asked
+    again after `again`.
     """
 
-    guard: GuardName | Literal["inhibited"]
+    guard: GuardName | Literal["inhibited", "silenced", "freeze"]
     reason: str
     waits: bool
+    longest: timedelta = HELD_AT_MOST
+    again: timedelta = HELD_AGAIN
 
 
 def guards_of(plan: Plan, rule_id: str) -> tuple[Guard, ...]:

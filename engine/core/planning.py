@@ -7,6 +7,7 @@ from typing import Protocol
 from engine.core.actions import Declaration, Effect, Estate, Prepared
 from engine.core.catalog import Catalog
 from engine.core.expressions import ExpressionFailedError
+from engine.core.incident import Incident
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
 from engine.core.masking import MARK, NO_SECRETS, Masker
@@ -151,11 +152,7 @@ class Planner:
 
     def _limits(self, playbook: Playbook, plan: Plan, known: Known) -> tuple[ModeLimit, ...]:
         changing = [step for step in plan.steps if step.changes]
-        subjects = subjects_of(
-            {name: str(getattr(known.incident, name, "")) for name in POLICY_FIELDS},
-            [target for step in changing for target in step.targets],
-            known.inventory,
-        )
+        subjects = subjects_of_plan(plan, known.incident, known.inventory)
         effects = frozenset(Effect(step.effect) for step in changing)
         limits = policy_limits(self.catalog.policy, subjects, effects, playbook.declares)
         return (*playbook.mode_limits(), *limits)
@@ -172,6 +169,15 @@ def subjects_of(
 ) -> list[Mapping[str, str]]:
     """What policy asks about: the incident's or alert's own facts, and each target's."""
     return [own, *(inventory.facts_of(target) for target in dict.fromkeys(targets))]
+
+
+def subjects_of_plan(
+    plan: Plan, incident: Incident, inventory: Inventory
+) -> list[Mapping[str, str]]:
+    """What policy asks about a plan: the incident's own facts, and those of what it changes."""
+    own = {name: str(getattr(incident, name, "")) for name in POLICY_FIELDS}
+    targets = [target for step in plan.steps if step.changes for target in step.targets]
+    return subjects_of(own, targets, inventory)
 
 
 def trigger_limits(

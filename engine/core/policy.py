@@ -4,12 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.core.actions import Effect
+from engine.core.calendars import Calendar, compile_calendars
 from engine.core.compiling import compile_condition, compile_duration
-from engine.core.documents import PolicyDocument
+from engine.core.condition_words import compile_matchers
 from engine.core.expressions import Bindings, Expression, ExpressionFailedError
+from engine.core.freezes import CheckedFreeze
 from engine.core.mistakes import Mistakes
+from engine.core.policy_documents import PolicyDocument
 from engine.core.scopes import POLICY, POLICY_FIELDS
 from engine.core.severity import Mode, ModeLimit
+from engine.core.silences import RecurringSilence
 
 # What every run does before and after its changes; `auto` may count on it.
 PROVIDED = frozenset({"verify", "precheck", "lock"})
@@ -41,6 +45,8 @@ class Policy:
     declared: frozenset[str] = frozenset()
     source_confirms: bool = False
     missing: tuple[str, ...] = ()
+    silences: tuple[RecurringSilence, ...] = ()
+    freezes: tuple[CheckedFreeze, ...] = ()
 
 
 def compile_policy(document: PolicyDocument, mistakes: Mistakes) -> Policy:
@@ -65,9 +71,53 @@ def compile_policy(document: PolicyDocument, mistakes: Mistakes) -> Policy:
         _check_share(brake.fraction, mistakes.at("storm_brake", "fraction"))
         compile_duration(brake.within, mistakes.at("storm_brake", "within"))
         missing.append("storm_brake")
+    calendars = compile_calendars(document.calendars, mistakes.at("calendars"))
     return Policy(
-        tuple(ceilings), required & DECLARED, "source_confirms" in required, tuple(missing)
+        tuple(ceilings),
+        required & DECLARED,
+        "source_confirms" in required,
+        tuple(missing),
+        _silences(document, calendars, mistakes.at("silences")),
+        _freezes(document, calendars, mistakes.at("freezes")),
     )
+
+
+def _silences(
+    document: PolicyDocument, calendars: Mapping[str, Calendar], mistakes: Mistakes
+) -> tuple[RecurringSilence, ...]:
+    found = []
+    for index, each in enumerate(document.silences):
+        here = mistakes.at(index)
+        matchers = compile_matchers(each.matchers, here.at("matchers"))
+        if matchers and all(matcher.matches({}) for matcher in matchers):
+            here.at("matchers").add("they would silence every alert; name a label's value")
+        calendar = _calendar(each.calendar, document, calendars, here)
+        if calendar is not None:
+            found.append(RecurringSilence(each.id, calendar, matchers, each.why))
+    return tuple(found)
+
+
+def _freezes(
+    document: PolicyDocument, calendars: Mapping[str, Calendar], mistakes: Mistakes
+) -> tuple[CheckedFreeze, ...]:
+    found = []
+    for index, each in enumerate(document.freezes):
+        here = mistakes.at(index)
+        when = None
+        if each.when is not None:
+            when = compile_condition(each.when, POLICY, here.at("when"))
+        calendar = _calendar(each.calendar, document, calendars, here)
+        if calendar is not None:
+            found.append(CheckedFreeze(each.id, calendar, when, each.policy, each.why))
+    return tuple(found)
+
+
+def _calendar(
+    name: str, document: PolicyDocument, calendars: Mapping[str, Calendar], mistakes: Mistakes
+) -> Calendar | None:
+    if name not in document.calendars:
+        mistakes.at("calendar").unknown("calendar", name, document.calendars)
+    return calendars.get(name)
 
 
 def policy_limits(

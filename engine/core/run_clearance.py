@@ -15,9 +15,6 @@ CONFIRMATION_FRESH = timedelta(seconds=10)
 # A source that says "resolved" has a notice on its way, or has just come up and knows nothing.
 SOURCE_SETTLES = timedelta(minutes=2)
 ASK_AGAIN = timedelta(seconds=15)
-# A lock is let go at the end of its run, which wakes nobody in particular.
-HELD_AGAIN = timedelta(seconds=5)
-HELD_AT_MOST = timedelta(minutes=30)
 
 
 def before_first_change(state: RunState, plan: Plan, world: World) -> Command | None:
@@ -112,9 +109,9 @@ def _held_back(state: RunState, plan: Plan, refusal: Refusal, world: World) -> C
             run_id=state.run_id, guard=refusal.guard, reason=refusal.reason
         )
         return Record(held_back)
-    if world.now - known.since >= HELD_AT_MOST:
+    if world.now - known.since >= refusal.longest:
         return end(state, "skipped", f"{refusal.reason} for too long", by_guard=refusal.guard)
-    return Wait(world.now + HELD_AGAIN, refusal.reason)
+    return Wait(world.now + refusal.again, refusal.reason)
 
 
 def _ask(state: RunState, plan: Plan, world: World) -> Command | None:

@@ -154,6 +154,11 @@ def _outside_incidents(event: events.Event, actor: str) -> str:
         case events.PositionSet():
             passed = f"{event.passed_over} records passed over by {actor}: {event.reason}"
             return f"partition {event.partition} of the stream goes on at {event.to}, {passed}"
+        case events.SilenceSet():
+            what = ", ".join(event.matchers)
+            return f"silence over {what} until {event.ends_at}, by {actor}: {event.comment}"
+        case events.SilenceEnded():
+            return f"silence {event.silence_id[:8]} ended by {actor}: {event.reason}"
         case events.StopOrdered():
             what = what_is_stopped(event.scope, event.name)
             return f"{what} stopped by {actor}: {event.reason}"

@@ -7,6 +7,7 @@ from engine.core.guards import Lock
 from engine.core.incident import Incident
 from engine.core.journal import Entry
 from engine.core.positions import PartitionState
+from engine.core.silences import Silence
 from engine.core.stops import Stop
 from engine.ports.api import (
     ApprovalAnswer,
@@ -24,6 +25,8 @@ from engine.ports.api import (
     PositionsAnswer,
     ReplayAnswer,
     RepositionAnswer,
+    SilenceAnswer,
+    SilencesAnswer,
     StopAnswer,
     StopsAnswer,
     TimelineEntry,
@@ -113,6 +116,16 @@ def locks_answer(locks: Sequence[Lock]) -> LocksAnswer:
             for lock in locks
         )
     )
+
+
+def silence_answer(silence: Silence) -> SilenceAnswer:
+    """One silence."""
+    return SilenceAnswer.model_validate(silence, from_attributes=True)
+
+
+def silences_answer(silences: Sequence[Silence]) -> SilencesAnswer:
+    """Those that haven't ended."""
+    return SilencesAnswer(silences=tuple(map(silence_answer, silences)))
 
 
 def stops_answer(stops: Sequence[Stop]) -> StopsAnswer:

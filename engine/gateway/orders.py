@@ -13,6 +13,7 @@ from engine.gateway.answers import (
     locks_answer,
     replay_answer,
     reposition_answer,
+    silence_answer,
     stops_answer,
 )
 from engine.gateway.parts import GatewayParts
@@ -21,6 +22,7 @@ from engine.ports.api import (
     CancelOrder,
     DecisionAnswer,
     DecisionOrder,
+    EndSilenceOrder,
     IncidentAnswer,
     LocksAnswer,
     PositionOrder,
@@ -29,10 +31,12 @@ from engine.ports.api import (
     RepositionAnswer,
     ResumeOrder,
     RunOrder,
+    SilenceAnswer,
+    SilenceOrder,
     StopOrder,
     StopsAnswer,
 )
-from engine.ports.commands import By, Commands, Replays, Repositions
+from engine.ports.commands import By, Commands, Replays, Repositions, WantedSilence
 
 # Set by the gateway from the credential alone: a caller can't say who it is.
 ORDERED_BY = "quell.by"
@@ -124,6 +128,24 @@ async def stop(order: StopOrder, commands: Ordered, by: Holder) -> StopsAnswer:
 async def resume(order: ResumeOrder, commands: Ordered, by: Holder) -> StopsAnswer:
     """Lift a stop; 409 while a file STOP in the data folder keeps everything stopped."""
     return stops_answer(await commands.resume(order.scope, order.name, by=by, reason=order.reason))
+
+
+@router.post("/silences")
+async def silence(order: SilenceOrder, commands: Ordered, by: Holder) -> SilenceAnswer:
+    """Silence alerts for some time; one of an `origin` that is known is replaced."""
+    wanted = WantedSilence(**order.model_dump())
+    return silence_answer(await commands.silence(wanted, by=by))
+
+
+@router.post("/silences/{silence}/end")
+async def end_silence(
+    silence: str,
+    commands: Ordered,
+    by: Holder,
+    order: Annotated[EndSilenceOrder, Body()] = EndSilenceOrder(),  # noqa: B008 - it is frozen
+) -> SilenceAnswer:
+    """End a silence before its time; 409 when it has ended."""
+    return silence_answer(await commands.end_silence(silence, by=by, reason=order.reason))
 
 
 @router.post("/locks/{target}/release")

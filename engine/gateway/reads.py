@@ -15,6 +15,7 @@ from engine.gateway.answers import (
     incident_story,
     locks_answer,
     positions_answer,
+    silences_answer,
     stops_answer,
 )
 from engine.gateway.parts import GatewayParts
@@ -28,6 +29,7 @@ from engine.ports.api import (
     IncidentStory,
     LocksAnswer,
     PositionsAnswer,
+    SilencesAnswer,
     StopsAnswer,
 )
 from engine.ports.commands import TIMELINE_PAGE, Queries
@@ -100,6 +102,12 @@ async def show_approval(approval: str, queries: Asked) -> ApprovalAnswer:
 async def stops(queries: Asked) -> StopsAnswer:
     """What may change nothing now, and on whose order."""
     return stops_answer(await queries.stops())
+
+
+@router.get("/silences")
+async def silences(queries: Asked) -> SilencesAnswer:
+    """What people silenced, by when it ends."""
+    return silences_answer(await queries.silences())
 
 
 @router.get("/locks")

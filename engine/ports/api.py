@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 # How the command line names itself, so that the journal can tell its orders from a program's.
 TERMINAL_AGENT = "quell-cli"
@@ -74,6 +74,22 @@ class StopOrder(ResumeOrder):
     """Let nothing that this covers change anything more."""
 
     reason: str = Field(min_length=1, max_length=2000)
+
+
+class SilenceOrder(Order):
+    """Silence what all of these matchers hold for, from `starts_at`, or now, until `ends_at`."""
+
+    matchers: tuple[str, ...] = Field(min_length=1, max_length=20)
+    ends_at: AwareDatetime
+    starts_at: AwareDatetime | None = None
+    comment: str = Field(min_length=1, max_length=2000)
+    origin: str = Field(default="", max_length=500)
+
+
+class EndSilenceOrder(Order):
+    """End a silence before its time."""
+
+    reason: str = Field(default="", max_length=2000)
 
 
 class PositionOrder(Order):
@@ -186,6 +202,24 @@ class LocksAnswer(Answer):
     """Locks, oldest first."""
 
     locks: tuple[LockAnswer, ...]
+
+
+class SilenceAnswer(Answer):
+    """One silence; `origin` is where it was imported from, "" when it was set here."""
+
+    id: str
+    matchers: tuple[str, ...]
+    starts_at: datetime
+    ends_at: datetime
+    actor: str
+    comment: str
+    origin: str
+
+
+class SilencesAnswer(Answer):
+    """Those that haven't ended, by when they end."""
+
+    silences: tuple[SilenceAnswer, ...]
 
 
 class StopAnswer(Answer):

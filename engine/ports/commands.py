@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from engine.core.alert import Alert
@@ -11,6 +12,7 @@ from engine.core.incident import Incident
 from engine.core.journal import Entry
 from engine.core.json_value import Json
 from engine.core.positions import Destination, PartitionState
+from engine.core.silences import Silence
 from engine.core.stops import Stop, StopScope
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
 from engine.ports.source import Rejected
@@ -26,6 +28,17 @@ class Decided:
     approval: ApprovalRow
     sentence: str
     accepted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WantedSilence:
+    """A silence as it is ordered; None begins now. `origin` is where it was imported from."""
+
+    matchers: tuple[str, ...]
+    ends_at: datetime
+    comment: str
+    starts_at: datetime | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +121,20 @@ class Commands(Protocol):
         self, scope: StopScope, name: str = "", *, by: "By", reason: str = ""
     ) -> Sequence[Stop]:
         """Lift a stop; all that is stopped still. Runs that it ended stay ended."""
+        ...
+
+    async def silence(self, wanted: WantedSilence, *, by: "By") -> Silence:
+        """Silence what its matchers hold for. Raises PermanentError for what can't be one.
+
+        One of an `origin` that is known is replaced by what it is there now.
+        """
+        ...
+
+    async def end_silence(self, silence: str, *, by: "By", reason: str = "") -> Silence:
+        """End one, by a prefix of its id; what it held back is decided now.
+
+        Raises NotFoundError, ConflictError when it has ended.
+        """
         ...
 
     async def release_lock(self, target: str, *, by: "By", reason: str = "") -> Sequence[Lock]:
@@ -204,6 +231,10 @@ class Queries(Protocol):
 
     async def stops(self) -> Sequence[Stop]:
         """All that are in force, oldest first."""
+        ...
+
+    async def silences(self) -> Sequence[Silence]:
+        """Those that people set and that haven't ended, by when they end."""
         ...
 
     async def locks(self) -> Sequence[Lock]:

@@ -12,6 +12,7 @@ from engine.core.run import RunState, fold
 from engine.core.stops import stopped_by
 from engine.errors import NotFoundError, PermanentError
 from engine.ports.rows import Task
+from engine.ports.silencing import silenced
 from engine.ports.store import Tx
 from engine.ports.stories import COMING_AND_GOING
 
@@ -88,6 +89,8 @@ def _refusal(tx: Tx, incident: Incident, state: RunState, *, intending: bool) ->
         return None
     if (explained := _explained(tx, incident)) is not None:
         return explained
+    if (by := silenced(tx, incident)) is not None:
+        return Refusal("silenced", f"all of it is silenced ({by.why})", waits=True)
     guards = guards_of(state.plan, incident.rule_id)
     if intending:
         tx.hold_guards([guard.key for guard in guards])

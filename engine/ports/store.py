@@ -20,6 +20,7 @@ from engine.ports.rows import (
     Task,
     TaskKind,
 )
+from engine.ports.silences import SilenceRows
 
 T = TypeVar("T")
 
@@ -151,6 +152,11 @@ class Tx(Protocol):
     @property
     def conditions(self) -> ConditionRows:
         """What rules count, and which occurrences wait."""
+        ...
+
+    @property
+    def silences(self) -> SilenceRows:
+        """The silences that people set."""
         ...
 
     # Incidents.

@@ -1,7 +1,7 @@
 """All that a person can order: checked, then journaled in the same transaction as its effect."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.core import events
 from engine.core.access import Verdict, may_decide, may_order
@@ -11,12 +11,13 @@ from engine.core.ids import derived_id
 from engine.core.incident import BY_HAND, Incident, correlation_key, incident_id
 from engine.core.journal import NewEntry
 from engine.core.json_value import Json
+from engine.core.silences import Silence, check_matchers, silence_id
 from engine.core.stops import Stop, StopScope, what_is_stopped
 from engine.core.trigger import run_by_hand
-from engine.errors import ConflictError, DeniedError, NotFoundError
+from engine.errors import ConflictError, DeniedError, NotFoundError, PermanentError
 from engine.ports.catalogs import ActiveCatalog
 from engine.ports.clock import Clock
-from engine.ports.commands import By, Decided
+from engine.ports.commands import By, Decided, WantedSilence
 from engine.ports.locking import all_locks
 from engine.ports.recording import Author, open_incident, record
 from engine.ports.rows import ApprovalRow, RunRow
@@ -175,6 +176,69 @@ class CommandStage:
                 )
             self._journal_access(tx, event, by)
             return tx.stops()
+
+        return await self.store.write(work)
+
+    async def silence(self, wanted: WantedSilence, *, by: By) -> Silence:
+        """Silence what its matchers hold for. Raises PermanentError for what can't be one."""
+        _demand(may_order(by.actor, by.roles))
+        check_matchers(wanted.matchers)
+        if not wanted.comment.strip():
+            raise PermanentError("a silence needs a comment: say why, for whoever finds it")
+
+        def work(tx: Tx) -> Silence:
+            starts_at = wanted.starts_at or tx.now
+            if wanted.ends_at <= max(starts_at, tx.now):
+                raise PermanentError(
+                    f"it would end at {wanted.ends_at:%Y-%m-%d %H:%M:%S} UTC, before it begins"
+                )
+            silence = Silence(
+                id=silence_id(by.actor, wanted.matchers, starts_at, wanted.origin),
+                matchers=wanted.matchers,
+                starts_at=starts_at,
+                ends_at=wanted.ends_at,
+                actor=by.actor,
+                comment=wanted.comment,
+                origin=wanted.origin,
+            )
+            if silence in tx.silences.find(silence.id):
+                return silence  # imported once more, and the same
+            tx.silences.put(silence)
+            event = events.SilenceSet(
+                silence_id=silence.id,
+                matchers=silence.matchers,
+                starts_at=silence.starts_at.isoformat(),
+                ends_at=silence.ends_at.isoformat(),
+                comment=silence.comment,
+                origin=silence.origin,
+                via=by.via,
+            )
+            self._journal_access(tx, event, by)
+            return silence
+
+        return await self.store.write(work)
+
+    async def end_silence(self, silence: str, *, by: By, reason: str = "") -> Silence:
+        """End one, by a prefix of its id; what it held back is decided now."""
+        _demand(may_order(by.actor, by.roles))
+
+        def work(tx: Tx) -> Silence:
+            found = tx.silences.find(silence)
+            if len(found) != 1:
+                told = "there is no" if not found else "more than one is a"
+                raise NotFoundError(f"{told} silence {silence!r}; `quell silence list` has them")
+            (known,) = found
+            if known.ends_at <= tx.now:
+                raise ConflictError(
+                    f"silence {known.id[:8]} ended at {known.ends_at:%Y-%m-%d %H:%M:%S} UTC"
+                )
+            ended = replace(known, ends_at=tx.now)
+            tx.silences.put(ended)
+            for each in tx.conditions.waiting(known.id):
+                tx.wake_task("tick", f"hold_due/{each.fingerprint}")
+            event = events.SilenceEnded(silence_id=known.id, reason=reason, via=by.via)
+            self._journal_access(tx, event, by)
+            return ended
 
         return await self.store.write(work)
 

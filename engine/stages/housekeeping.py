@@ -70,6 +70,7 @@ class HousekeepingStage:
         removed["groups"] = await self.store.write(
             lambda tx: tx.conditions.forget_groups(looked_back, MOST_GROUPS)
         )
+        removed["silences"] = await self.store.write(lambda tx: tx.silences.forget(looked_back))
         for what, count in removed.items():
             self.metrics.retention_removed.labels(what=what).inc(count)
         if any(removed.values()):

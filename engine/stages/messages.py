@@ -14,6 +14,7 @@ from engine.errors import PermanentError, TransientError
 from engine.ports.notifier import Notifier
 from engine.ports.recording import Author, incident_of, record
 from engine.ports.rows import Task
+from engine.ports.silencing import silenced
 from engine.ports.store import Store, Tx
 from engine.ports.stories import story_of
 
@@ -24,7 +25,10 @@ MOST_NOTIFIERS = 100
 
 @dataclass(frozen=True, slots=True)
 class MessageStage:
-    """Shows incidents through every notifier; a message that never goes through is logged."""
+    """Shows incidents through every notifier; a message that never goes through is logged.
+
+    While all of an incident that fires is silenced, nobody is told.
+    """
 
     store: Store
     notifiers: Mapping[str, Notifier]
@@ -35,6 +39,11 @@ class MessageStage:
 
         Raises TransientError where one of them is away, so that the task is done again.
         """
+        by = await self.store.read(lambda tx: silenced(tx, incident_of(tx, task)))
+        if by is not None and by.until is not None:
+            until = by.until  # when people are told what there is then
+            await self.store.write(lambda tx: tx.release_task(task, until))
+            return
         incident, entries, earlier = await self.store.read(lambda tx: _told(tx, task))
         # In a thread, because a long story takes longer than other work may wait.
         shown = await asyncio.to_thread(view, incident, entries)

@@ -12,6 +12,7 @@ from engine.core.guards import Lock
 from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry
 from engine.core.positions import PartitionState, state_of
+from engine.core.silences import Silence
 from engine.core.stops import Stop
 from engine.errors import NotFoundError
 from engine.ports.commands import TIMELINE_PAGE, AuditReport, Balance, Timeline
@@ -78,6 +79,10 @@ class QueryStage:
     async def stops(self) -> Sequence[Stop]:
         """All that are in force, oldest first."""
         return await self.store.read(lambda tx: tx.stops())
+
+    async def silences(self) -> Sequence[Silence]:
+        """Those that people set and that haven't ended, by when they end."""
+        return await self.store.read(lambda tx: tx.silences.current())
 
     async def locks(self) -> Sequence[Lock]:
         """Every target that a run keeps others from changing, oldest first."""

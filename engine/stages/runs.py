@@ -13,10 +13,11 @@ from typing import Literal
 from engine.core import events
 from engine.core.actions import Call, Repeat, Result
 from engine.core.evaluating import holds_until, known_to
-from engine.core.guards import Reservation, reservations_of
+from engine.core.freezes import CheckedFreeze, freeze_limits, freeze_refusal, freezes_over
+from engine.core.guards import Refusal, Reservation, reservations_of
 from engine.core.json_value import JsonObject
-from engine.core.plan import PlannedStep, attempt_id, plan_hash
-from engine.core.planning import PlanError, Planner
+from engine.core.plan import Plan, PlannedStep, attempt_id, plan_hash
+from engine.core.planning import PlanError, Planner, subjects_of_plan
 from engine.core.playbook import Playbook, Step
 from engine.core.point_of_no_return import MAX_SKEW, Moment, judge
 from engine.core.reporting import Ending, attempt_ended, kept_before, observed, prepared
@@ -135,8 +136,19 @@ class RunStage:
             playbook=playbook,
             inventory=self.catalogs.active.inventory,
             stopped=seen.stopped,
-            refusal=seen.refusal,
+            refusal=seen.refusal or self._refused_by_freeze(seen),
         )
+
+    def _refused_by_freeze(self, seen: Seen) -> Refusal | None:
+        if seen.state.plan is None or seen.state.began:
+            return None
+        found = self._freezes(seen, seen.state.plan)
+        return freeze_refusal(found, seen.state.mode, seen.now)
+
+    def _freezes(self, seen: Seen, plan: Plan) -> Sequence[CheckedFreeze]:
+        catalog = self.catalogs.active
+        subjects = subjects_of_plan(plan, seen.incident, catalog.inventory)
+        return freezes_over(catalog.policy.freezes, subjects, seen.now)
 
     async def _playbook(self, state: RunState) -> Playbook:
         """The playbook with exactly the text that the run started with."""
@@ -194,7 +206,8 @@ class RunStage:
         except PlanError as error:
             return (_never_began(state, f"no plan: {error}"),)
         stored = rendered.plan.to_bytes()
-        mode = effective_mode([ModeLimit(state.mode, state.mode_decided_by), *rendered.limits])
+        limits = (*rendered.limits, *freeze_limits(self._freezes(seen, rendered.plan)))
+        mode = effective_mode([ModeLimit(state.mode, state.mode_decided_by), *limits])
         return (
             events.RunPlanned(
                 run_id=state.run_id,

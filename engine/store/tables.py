@@ -141,6 +141,14 @@ inhibitors = Table(
     Index("inhibitors_of_fingerprint", "fingerprint"),
 )
 
+silences = Table(
+    "silences",
+    METADATA,
+    Column("id", _Id, primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("ends_at_us", BigInteger, nullable=False, index=True),
+)
+
 incidents = Table(
     "incidents",
     METADATA,

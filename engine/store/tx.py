@@ -23,6 +23,7 @@ from engine.ports.rows import (
     Task,
     TaskKind,
 )
+from engine.ports.silences import SilenceRows
 from engine.ports.store import Tx
 from engine.store import occurrence_rows, reservation_rows, run_rows, stop_rows
 from engine.store.condition_rows import SqlConditionRows
@@ -31,6 +32,7 @@ from engine.store.incident_rows import IncidentRows
 from engine.store.journal_rows import JournalRows
 from engine.store.occurrence_rows import OccurrenceRows
 from engine.store.position_rows import PositionRows
+from engine.store.silence_rows import SqlSilenceRows
 from engine.store.statements import next_number
 from engine.store.task_rows import TaskRows
 
@@ -57,6 +59,7 @@ class SqlTx(DeadLetterTx, Tx):
         self._incidents = IncidentRows(connection, lock=not reading)
         self._tasks = TaskRows(connection, lambda: self.now)
         self._occurrences = OccurrenceRows(connection)
+        self._silences = SqlSilenceRows(connection, lambda: self.now)
         self._conditions = SqlConditionRows(connection, lambda: self.now, reading=reading)
 
     @property
@@ -185,6 +188,11 @@ class SqlTx(DeadLetterTx, Tx):
     @override
     def conditions(self) -> ConditionRows:
         return self._conditions
+
+    @property
+    @override
+    def silences(self) -> SilenceRows:
+        return self._silences
 
     # Incidents.
     @override

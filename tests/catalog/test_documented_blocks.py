@@ -18,6 +18,7 @@ KINDS = {
     "commands:": "commands",
     "targets:": "inventory",
     "require_for_auto:": "policy",
+    "calendars:": "policy",
     "tests:": "tests",
     "status:": "mapping",
 }

@@ -13,9 +13,9 @@ from engine.core.documents import (
     CommandsDocument,
     InventoryDocument,
     PlaybookDocument,
-    PolicyDocument,
     RulesDocument,
 )
+from engine.core.policy_documents import PolicyDocument
 from engine.core.rehearsal_documents import RehearsalsDocument
 from engine.settings import Settings
 

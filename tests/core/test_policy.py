@@ -1,9 +1,9 @@
 import pytest
 
 from engine.core.actions import Effect
-from engine.core.documents import PolicyDocument
 from engine.core.mistakes import Mistakes
 from engine.core.policy import Policy, compile_policy, policy_limits
+from engine.core.policy_documents import PolicyDocument
 from engine.core.severity import Mode, effective_mode
 
 PRODUCTION = {"service": "llm-70b", "environment": "production"}

@@ -21,6 +21,7 @@ from engine.core.journal import GENESIS, NewEntry, seal
 from engine.core.json_value import Json
 from engine.core.positions import Destination, PartitionState
 from engine.core.severity import Mode, Severity
+from engine.core.silences import Silence
 from engine.core.stops import Stop, StopScope
 from engine.errors import ConflictError, NotFoundError
 from engine.gateway.app import build_gateway
@@ -40,6 +41,7 @@ from engine.ports.commands import (
     Repositioned,
     Repositions,
     Timeline,
+    WantedSilence,
 )
 from engine.ports.metrics import Metrics
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
@@ -130,6 +132,8 @@ LOCK = Lock(
     kept=True,
 )
 
+SILENCE = Silence("silence1", ("service=llm",), NOW, NOW, "local:me", "a drill")
+
 POSITIONS = (PartitionState(0, 7, 0, 9, ""), PartitionState(1, None, 5, 8, "made anew"))
 
 LETTERS = (
@@ -196,6 +200,16 @@ class MemoryCommands(Commands):
         return [STOP]
 
     @override
+    async def silence(self, wanted: WantedSilence, *, by: By) -> Silence:
+        self._note("silence", wanted, by)
+        return SILENCE
+
+    @override
+    async def end_silence(self, silence: str, *, by: By, reason: str = "") -> Silence:
+        self._note("end_silence", silence, by, reason)
+        return SILENCE
+
+    @override
     async def release_lock(self, target: str, *, by: By, reason: str = "") -> Sequence[Lock]:
         self._note("release", target, by, reason)
         return [LOCK]
@@ -243,6 +257,10 @@ class MemoryQueries(Queries):
     @override
     async def stops(self) -> Sequence[Stop]:
         return [STOP]
+
+    @override
+    async def silences(self) -> Sequence[Silence]:
+        return [SILENCE]
 
     @override
     async def locks(self) -> Sequence[Lock]:

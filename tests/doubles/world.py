@@ -251,6 +251,11 @@ class World:
         """Take up what was written into the catalog's folder."""
         self.catalogs.active = load_written(self.folder / "catalog")
 
+    def policy(self, text: str) -> None:
+        """This policy counts from now on."""
+        (self.folder / "catalog" / "policy.yaml").write_text(text)
+        self.reload()
+
     # What is there.
 
     async def held(self) -> list[tuple[str, str]]:

@@ -107,10 +107,12 @@ def a_catalog(folder: Path, rules: str, *playbooks: str) -> WrittenCatalog:
 
 def load_written(folder: Path) -> Catalog:
     """The catalog of the texts in `folder`."""
+    policy = folder / "policy.yaml"
     sources = CatalogSources(
         rules=[folder / "rules"],
         playbooks=[folder / "playbooks"],
         inventory=folder / "inventory.yaml",
+        policy=policy if policy.exists() else None,
     )
     return load_catalog(sources, DECLARATIONS)
 

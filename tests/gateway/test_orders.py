@@ -1,12 +1,14 @@
 """Orders: each reaches its command with the token's holder; a decision that came late is 409."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from engine.gateway.app import build_gateway
 from engine.gateway.parts import GatewayParts
+from engine.ports.commands import WantedSilence
 from tests.doubles.gateway import (
     HOLDER,
     TOKEN,
@@ -152,3 +154,19 @@ async def test_a_stopped_partition_is_sent_on(to: object) -> None:
 )
 async def test_a_position_that_is_not_clear_is_refused(order: dict[str, object]) -> None:
     assert (await post(gateway_parts(), "/v1/positions/1", order)).status_code == 422
+
+
+async def test_a_silence_is_set_and_ended() -> None:
+    parts = gateway_parts()
+    order = {"matchers": ["service=llm"], "ends_at": "2026-03-01T14:00:00Z", "comment": "a drill"}
+    answer = await post(parts, "/v1/silences", order)
+    assert (answer.status_code, answer.json()["id"]) == (200, "silence1")
+    ended = await post(parts, "/v1/silences/silence1/end", {"reason": "over"})
+    assert ended.status_code == 200
+    wanted = WantedSilence(("service=llm",), datetime(2026, 3, 1, 14, tzinfo=UTC), "a drill")
+    assert orders(parts) == [
+        ("silence", wanted, HOLDER),
+        ("end_silence", "silence1", HOLDER, "over"),
+    ]
+    naive = await post(parts, "/v1/silences", {**order, "ends_at": "2026-03-01T14:00:00"})
+    assert naive.status_code == 422

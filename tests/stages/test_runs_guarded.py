@@ -262,7 +262,7 @@ class RightClock(VirtualClock):
 
 
 @pytest.mark.parametrize(
-    ("wrong_by_s", "acts"), [(4.9, True), (-4.9, True), (5.1, False), (-3600, False)]
+    ("wrong_by_s", "acts"), [(4.9, True), (-4.9, True), (5.1, False), (-600, False)]
 )
 async def test_nothing_is_changed_while_clocks_disagree(
     auto: World, wrong_by_s: float, acts: bool

@@ -29,6 +29,28 @@ class StopLifted(Event):
     via: str
 
 
+class SilenceSet(Event):
+    """From `starts_at` to `ends_at` alerts that match wait; both RFC 3339 (chain `access`)."""
+
+    KIND = "silence.set@1"
+    silence_id: str
+    matchers: tuple[str, ...]
+    starts_at: str
+    ends_at: str
+    comment: Brief
+    origin: str = ""
+    via: str
+
+
+class SilenceEnded(Event):
+    """A silence is over before its time (chain `access`)."""
+
+    KIND = "silence.ended@1"
+    silence_id: str
+    reason: Brief
+    via: str
+
+
 class LockReleased(Event):
     """A person let go of the targets that an ended run had kept locked (chain `access`)."""
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from engine.core import events
 from engine.core.absence import absence_fingerprint
 from engine.core.alert import Occurrence
-from engine.core.classify import Classification, Match, classify
+from engine.core.classify import Classification, Match, classify, labels_of
 from engine.core.conditions import AT_ONCE, Hold
 from engine.core.incident import Incident, correlation_key
 from engine.core.trigger import first_run, opened_by
@@ -26,7 +26,9 @@ def act(
     """
     found = classify(occurrence.alert, work.catalog.rules)
     work.failures.extend(found.failures)
-    if not occurrence.held_by and all(m.rule.conditions is AT_ONCE for m in found.matches):
+    silenced = work.silences.over(labels_of(occurrence.alert), at)
+    plain = all(match.rule.conditions is AT_ONCE for match in found.matches)
+    if not occurrence.held_by and plain and silenced is None:
         return _joined(work, occurrence, found.matches, at), found
     held: list[Hold] = []
     acting: list[Match] = []
@@ -38,6 +40,11 @@ def act(
             if hold is not None and hold.kind == "absorbed":
                 after = _leave(work, after, live, hold)
                 held.append(hold)
+            continue
+        if silenced is not None and match.rule.conditions.absent is None:
+            held.append(
+                Hold(match.rule.id, "silenced", at, waits_for=silenced.by, until=silenced.until)
+            )
             continue
         hold = work.admitting.hold(match, after, at, heard)
         if hold is not None and hold.kind == "absent" and heard != "asked":

@@ -10,6 +10,7 @@ from engine.core.alert import Occurrence
 from engine.core.catalog import Catalog
 from engine.core.incident import Incident
 from engine.core.severity import Severity
+from engine.core.silences import SilenceBook
 from engine.ports.recording import Author
 from engine.ports.rows import DeadLetter
 from engine.ports.store import Tx
@@ -54,6 +55,7 @@ class BatchWork:
     aged: dict[str, Severity] = field(default_factory=dict)
     calm: set[str] = field(default_factory=set)
     opened: list[Incident] = field(default_factory=list)
+    book: SilenceBook | None = None
     first_runs: dict[str, Sequence[events.Event]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     poison: list[DeadLetter] = field(default_factory=list)
@@ -62,6 +64,13 @@ class BatchWork:
     def author(self) -> Author:
         """Who writes all of it."""
         return Author(catalog=self.catalog.version)
+
+    @property
+    def silences(self) -> SilenceBook:
+        """Those that people set, and the policy's."""
+        if self.book is None:
+            self.book = SilenceBook(self.tx.silences.current(), self.catalog.policy.silences)
+        return self.book
 
     @property
     def admitting(self) -> Admitting:

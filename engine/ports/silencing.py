@@ -1,0 +1,25 @@
+"""Whether all of an incident that fires is silenced, in one transaction."""
+
+from engine.core.classify import labels_of
+from engine.core.incident import Incident
+from engine.core.silences import SilenceBook, Silenced
+from engine.ports.store import Tx
+
+# An incident of more alerts than this isn't silent: nobody silences a storm unseen.
+LOOKED_AT = 500
+
+
+def silenced(tx: Tx, incident: Incident) -> Silenced | None:
+    """The silence that ends first of those over its alerts; None where one of them has none."""
+    current = tx.silences.current()
+    if not current or incident.by_hand or not 0 < incident.open_count <= LOOKED_AT:
+        return None
+    book = SilenceBook(current)
+    found = [
+        book.over(labels_of(each.alert), tx.now)
+        for each in tx.open_occurrences(incident.id, LOOKED_AT)
+    ]
+    over = [each for each in found if each is not None]
+    if not over or len(over) < len(found):
+        return None
+    return min(over, key=lambda each: (each.until is None, each.until))
