@@ -39,9 +39,9 @@ from engine.core.documents import Duration, ModeName, RuleOverlay, SeverityName
 from engine.core.durations import parse_duration
 from engine.core.egress import EgressConfig
 from engine.core.findings import Finding
-from engine.core.postmortem import Sla
 from engine.core.retention import Retention
-from engine.core.severity import Severity
+from engine.core.sla import USUAL as USUAL_SLA
+from engine.core.sla import SlaSection
 from engine.errors import ConfigError
 from engine.ports.known_secrets import HOLDS_SECRET, KNOWN
 
@@ -166,7 +166,7 @@ class Settings(BaseSettings):
     audit: AuditSection = AuditSection()
     # That connector's; told when neither store nor stream can be used.
     emergency: Mapping[str, JsonValue] | None = Field(default=None, repr=False)
-    sla: Mapping[SeverityName, Duration] = {"P1": "15m", "P2": "1h"}
+    sla: Mapping[SeverityName, SlaSection] = USUAL_SLA
     egress: EgressConfig = EgressConfig()
     retention: Retention = Retention()
 
@@ -179,12 +179,6 @@ class Settings(BaseSettings):
     def stop_grace_s(self) -> float:
         """In seconds."""
         return _duration("stop_grace", self.stop_grace).total_seconds()
-
-    def promises(self) -> Sla:
-        """The times by severity."""
-        return Sla(
-            {Severity[name]: _duration(f"sla.{name}", text) for name, text in self.sla.items()}
-        )
 
     def roles_of(self, actor: str) -> frozenset[str]:
         """The roles that `people` gives to an actor."""

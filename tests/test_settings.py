@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from engine.core.severity import Severity
+from engine.core.sla import USUAL as USUAL_SLA
 from engine.errors import ConfigError
 from engine.ports.known_secrets import KNOWN
 from engine.settings import (
     LoadedSettings,
-    Settings,
     client_settings,
     host_and_port,
     load_settings,
@@ -223,14 +222,14 @@ def test_paths_in_the_file_are_relative_to_it_and_others_to_the_folder(tmp_path:
 
 
 def test_the_promises_by_severity(tmp_path: Path) -> None:
-    assert load_settings(None, {}).settings.promises().within == {
-        Severity.P1: timedelta(minutes=15),
-        Severity.P2: timedelta(hours=1),
-    }
-    sla = load(tmp_path, "sla: {P3: 1d}\n").settings.promises()
-    assert sla.within == {Severity.P3: timedelta(days=1)}
-    with pytest.raises(ConfigError, match=r"sla\.P1: 'soon' isn't a duration"):
-        Settings(sla={"P1": "soon"}).promises()
+    assert load_settings(None, {}).settings.sla == USUAL_SLA
+    read = load(tmp_path, "sla: {P3: {mitigate: 1d}, P1: {acknowledge: 1m}}\n").settings.sla
+    assert (read["P3"].mitigate, read["P1"].acknowledge) == (
+        timedelta(days=1),
+        timedelta(minutes=1),
+    )
+    with pytest.raises(ConfigError, match="this isn't a duration"):
+        load(tmp_path, "sla: {P1: {resolve: soon}}\n")
 
 
 def test_retention_is_read_with_its_units_and_its_mistakes_have_a_place(tmp_path: Path) -> None:

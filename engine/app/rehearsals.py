@@ -31,10 +31,10 @@ from engine.core.incident import chain_of
 from engine.core.inventory import Inventory
 from engine.core.journal import Entry
 from engine.core.mistakes import Mistake
-from engine.core.postmortem import Sla
 from engine.core.records import encode_alert
 from engine.core.rehearsal_check import SeenIncident, differences, seen_incident
 from engine.core.rehearsal_documents import AlertStep, Expectation, Rehearsal
+from engine.core.sla import Sla
 from engine.core.still_firing import Confirmation
 from engine.ports.action import Action
 from engine.ports.commands import By

@@ -7,6 +7,7 @@ from functools import partial
 from engine.app.activation import Catalogs
 from engine.app.configured import Connectors
 from engine.app.process import Shutdown, worker_name
+from engine.core.sla import Sla
 from engine.ports.clock import Clock
 from engine.ports.confirming import Confirming
 from engine.ports.metrics import Metrics
@@ -18,6 +19,7 @@ from engine.ports.tracker import Tracker
 from engine.settings import Settings
 from engine.signing import Ed25519Signer
 from engine.stages.checkpoints import CheckpointStage
+from engine.stages.clocks import ClockStage
 from engine.stages.housekeeping import HousekeepingStage
 from engine.stages.messages import MessageStage
 from engine.stages.publishing import PUBLISHED_AT_ONCE, PublishStage
@@ -75,6 +77,7 @@ def task_loop(ground: Ground, signer: Ed25519Signer | None, shutdown: Shutdown) 
         "postmortem": records.write_postmortem,
         "ticket": records.open_ticket,
         "tick": TickStage(store, ground.stream, clock).fire,
+        "clock": ClockStage(store, Sla.of(ground.settings.sla), ground.author).watch,
         "checkpoint": CheckpointStage(store, signer, parts.checkpoint_copies, ground.metrics).sign,
         "housekeeping": _housekeeping(ground).keep,
     }
@@ -132,4 +135,4 @@ def _records(
 ) -> RecordsStage:
     folder = settings.records.postmortems or settings.data / "postmortems"
     keep = partial(keep_postmortem, folder)
-    return RecordsStage(store, keep, tracker, settings.promises(), author)
+    return RecordsStage(store, keep, tracker, Sla.of(settings.sla), author)

@@ -1,8 +1,6 @@
 """What editors show beside the keys of quell's files, by model and key, and examples of values."""
 
-from collections.abc import Mapping, Sequence
-
-from pydantic import JsonValue
+from collections.abc import Mapping
 
 _WHEN = "an expression in CEL; the case holds where it is true"
 
@@ -220,6 +218,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "policy": "defer: runs wait; skip: they end; ask: mode auto asks a person",
         "why": "for who is kept waiting",
     },
+    "SlaSection": {
+        "acknowledge": "until a person or a run has taken it up",
+        "mitigate": "until a verification held, or it cleared",
+        "resolve": "until nothing of it fires",
+    },
     "Ceiling": {
         "when": "an expression in CEL over service, environment, team, customer, region",
         "effect": "of any action in the plan",
@@ -304,7 +307,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "records": "where postmortems and tickets go",
         "audit": "what makes the journal provable to others",
         "emergency": "told when neither store nor stream can be used",
-        "sla": "how soon an incident of a severity is to be mitigated",
+        "sla": "how soon an incident of a severity is seen, mitigated and resolved",
         "egress": "where http.request may go",
         "retention": "how long and how much is kept",
     },
@@ -348,50 +351,4 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "dead_letters_size": "of all together",
         "occurrences": "since the end of one",
     },
-}
-
-EXAMPLES: Mapping[str, Mapping[str, Sequence[JsonValue]]] = {
-    "RuleDocument": {
-        "matchers": [['alertname="LLMEndpointDown"', 'service=~"llm-.+"']],
-        "when": ['alert.environment == "production"'],
-        "for": ["5m"],
-        "severity": [
-            "P3",
-            [{"when": 'alert.severity_hint == "critical"', "is": "P2"}, {"is": "P3"}],
-        ],
-        "group_by": [["service", "target"]],
-        "mode": ["suggest"],
-        "with": [{"host": "${{ alert.target }}"}],
-        "notify": [["team"]],
-    },
-    "Window": {"within": ["5m"]},
-    "PlaybookDocument": {
-        "parameters": [{"host": {"type": "target", "kind": "host"}}],
-        "guards": [{"cooldown": {"for": "15m", "per": "target"}}],
-    },
-    "Approval": {"from": [["role:oncall"]]},
-    "StepDocument": {
-        "uses": ["ssh.run", "ssh.read", "http.request", "llm.complete", "prometheus.query"],
-        "with": [
-            {"host": "${{ params.host }}", "command": "restart-unit", "args": {"unit": "vllm"}}
-        ],
-        "until": ["result.ok"],
-        "within": ["5m"],
-        "stable_for": ["30s"],
-    },
-    "CommandDocument": {"argv": [["sudo", "systemctl", "restart", "{unit}"]]},
-    "TargetDocument": {"kind": ["host"], "aliases": [["gpu-07:9100"]]},
-    "Ceiling": {"when": ['environment == "production"']},
-    "AlertStep": {
-        "labels": [{"alertname": "LLMEndpointDown", "service": "llm-70b"}],
-    },
-    "Settings": {
-        "sources": [
-            {"alertmanager": {"uses": "alertmanager", "bearer": ["${env:ALERTMANAGER_TOKEN}"]}}
-        ],
-        "people": [{"roles": {"oncall": ["slack:T0123/U0456"]}}],
-        "sla": [{"P1": "15m", "P2": "1h"}],
-    },
-    "EgressConfig": {"allow": [["status.example.com", "*.internal.example:8443"]]},
-    "Retention": {"stream": ["7d"], "stream_size": ["2GiB"]},
 }

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from engine.catalog.schema_words import EXAMPLES, WORDS
+from engine.catalog.schema_examples import EXAMPLES
+from engine.catalog.schema_words import WORDS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -26,7 +26,8 @@ class Incident:
     `open_count` is how many of its `occurrences` still fire: their number alone, so that an
     incident stays small in a storm. `run_id` is the latest run, "" when none.
     `explained_by` are keys under which a firing alert explains it; `absorbed_by` names the
-    incident that did, "" when none. `flaps`: it stays open until nothing has fired for a while.
+    incident that did, "" when none. `missed` are the clocks that ran out. `flaps`: it stays open
+    until nothing has fired for a while.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Incident:
     explained_by: tuple[str, ...] = ()
     absorbed_by: str = ""
     flaps: bool = False
+    missed: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -140,6 +142,8 @@ def apply(  # noqa: C901 - one case a kind of event is the simplest form
             return replace(after, status="closed", closed_at=at, absorbed_by=event.cause)
         case events.IncidentFlapping():
             return replace(after, flaps=True)
+        case events.SlaMissed():
+            return replace(after, missed=(*after.missed, event.clock))
         case events.SeverityRaised():
             wanted = after.wants_postmortem or event.postmortem
             return replace(after, severity=Severity[event.severity], wants_postmortem=wanted)

@@ -3,8 +3,7 @@
 Texts from outside (labels, command output) are quoted or fenced: they can't become markup.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from engine.core import events
@@ -13,7 +12,7 @@ from engine.core.incident import Incident
 from engine.core.incident_view import descriptions
 from engine.core.journal import Entry
 from engine.core.run import RunState, fold
-from engine.core.severity import Severity
+from engine.core.sla import ClockName, Sla
 from engine.core.timeline import timeline
 
 DETAIL_LIMIT = 4_000
@@ -22,13 +21,6 @@ ALERTS_SHOWN = 50
 EVIDENCE_SHOWN = 50
 
 Story = Sequence[tuple[events.Event, datetime, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Sla:
-    """How soon an incident of a severity must be acknowledged and resolved; absent: no promise."""
-
-    within: Mapping[Severity, timedelta]
 
 
 def postmortem(incident: Incident, entries: Sequence[Entry], sla: Sla) -> str:
@@ -68,16 +60,16 @@ def _summary(incident: Incident, run: RunState | None) -> str:
 
 
 def _times(incident: Incident, sla: Sla) -> str:
-    promised = sla.within.get(incident.severity)
-    moments = [
-        ("acknowledged", incident.acknowledged_at),
-        ("mitigated (verified)", incident.mitigated_at),
-        ("resolved", incident.resolved_at),
+    promised = sla.within.get(incident.severity, {})
+    moments: list[tuple[str, ClockName, datetime | None]] = [
+        ("acknowledged", "acknowledge", incident.acknowledged_at),
+        ("mitigated (verified)", "mitigate", incident.mitigated_at),
+        ("resolved", "resolve", incident.resolved_at),
     ]
     lines = ["## Times", "", "| from the alert until | took | SLA |", "|---|---|---|"]
-    for name, at in moments:
+    for name, clock, at in moments:
         took = at - incident.opened_at if at else None
-        lines.append(f"| {name} | {_spelled(took)} | {_kept(took, promised)} |")
+        lines.append(f"| {name} | {_spelled(took)} | {_kept(took, promised.get(clock))} |")
     return "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ from engine.core.still_firing import Confirmation
 from engine.core.stops import what_is_stopped
 
 GAP = "gap"
+_DONE = {"acknowledge": "acknowledged", "mitigate": "mitigated", "resolve": "resolved"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,9 @@ def _correlated(event: events.Event) -> str:
             stable = format_duration(timedelta(seconds=event.stable_for_s))
             often = f"began {event.started} times within {within}"
             return f"flaps: {often}; stays open until nothing has fired for {stable}"
+        case events.SlaMissed():
+            within = format_duration(timedelta(seconds=event.within_s))
+            return f"not {_DONE[event.clock]} within {within}, as {event.severity} promises"
         case events.SeverityRaised():
             return f"raised to {event.severity}: {event.reason}"
         case _:

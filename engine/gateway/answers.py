@@ -68,6 +68,7 @@ def incident_answer(incident: Incident) -> IncidentAnswer:
         previous_id=incident.previous_id,
         absorbed_by=incident.absorbed_by,
         flaps=incident.flaps,
+        missed=incident.missed,
         ticket=incident.ticket,
         ticket_url=incident.ticket_url,
         postmortem=incident.postmortem,

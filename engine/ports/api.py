@@ -129,6 +129,7 @@ class IncidentAnswer(Answer):
     previous_id: str
     absorbed_by: str
     flaps: bool
+    missed: tuple[str, ...]
     ticket: str
     ticket_url: str
     postmortem: str

@@ -119,6 +119,9 @@ def _follow_up(tx: Tx, incident: Incident, event: events.Event) -> None:
     if incident.notify and incident.mode is not Mode.OBSERVE and not told:
         message = task_for(incident, "message", incident.id, tx)
         tx.put_task(replace(message, not_before=tx.now + MESSAGE_DELAY))
+    sets_clocks = events.IncidentOpened | events.IncidentReopened | events.SeverityRaised
+    if isinstance(event, sets_clocks) and incident.mode is not Mode.OBSERVE:
+        tx.put_task(task_for(incident, "clock", incident.id, tx))
     # It tells of the whole run, so it waits for one that is still under way.
     settled = incident.status != "open" and not (incident.run_id and not incident.outcome)
     ends = isinstance(event, events.IncidentResolved | events.RunEnded)

@@ -7,7 +7,15 @@ from typing import Literal
 from engine.core.json_value import JsonObject
 
 TaskKind = Literal[
-    "run", "message", "postmortem", "ticket", "tick", "checkpoint", "publish", "housekeeping"
+    "run",
+    "message",
+    "postmortem",
+    "ticket",
+    "tick",
+    "clock",
+    "checkpoint",
+    "publish",
+    "housekeeping",
 ]
 
 

@@ -11,7 +11,8 @@ import structlog
 from engine.core import events
 from engine.core.incident import Incident
 from engine.core.journal import Entry
-from engine.core.postmortem import Sla, postmortem
+from engine.core.postmortem import postmortem
+from engine.core.sla import Sla
 from engine.errors import OutcomeUnknownError, PermanentError
 from engine.ports.recording import Author, incident_of, record
 from engine.ports.rows import Task

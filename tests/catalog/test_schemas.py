@@ -7,7 +7,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from engine.catalog.schema_words import EXAMPLES, WORDS
+from engine.catalog.schema_examples import EXAMPLES
+from engine.catalog.schema_words import WORDS
 from engine.catalog.schemas import schema_of
 from engine.core.documents import (
     CommandsDocument,

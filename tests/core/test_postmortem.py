@@ -1,15 +1,13 @@
 """The postmortem tells all, always the same, and texts from outside stay texts."""
 
-from datetime import timedelta
-
 import pytest
 
-from engine.core.postmortem import Sla, code, plain, postmortem
-from engine.core.severity import Severity
+from engine.core.postmortem import code, plain, postmortem
+from tests.doubles.promises import a_promise
 from tests.doubles.runs import START
 from tests.doubles.stories import JOINED, OPENED, a_story, told
 
-SLA = Sla({Severity.P1: timedelta(minutes=15)})
+SLA = a_promise(15)
 
 
 def test_it_tells_what_was_seen_done_and_proven() -> None:
@@ -36,7 +34,7 @@ def test_the_same_chain_gives_the_same_text() -> None:
 
 def test_a_missed_promise_says_so() -> None:
     incident, entries = a_story()
-    text = postmortem(incident, entries, Sla({Severity.P1: timedelta(minutes=1)}))
+    text = postmortem(incident, entries, a_promise(1))
     assert "missed (1m)" in text
 
 

@@ -20,8 +20,6 @@ from engine.core.actions import Call, Result
 from engine.core.alert import Alert, AlertStatus, fingerprint_of
 from engine.core.incident import Incident, chain_of
 from engine.core.journal import from_us
-from engine.core.postmortem import Sla
-from engine.core.severity import Severity
 from engine.ports.commands import By
 from engine.ports.confirming import Confirming
 from engine.ports.masked_action import MaskedAction
@@ -29,6 +27,7 @@ from engine.ports.metrics import Metrics
 from engine.ports.recording import Author
 from engine.ports.rows import ApprovalRow, IncidentFilter, Task, TaskKind
 from engine.ports.stream import Batch
+from engine.stages.clocks import ClockStage
 from engine.stages.commands import CommandStage
 from engine.stages.deciding import Decided, decide
 from engine.stages.intake import StreamIntake
@@ -41,6 +40,7 @@ from engine.stages.tasks import Handler, Park, TaskLoop
 from engine.stages.ticks import TickStage
 from engine.store.embedded_stream import EmbeddedStream
 from engine.store.sqlite_store import SqliteStore
+from tests.doubles.promises import a_promise
 from tests.doubles.scripted import (
     BAD,
     LOOK,
@@ -113,8 +113,7 @@ class World:
 
     @property
     def records(self) -> RecordsStage:
-        sla = Sla({Severity.P1: timedelta(minutes=15)})
-        return RecordsStage(self.store, self.keep, self.tracker, sla, self.author)
+        return RecordsStage(self.store, self.keep, self.tracker, a_promise(15), self.author)
 
     @cached_property
     def ticks(self) -> TickStage:
@@ -132,6 +131,7 @@ class World:
             "postmortem": self.records.write_postmortem,
             "ticket": self.records.open_ticket,
             "tick": self.ticks.fire,
+            "clock": ClockStage(self.store, a_promise(15), self.author).watch,
             "publish": self.publishing.publish,
         }
 

@@ -9,7 +9,8 @@ from engine.core import events
 from engine.core.incident import Incident
 from engine.core.incident_view import view
 from engine.core.journal import Entry
-from engine.core.postmortem import ALERTS_SHOWN, Sla, postmortem
+from engine.core.postmortem import ALERTS_SHOWN, postmortem
+from engine.core.sla import Sla
 from engine.errors import NotFoundError
 from engine.ports.recording import incident_of, record
 from engine.ports.store import Tx

@@ -8,7 +8,7 @@ from random import Random
 
 from structlog.testing import capture_logs
 
-from engine.core.postmortem import Sla
+from engine.core.sla import Sla
 from engine.pipeline import Pipeline
 from engine.ports.confirming import Confirming
 from engine.ports.masked_action import MaskedAction
@@ -16,11 +16,13 @@ from engine.ports.metrics import Metrics
 from engine.ports.recording import Author
 from engine.ports.rows import TaskKind
 from engine.stages.checkpoints import CheckpointStage, schedule_checkpoints
+from engine.stages.clocks import ClockStage
 from engine.stages.messages import MessageStage
 from engine.stages.records import RecordsStage
 from engine.stages.runs import RunStage
 from engine.stages.tasks import Handler, TaskLoop
 from engine.stages.ticks import TickStage
+from tests.doubles.promises import a_promise
 from tests.doubles.scripted import LOOK, MEND
 from tests.doubles.written import WrittenCatalog, keep_texts
 from tests.simulation.inline_store import Database, InlineStore, a_database
@@ -104,6 +106,7 @@ class Simulation:
             "postmortem": records.write_postmortem,
             "ticket": records.open_ticket,
             "tick": TickStage(store, stream, clock).fire,
+            "clock": ClockStage(store, a_promise(5), Author).watch,
             "checkpoint": CheckpointStage(store, None, (), _metrics()).sign,
         }
         loop = TaskLoop(

@@ -32,6 +32,7 @@ async def test_what_waits_is_counted_by_partition_and_kind(world: World) -> None
     assert figures(world, "quell_stream_lag_records{") == []
     waiting = figures(world, "quell_tasks_waiting{")
     assert waiting == [
+        'quell_tasks_waiting{kind="clock"} 1.0',
         'quell_tasks_waiting{kind="message"} 2.0',
         'quell_tasks_waiting{kind="run"} 1.0',
     ]

@@ -23,6 +23,7 @@ from engine.core.events.incidents import (
     OccurrenceJoined,
     PostmortemWritten,
     SeverityRaised,
+    SlaMissed,
     TicketOpened,
 )
 from engine.core.events.installation import (
@@ -69,6 +70,7 @@ EVENTS: Mapping[str, type[Event]] = {
         IncidentAbsorbed,
         IncidentFlapping,
         SeverityRaised,
+        SlaMissed,
         OccurrenceJoined,
         OccurrenceEnded,
         IncidentResolved,
@@ -144,6 +146,7 @@ __all__ = [
     "SeverityRaised",
     "SilenceEnded",
     "SilenceSet",
+    "SlaMissed",
     "StepObserved",
     "StepPhase",
     "StepSkipped",

@@ -89,6 +89,15 @@ class SeverityRaised(Event):
     postmortem: bool = False
 
 
+class SlaMissed(Event):
+    """What its severity promises wasn't kept in time."""
+
+    KIND = "incident.sla_missed@1"
+    clock: Literal["acknowledge", "mitigate", "resolve"]
+    severity: Literal["P1", "P2", "P3", "P4"]
+    within_s: float
+
+
 class IncidentResolved(Event):
     """Nothing of it fires any more."""
 

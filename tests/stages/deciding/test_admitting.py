@@ -219,3 +219,26 @@ async def test_a_root_cause_that_comes_last_absorbs_what_is_open(tmp_path: Path)
         assert [each.service for each in again] == ["other", "chat"]
         closed = {e.service: e.id for e in await of(world, "endpoint") if e.status == "closed"}
         assert again[1].previous_id == closed["chat"]
+
+
+@pytest.mark.parametrize("root_comes", ["first", "last"])
+async def test_one_failure_under_a_thousand_services_is_one_incident(
+    tmp_path: Path, root_comes: str
+) -> None:
+    # Each needs one or two before it, so all need the gateway in the end.
+    services = "  gw: {}\n" + "".join(
+        f"  s{n}: {{depends_on: [{'gw' if n < 10 else f's{n // 10}, s{n // 7}'}]}}\n"
+        for n in range(1, 1000)
+    )
+    async with ruled(tmp_path, TOPOLOGY, services) as world:
+        alerts = [world.alert("EndpointDown", {"service": f"s{n}"}) for n in range(1, 1000)]
+        place = 0 if root_comes == "first" else len(alerts)
+        alerts.insert(place, world.alert("GatewayDown", {"service": "gw"}))
+        for start in range(0, len(alerts), 100):
+            await world.intake.accept("alertmanager", alerts[start : start + 100], 0)
+        await world.settle("tick")
+        await world.settle("tick")
+        world.clock.advance(15)
+        await world.settle("tick")
+        still_open = [each for each in await world.incidents() if each.status == "open"]
+        assert [each.rule_id for each in still_open] == ["gateway"]
