@@ -25,6 +25,7 @@ from engine.gateway.answers import (
     silence_answer,
     silences_answer,
     stops_answer,
+    trust_answer,
 )
 from engine.ports.api import (
     ApprovalAnswer,
@@ -43,6 +44,7 @@ from engine.ports.api import (
     SilenceOrder,
     SilencesAnswer,
     StopsAnswer,
+    TrustAnswer,
 )
 from engine.ports.commands import By, WantedSilence
 from engine.ports.rows import IncidentFilter
@@ -184,6 +186,18 @@ class LocalSite:
         return stops_answer(
             self._tell(lambda commands, by: commands.resume(scope, name, by=by, reason=reason))
         )
+
+    def trust(self) -> TrustAnswer:
+        """How far each rule has earned trust, by environment."""
+
+        async def ask(queries: QueryStage) -> TrustAnswer:
+            return trust_answer(await queries.trust())
+
+        return self._ask(ask)
+
+    def judge(self, incident: str, verdict: Literal["right", "wrong"], *, reason: str = "") -> None:
+        """Say whether an incident's run was the right thing."""
+        self._tell(lambda commands, by: commands.judge(incident, verdict, by=by, reason=reason))
 
     def silences(self) -> SilencesAnswer:
         """What people silenced, by when it ends."""

@@ -33,6 +33,7 @@ from engine.cli import (
     silence,
     stop,
     test,
+    trust,
 )
 from engine.cli.output import complain
 from engine.errors import (
@@ -77,6 +78,7 @@ for verbs in (
     decide,
     stop,
     silence,
+    trust,
     locks,
     incidents,
     audit,

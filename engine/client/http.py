@@ -39,6 +39,7 @@ from engine.ports.api import (
     IncidentAnswer,
     IncidentPage,
     IncidentStory,
+    JudgeOrder,
     LocksAnswer,
     Order,
     PositionOrder,
@@ -54,6 +55,7 @@ from engine.ports.api import (
     SilencesAnswer,
     StopOrder,
     StopsAnswer,
+    TrustAnswer,
 )
 
 A = TypeVar("A", bound=Answer)
@@ -197,6 +199,15 @@ class QuellClient:
         """Lift a stop; all that is stopped still."""
         order = ResumeOrder(scope=scope, name=name, reason=reason)
         return self._order(StopsAnswer, "/v1/resume", order)
+
+    def trust(self) -> TrustAnswer:
+        """How far each rule has earned trust, by environment."""
+        return self._read(TrustAnswer, "/v1/trust")
+
+    def judge(self, incident: str, verdict: Literal["right", "wrong"], *, reason: str = "") -> None:
+        """Say whether an incident's run was the right thing."""
+        path = f"/v1/incidents/{_segment(incident)}/judgement"
+        self._sent(path, JudgeOrder(verdict=verdict, reason=reason))
 
     def silences(self) -> SilencesAnswer:
         """What people silenced, by when it ends."""

@@ -137,6 +137,9 @@ def _before_changes(event: events.Event) -> str:
     match event:
         case events.StillFiringAsked():
             return told_of_firing(Confirmation(event.answer, event.basis, event.detail))
+        case events.RunJudged():
+            why = f": {event.reason}" if event.reason else ""
+            return f"a person marked the run {event.verdict}{why}"
         case events.RunHeldBack():
             return f"waits: {event.reason}"
         case events.RunParked():

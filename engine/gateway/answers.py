@@ -9,6 +9,7 @@ from engine.core.journal import Entry
 from engine.core.positions import PartitionState
 from engine.core.silences import Silence
 from engine.core.stops import Stop
+from engine.core.trust import Standing
 from engine.ports.api import (
     ApprovalAnswer,
     AuditAnswer,
@@ -27,9 +28,11 @@ from engine.ports.api import (
     RepositionAnswer,
     SilenceAnswer,
     SilencesAnswer,
+    StandingAnswer,
     StopAnswer,
     StopsAnswer,
     TimelineEntry,
+    TrustAnswer,
 )
 from engine.ports.commands import AuditReport, Balance, Decided, Replayed, Repositioned, Timeline
 from engine.ports.rows import ApprovalRow, DeadLetter
@@ -117,6 +120,30 @@ def locks_answer(locks: Sequence[Lock]) -> LocksAnswer:
             for lock in locks
         )
     )
+
+
+def trust_answer(standings: Sequence[Standing]) -> TrustAnswer:
+    """How far each rule has earned trust."""
+    found = tuple(
+        StandingAnswer(
+            rule=each.rule_id,
+            environment=each.environment,
+            mode=each.mode.value,
+            cases=each.cases,
+            right=each.right,
+            wrong=each.wrong,
+            unjudged=each.unjudged,
+            verified=each.verified,
+            not_needed=each.not_needed,
+            recurred=each.recurred,
+            guards=each.guards,
+            since=each.since,
+            at_least=each.at_least,
+            lacks=each.lacks,
+        )
+        for each in standings
+    )
+    return TrustAnswer(standings=found)
 
 
 def silence_answer(silence: Silence) -> SilenceAnswer:

@@ -24,6 +24,7 @@ from engine.ports.api import (
     DecisionOrder,
     EndSilenceOrder,
     IncidentAnswer,
+    JudgeOrder,
     LocksAnswer,
     PositionOrder,
     ReleaseOrder,
@@ -128,6 +129,12 @@ async def stop(order: StopOrder, commands: Ordered, by: Holder) -> StopsAnswer:
 async def resume(order: ResumeOrder, commands: Ordered, by: Holder) -> StopsAnswer:
     """Lift a stop; 409 while a file STOP in the data folder keeps everything stopped."""
     return stops_answer(await commands.resume(order.scope, order.name, by=by, reason=order.reason))
+
+
+@router.post("/incidents/{incident}/judgement", status_code=HTTPStatus.NO_CONTENT)
+async def judge(incident: str, order: JudgeOrder, commands: Ordered, by: Holder) -> None:
+    """Say whether an incident's run was, or would have been, the right thing."""
+    await commands.judge(incident, order.verdict, by=by, reason=order.reason)
 
 
 @router.post("/silences")

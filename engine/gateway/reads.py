@@ -17,6 +17,7 @@ from engine.gateway.answers import (
     positions_answer,
     silences_answer,
     stops_answer,
+    trust_answer,
 )
 from engine.gateway.parts import GatewayParts
 from engine.ports.api import (
@@ -31,6 +32,7 @@ from engine.ports.api import (
     PositionsAnswer,
     SilencesAnswer,
     StopsAnswer,
+    TrustAnswer,
 )
 from engine.ports.commands import TIMELINE_PAGE, Queries
 from engine.ports.rows import IncidentFilter
@@ -102,6 +104,12 @@ async def show_approval(approval: str, queries: Asked) -> ApprovalAnswer:
 async def stops(queries: Asked) -> StopsAnswer:
     """What may change nothing now, and on whose order."""
     return stops_answer(await queries.stops())
+
+
+@router.get("/trust")
+async def trust(queries: Asked) -> TrustAnswer:
+    """How far each rule has earned trust, by environment."""
+    return trust_answer(await queries.trust())
 
 
 @router.get("/silences")

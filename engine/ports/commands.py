@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from engine.core.alert import Alert
 from engine.core.events import Decision
@@ -14,6 +14,7 @@ from engine.core.json_value import Json
 from engine.core.positions import Destination, PartitionState
 from engine.core.silences import Silence
 from engine.core.stops import Stop, StopScope
+from engine.core.trust import Standing
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
 from engine.ports.source import Rejected
 
@@ -101,6 +102,12 @@ class Commands(Protocol):
 
     async def acknowledge(self, incident: str, *, by: "By", note: str = "") -> Incident:
         """Say: I see it."""
+        ...
+
+    async def judge(
+        self, incident: str, verdict: Literal["right", "wrong"], *, by: "By", reason: str = ""
+    ) -> None:
+        """Say whether an incident's run was right; ConflictError where there was none."""
         ...
 
     async def cancel_run(self, run: str, *, by: "By", reason: str = "") -> None:
@@ -231,6 +238,10 @@ class Queries(Protocol):
 
     async def stops(self) -> Sequence[Stop]:
         """All that are in force, oldest first."""
+        ...
+
+    async def trust(self) -> Sequence[Standing]:
+        """How far each rule has earned trust, by environment."""
         ...
 
     async def silences(self) -> Sequence[Silence]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from engine.core import events
 from engine.core.access import Verdict, may_decide, may_order
@@ -119,6 +120,23 @@ class CommandStage:
             return record(tx, _incident(tx, incident), [event], self._author(by))
 
         return await self.store.write(work)
+
+    async def judge(
+        self, incident: str, verdict: Literal["right", "wrong"], *, by: By, reason: str = ""
+    ) -> None:
+        """Say whether an incident's run was right; the last word counts."""
+        _demand(may_order(by.actor, by.roles))
+
+        def work(tx: Tx) -> None:
+            found = tx.find_incidents(incident)
+            if len(found) != 1:
+                raise NotFoundError(f"there is no incident {incident!r}, or more than one")
+            if not found[0].run_id:
+                raise ConflictError(f"{found[0].name} has no run that could be right or wrong")
+            event = events.RunJudged(run_id=found[0].run_id, verdict=verdict, reason=reason)
+            record(tx, found[0], [event], self._author(by))
+
+        await self.store.write(work)
 
     async def cancel_run(self, run: str, *, by: By, reason: str = "") -> None:
         """End a run's plan: what is under way is signalled and settled, nothing new begins."""

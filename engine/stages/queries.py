@@ -14,6 +14,7 @@ from engine.core.journal import Entry
 from engine.core.positions import PartitionState, state_of
 from engine.core.silences import Silence
 from engine.core.stops import Stop
+from engine.core.trust import Standing
 from engine.errors import NotFoundError
 from engine.ports.commands import TIMELINE_PAGE, AuditReport, Balance, Timeline
 from engine.ports.locking import all_locks
@@ -21,6 +22,7 @@ from engine.ports.reached import reached
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
 from engine.ports.store import Store, Tx
 from engine.ports.stream import KeptStream
+from engine.ports.trusting import standings_of
 
 T = TypeVar("T")
 
@@ -79,6 +81,10 @@ class QueryStage:
     async def stops(self) -> Sequence[Stop]:
         """All that are in force, oldest first."""
         return await self.store.read(lambda tx: tx.stops())
+
+    async def trust(self) -> Sequence[Standing]:
+        """How far each rule has earned trust, by environment."""
+        return await standings_of(self.store)
 
     async def silences(self) -> Sequence[Silence]:
         """Those that people set and that haven't ended, by when they end."""

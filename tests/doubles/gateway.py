@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -23,6 +24,7 @@ from engine.core.positions import Destination, PartitionState
 from engine.core.severity import Mode, Severity
 from engine.core.silences import Silence
 from engine.core.stops import Stop, StopScope
+from engine.core.trust import Standing
 from engine.errors import ConflictError, NotFoundError
 from engine.gateway.app import build_gateway
 from engine.gateway.parts import GatewayParts
@@ -200,6 +202,12 @@ class MemoryCommands(Commands):
         return [STOP]
 
     @override
+    async def judge(
+        self, incident: str, verdict: Literal["right", "wrong"], *, by: By, reason: str = ""
+    ) -> None:
+        self._note("judge", incident, verdict, by, reason)
+
+    @override
     async def silence(self, wanted: WantedSilence, *, by: By) -> Silence:
         self._note("silence", wanted, by)
         return SILENCE
@@ -257,6 +265,10 @@ class MemoryQueries(Queries):
     @override
     async def stops(self) -> Sequence[Stop]:
         return [STOP]
+
+    @override
+    async def trust(self) -> Sequence[Standing]:
+        return []
 
     @override
     async def silences(self) -> Sequence[Silence]:

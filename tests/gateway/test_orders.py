@@ -170,3 +170,11 @@ async def test_a_silence_is_set_and_ended() -> None:
     ]
     naive = await post(parts, "/v1/silences", {**order, "ends_at": "2026-03-01T14:00:00"})
     assert naive.status_code == 422
+
+
+async def test_a_run_is_judged() -> None:
+    parts = gateway_parts()
+    order = {"verdict": "right", "reason": "as I would have"}
+    answer = await post(parts, "/v1/incidents/INC-1/judgement", order)
+    assert answer.status_code == 204
+    assert orders(parts) == [("judge", "INC-1", "right", HOLDER, "as I would have")]

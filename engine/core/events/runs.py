@@ -205,6 +205,15 @@ class RunCancelled(Event):
     reason: Brief = ""
 
 
+class RunJudged(Event):
+    """A person says whether a run was, or would have been, the right thing."""
+
+    KIND = "run.judged@1"
+    run_id: str
+    verdict: Literal["right", "wrong"]
+    reason: Brief = ""
+
+
 class RunEnded(Event):
     """Every run ends once, with an outcome and its reason.
 
