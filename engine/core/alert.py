@@ -169,6 +169,76 @@ class Occurrence:
         return self.ended_at is None
 
 
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """What a repeat asks and changes of an open occurrence whose repeats no rule counts.
+
+    It is newer than the occurrence's own row, which is as it was when its expiry was
+    `kept_expiry`: the timer is at that time.
+    """
+
+    fingerprint: str
+    started_at: datetime
+    last_notice_at: datetime
+    expires_at: datetime | None
+    repeats: int
+    kept_expiry: datetime | None
+
+    def of(self, kept: Occurrence) -> Occurrence:
+        """The occurrence as it is now; `kept` is what its own row says."""
+        return replace(
+            kept,
+            last_notice_at=self.last_notice_at,
+            expires_at=self.expires_at,
+            repeats=self.repeats,
+        )
+
+
+def firing_of(occurrence: Occurrence) -> Firing | None:
+    """None where a repeat has to know more of it."""
+    if not occurrence.is_open or occurrence.heard_by:
+        return None
+    return Firing(
+        fingerprint=occurrence.alert.fingerprint,
+        started_at=occurrence.started_at,
+        last_notice_at=occurrence.last_notice_at,
+        expires_at=occurrence.expires_at,
+        repeats=occurrence.repeats,
+        kept_expiry=occurrence.expires_at,
+    )
+
+
+def repeat(alert: Alert, firing: Firing) -> Firing | None:
+    """`firing` after one more notice; None where `receive` has to fold it into the whole.
+
+    The whole row is written again when half of the time until its expiry is over: the timer, and
+    a replica of an older release that reads nothing but that row, are never far behind.
+    """
+    at = alert.ordered_at
+    if (
+        alert.status != "firing"
+        or at < firing.last_notice_at
+        or alert.starts_at < firing.started_at
+        or not _is_long_before(firing.kept_expiry, alert)
+    ):
+        return None
+    return Firing(
+        fingerprint=firing.fingerprint,
+        started_at=firing.started_at,
+        last_notice_at=at,
+        expires_at=alert.expires_at,
+        repeats=firing.repeats + 1,
+        kept_expiry=firing.kept_expiry,
+    )
+
+
+def _is_long_before(kept_expiry: datetime | None, alert: Alert) -> bool:
+    if kept_expiry is None or alert.expires_at is None:
+        return kept_expiry is alert.expires_at
+    left = kept_expiry - alert.received_at
+    return left <= (alert.expires_at - alert.received_at) <= 2 * left
+
+
 def occurrence_id(fingerprint: str, started_at: datetime, before: str = "") -> str:
     """Derived: a fingerprint, the start of its interval, and the occurrence before it.
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
-from engine.core.alert import Occurrence
 from engine.core.guards import Guard, Reservation
 from engine.core.incident import Incident
 from engine.core.journal import Entry, NewEntry
 from engine.core.stops import Stop, StopScope
 from engine.ports.conditions import ConditionRows
+from engine.ports.occurrences import OccurrenceRows
 from engine.ports.rows import (
     ApprovalRow,
     DeadLetter,
@@ -25,7 +25,7 @@ from engine.ports.silences import SilenceRows
 T = TypeVar("T")
 
 
-class Tx(Protocol):
+class Tx(OccurrenceRows, Protocol):
     """One transaction, synchronous; everything in it commits together or not at all.
 
     The work may be executed again after a rollback (a serialisation conflict), so it must not
@@ -123,32 +123,7 @@ class Tx(Protocol):
         """All durable counters."""
         ...
 
-    # Occurrences.
-    def occurrences(self, fingerprints: Sequence[str]) -> Mapping[str, Occurrence]:
-        """The latest occurrence of each fingerprint, open or not."""
-        ...
-
-    def put_occurrences(self, occurrences: Sequence[Occurrence]) -> None:
-        """Insert or replace by fingerprint: only the latest of a fingerprint is kept."""
-        ...
-
-    def open_occurrences(self, incident: str, limit: int) -> Sequence[Occurrence]:
-        """So many of an incident's occurrences that still fire, oldest first."""
-        ...
-
-    def ended_occurrences(
-        self, before: datetime, *, after: str = "", limit: int
-    ) -> tuple[Sequence[str], str]:
-        """Of the next `limit` fingerprints behind `after`, those whose latest ended before.
-
-        Also where to go on, "" at the end.
-        """
-        ...
-
-    def remove_occurrences(self, fingerprints: Sequence[str], before: datetime) -> int:
-        """Forget those of them whose latest ended before; how many went."""
-        ...
-
+    # Occurrences: the rest is in OccurrenceRows.
     @property
     def conditions(self) -> ConditionRows:
         """What rules count, and which occurrences wait."""

@@ -100,6 +100,20 @@ occurrences = Table(
     Column("document", Text, nullable=False),
 )
 
+# What repeats made of an occurrence since its document, the one of this digest, was written: a row
+# of any other digest says nothing. Releases before revision 1.10 read and write documents alone.
+notices = Table(
+    "notices",
+    METADATA,
+    Column("fingerprint", _Id, primary_key=True),
+    Column("digest", BigInteger, nullable=False),
+    Column("started_at_us", BigInteger, nullable=False),
+    Column("last_notice_at_us", BigInteger, nullable=False),
+    Column("expires_at_us", BigInteger),
+    Column("repeats", BigInteger, nullable=False),
+    Column("kept_expiry_us", BigInteger),
+)
+
 # Only open occurrences are here: what still fires in which incident.
 open_occurrences = Table(
     "open_occurrences",

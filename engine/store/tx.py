@@ -1,6 +1,6 @@
 """One transaction over a SQLAlchemy Connection, the same on SQLite and PostgreSQL."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
@@ -8,7 +8,7 @@ from typing import Literal
 from sqlalchemy import Connection
 from typing_extensions import override
 
-from engine.core.alert import Occurrence
+from engine.core.alert import Firing, Occurrence
 from engine.core.guards import Guard, Reservation
 from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry, NewEntry
@@ -167,8 +167,18 @@ class SqlTx(DeadLetterTx, Tx):
         return self._occurrences.latest(fingerprints)
 
     @override
+    def known(
+        self, fingerprints: Sequence[str], whole: Set[str]
+    ) -> tuple[Mapping[str, Occurrence], Mapping[str, Firing]]:
+        return self._occurrences.known(fingerprints, whole)
+
+    @override
     def put_occurrences(self, occurrences: Sequence[Occurrence]) -> None:
         self._occurrences.put(occurrences)
+
+    @override
+    def put_repeats(self, repeated: Sequence[Firing]) -> None:
+        self._occurrences.put_repeats(repeated)
 
     @override
     def open_occurrences(self, incident: str, limit: int) -> Sequence[Occurrence]:

@@ -21,7 +21,9 @@ from engine.core.alert import (
     AlertStatus,
     Occurrence,
     fingerprint_of,
+    firing_of,
     receive,
+    repeat,
     within_bounds,
 )
 from engine.errors import PayloadError
@@ -255,3 +257,68 @@ def test_a_text_of_an_alert_is_bounded_in_bytes(field: str, text: str, *, fits: 
     with pytest.raises(PayloadError) as error:
         within_bounds(alert)
     assert error.value.field == field
+
+
+def expiring(minutes: float | None) -> datetime | None:
+    return None if minutes is None else minute(minutes)
+
+
+MINUTES = st.integers(-2, 12)
+
+
+@given(
+    status=st.sampled_from(["firing", "resolved"]),
+    at=MINUTES,
+    starts=MINUTES,
+    expires=st.none() | MINUTES,
+    known_expires=st.none() | MINUTES,
+    ended=st.none() | MINUTES,
+)
+def test_a_repeat_alone_comes_to_the_same_as_the_whole(
+    *,
+    status: AlertStatus,
+    at: int,
+    starts: int,
+    expires: int | None,
+    known_expires: int | None,
+    ended: int | None,
+) -> None:
+    first = replace(notice("firing", 2, starts=1), expires_at=expiring(known_expires))
+    known = replace(receive(first, None).occurrence, ended_at=expiring(ended))
+    again = replace(notice(status, at, starts=starts), expires_at=expiring(expires))
+    firing = firing_of(known)
+    assert (firing is None) == (ended is not None)
+    after = None if firing is None else repeat(again, firing)
+    whole = receive(again, known)
+    if after is not None:
+        assert ("repeat", after.of(known)) == (whole.effect, whole.occurrence)
+        assert firing is not None
+        assert after.kept_expiry == firing.expires_at
+    elif known_expires is None and expires is None and starts >= 1:
+        assert whole.effect != "repeat", "nothing but a repeat is told from the whole"
+
+
+def test_a_repeat_that_a_rule_counts_needs_the_whole() -> None:
+    opened = receive(notice("firing", 0), None).occurrence
+    assert firing_of(replace(opened, heard_by=("often",))) is None
+
+
+@pytest.mark.parametrize(
+    ("at", "expires", "alone"),
+    [
+        pytest.param(1, 5, True, id="most of the time is left"),
+        pytest.param(2, 6, True, id="half is left"),
+        pytest.param(3, 7, False, id="less than half is left"),
+        pytest.param(1, 3, False, id="the expiry comes earlier"),
+        pytest.param(1, None, False, id="it doesn't expire any more"),
+        pytest.param(5, 9, False, id="it has expired"),
+    ],
+)
+def test_the_whole_row_is_never_behind_by_more_than_half_of_the_time_to_the_expiry(
+    at: float, expires: float | None, *, alone: bool
+) -> None:
+    opened = receive(replace(notice("firing", 0), expires_at=minute(4)), None).occurrence
+    firing = firing_of(opened)
+    assert firing is not None
+    again = replace(notice("firing", at), expires_at=expiring(expires))
+    assert (repeat(again, firing) is not None) == alone

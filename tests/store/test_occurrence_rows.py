@@ -4,11 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
-from engine.core.alert import Occurrence
+from engine.core.alert import Firing, Occurrence
 from engine.ports.store import Store, Tx
-from engine.store.occurrence_rows import OccurrenceRows, firing_occurrences
+from engine.store.occurrence_rows import (
+    OCCURRENCES,
+    OccurrenceRows,
+    firing_occurrences,
+    remove_occurrences,
+)
+from engine.store.tables import notices
 from tests.services.stores import START
 from tests.store.values import an_occurrence
 
@@ -114,3 +120,69 @@ def test_a_repeat_links_again_what_another_writer_has_unlinked(connection: Conne
     again = replace(fires, repeats=1)
     reader.put([again])
     assert firing_occurrences(connection, "a", 10) == [again]
+
+
+def repeated(firing: Firing, times: int) -> Firing:
+    at = START + timedelta(minutes=times)
+    return replace(firing, last_notice_at=at, expires_at=at + timedelta(hours=1), repeats=times)
+
+
+def repeat_in(tx: Tx, fingerprint: str, times: int) -> None:
+    _, firing = tx.known([fingerprint], frozenset())
+    tx.put_repeats([repeated(firing[fingerprint], times)])
+
+
+async def test_what_repeats_made_of_an_occurrence_is_read_with_it(store: Store) -> None:
+    fires = replace(an_occurrence("f", incident_ids=("i",)), expires_at=START)
+    await store.write(lambda tx: tx.put_occurrences([fires, an_occurrence("other")]))
+    for times in (1, 2):
+        await store.write(lambda tx, times=times: repeat_in(tx, "f", times))  # type: ignore[misc]
+    occurrences, firing = await store.read(lambda tx: tx.known(["f", "other", "no"], {"other"}))
+    assert list(occurrences) == ["other"]
+    assert firing["f"].kept_expiry == START
+    now = replace(
+        fires,
+        last_notice_at=START + timedelta(minutes=2),
+        expires_at=START + timedelta(minutes=62),
+        repeats=2,
+    )
+    assert firing["f"].of(fires) == now
+    assert (await store.read(lambda tx: tx.occurrences(["f"])))["f"] == now
+    assert await store.read(lambda tx: tx.open_occurrences("i", 9)) == [now]
+
+
+async def test_what_ended_and_what_a_rule_hears_are_known_as_a_whole(store: Store) -> None:
+    ended = replace(an_occurrence("f1"), ended_at=START, ended_by="source")
+    heard = replace(an_occurrence("f2"), heard_by=("often",))
+    await store.write(lambda tx: tx.put_occurrences([ended, heard]))
+    assert await store.read(lambda tx: tx.known(["f1", "f2"], frozenset())) == (
+        {"f1": ended, "f2": heard},
+        {},
+    )
+
+
+def test_a_document_of_an_older_release_counts_more_than_repeats_from_before(
+    connection: Connection,
+) -> None:
+    """It writes documents alone, and knows of no repeats that another replica took meanwhile."""
+    rows, fires = OccurrenceRows(connection), an_occurrence("f", incident_ids=("i",))
+    rows.put([fires])
+    _, firing = rows.known(["f"], frozenset())
+    rows.put_repeats([repeated(firing["f"], 7)])
+    written = replace(fires, repeats=3)
+    connection.execute(
+        text("UPDATE occurrences SET document = :d"), {"d": OCCURRENCES.encode(written)}
+    )
+    assert OccurrenceRows(connection).latest(["f"]) == {"f": written}
+    _, firing = OccurrenceRows(connection).known(["f"], frozenset())
+    assert firing["f"].repeats == 3
+
+
+def test_what_is_forgotten_leaves_nothing_behind(connection: Connection) -> None:
+    rows, fires = OccurrenceRows(connection), an_occurrence("f")
+    rows.put([fires])
+    _, firing = rows.known(["f"], frozenset())
+    rows.put_repeats([repeated(firing["f"], 1)])
+    rows.put([replace(fires, ended_at=START, ended_by="source")])
+    assert remove_occurrences(connection, ["f"], START + timedelta(days=1)) == 1
+    assert connection.execute(notices.select()).all() == []

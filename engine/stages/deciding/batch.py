@@ -9,9 +9,10 @@ waits, see engine.stages.deciding.admitting, and is asked again by a tick.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from engine.core.alert import Alert, Occurrence, receive
+from engine.core.alert import Alert, Occurrence, receive, repeat
 from engine.core.bounds import cut
 from engine.core.catalog import Catalog
 from engine.core.events.event import BRIEF_LIMIT, TITLE_LIMIT
@@ -22,11 +23,11 @@ from engine.core.records import Tick, decode_record
 from engine.core.retention import USUAL, Retention
 from engine.errors import PayloadError
 from engine.ports.keeping import keep_of_stream
-from engine.ports.rows import DeadLetter, Task
+from engine.ports.rows import DeadLetter
 from engine.ports.store import Tx
 from engine.ports.stream import Batch, Record
 from engine.stages.deciding.acting import act
-from engine.stages.deciding.timers import take_tick
+from engine.stages.deciding.timers import expire_later, take_tick
 from engine.stages.deciding.work import BatchWork, Disposition
 from engine.stages.deciding.writing import settle, write
 
@@ -57,12 +58,7 @@ def decide(
     """
     tx.advance(stream, batch.partition, expected, batch.next_offset)
     decoded = [(each, _decode(each)) for each in batch.records]
-    fingerprints = {
-        value.fingerprint if isinstance(value, Alert) else value.subject
-        for _, value in decoded
-        if isinstance(value, Alert | Tick)
-    }
-    work = BatchWork(tx, catalog, dict(tx.occurrences(sorted(fingerprints))))
+    work = _begun(tx, catalog, [value for _, value in decoded])
     for each, value in decoded:
         settle(work)
         match value:
@@ -104,6 +100,27 @@ def give_up(
     return Decided(dispositions, (), ())
 
 
+def _begun(tx: Tx, catalog: Catalog, values: Sequence[Alert | Tick | PayloadError]) -> BatchWork:
+    """With all that is known of what the records are about, read at once."""
+    alerts = [value for value in values if isinstance(value, Alert)]
+    whole = {value.subject for value in values if isinstance(value, Tick)}
+    whole |= {alert.fingerprint for alert in alerts if alert.status != "firing"}
+    fingerprints = whole | {alert.fingerprint for alert in alerts}
+    latest, steady = tx.known(sorted(fingerprints), whole)
+    work = BatchWork(tx, catalog, dict(latest), dict(steady))
+    # Only an expiry tells beforehand that the whole will be asked for, and often.
+    renewed = {
+        alert.fingerprint
+        for alert in alerts
+        if alert.expires_at is not None
+        and alert.fingerprint in steady
+        and repeat(alert, steady[alert.fingerprint]) is None
+    }
+    if renewed:
+        work.latest.update(tx.occurrences(sorted(renewed)))
+    return work
+
+
 def _count(tx: Tx, stream: str, dispositions: Counter[Disposition]) -> None:
     """Each record has one disposition, so both sides of the balance are counted together."""
     decided = {f"disposition/{name}": n for name, n in dispositions.items()}
@@ -118,7 +135,14 @@ def _decode(each: Record) -> Alert | Tick | PayloadError:
 
 
 def _take_alert(work: BatchWork, alert: Alert) -> Disposition:
-    notice = receive(alert, work.latest.get(alert.fingerprint))
+    current = work.latest.get(alert.fingerprint)
+    if current is None and (steady := work.steady.get(alert.fingerprint)) is not None:
+        again = repeat(alert, steady)
+        if again is not None:
+            work.steady[alert.fingerprint] = work.repeated[alert.fingerprint] = again
+            return "repeat"
+        current = work.occurrence(alert.fingerprint)
+    notice = receive(alert, current)
     occurrence = notice.occurrence
     if notice.effect == "opened":
         return _open(work, occurrence, enrich(alert, work.catalog.inventory))
@@ -131,7 +155,7 @@ def _take_alert(work: BatchWork, alert: Alert) -> Disposition:
     if notice.effect == "repeat":
         if occurrence.heard_by:
             occurrence, _ = act(work, occurrence, alert.received_at, "repeat")
-        _expire_later(work, occurrence)
+        expire_later(work, occurrence, work.keys[alert.fingerprint])
     work.keep(occurrence)
     return notice.effect
 
@@ -142,27 +166,11 @@ def _open(work: BatchWork, opened: Occurrence, alert: Alert) -> Disposition:
     occurrence = work.admitting.appears(replace(opened, alert=alert, partition_key=key))
     occurrence, found = act(work, occurrence, alert.received_at, "opened")
     work.keep(occurrence)
-    _expire_later(work, occurrence)
+    expire_later(work, occurrence, key)
     if found.is_unmatched:
         return "unmatched"
     takers = {match.rule.id for match in found.matches} - {m.rule.id for m in found.observed}
     return "suppressed" if takers <= set(occurrence.held_by) else "new"
-
-
-def _expire_later(work: BatchWork, occurrence: Occurrence) -> None:
-    """A timer is a task row; each resend moves it."""
-    if occurrence.expires_at is None:
-        return
-    alert = occurrence.alert
-    work.tx.put_task(
-        Task(
-            kind="tick",
-            key=f"occurrence_expiry/{alert.fingerprint}",
-            not_before=occurrence.expires_at,
-            priority=3,
-            payload={"partition_key": work.keys[alert.fingerprint]},
-        )
-    )
 
 
 def _poison(tx: Tx, stream: str, each: Record, error: PayloadError) -> DeadLetter:

@@ -12,6 +12,7 @@ from engine.core.inventory import enrich
 from engine.core.records import Tick
 from engine.core.severity import Severity
 from engine.ports.recording import record
+from engine.ports.rows import Task
 from engine.stages.deciding.acting import act, join
 from engine.stages.deciding.work import BatchWork
 
@@ -21,14 +22,27 @@ def take_tick(work: BatchWork, tick: Tick, partition_key: str) -> None:
     _TIMERS[tick.timer](work, tick, partition_key)
 
 
-def _expiry(work: BatchWork, tick: Tick, _: str) -> None:
+def expire_later(work: BatchWork, occurrence: Occurrence, partition_key: str) -> None:
+    """Ask at its expiry whether it was moved: most repeats leave the timer as it is."""
+    if occurrence.expires_at is not None:
+        work.tx.put_task(
+            Task(
+                kind="tick",
+                key=f"occurrence_expiry/{occurrence.alert.fingerprint}",
+                not_before=occurrence.expires_at,
+                priority=3,
+                payload={"partition_key": partition_key},
+            )
+        )
+
+
+def _expiry(work: BatchWork, tick: Tick, partition_key: str) -> None:
     occurrence = work.occurrence(tick.subject)
-    if (
-        occurrence is None
-        or not occurrence.is_open
-        or occurrence.expires_at is None
-        or occurrence.expires_at > tick.due_at
-    ):
+    if occurrence is None or not occurrence.is_open or occurrence.expires_at is None:
+        return
+    if occurrence.expires_at > tick.due_at:
+        work.keep(occurrence)
+        expire_later(work, occurrence, partition_key)
         return
     work.end(replace(occurrence, ended_at=occurrence.expires_at, ended_by="expiry"))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from engine.core import events
-from engine.core.alert import Occurrence
+from engine.core.alert import Firing, Occurrence
 from engine.core.catalog import Catalog
 from engine.core.incident import Incident
 from engine.core.severity import Severity
@@ -36,6 +36,10 @@ class BatchWork:
     tx: Tx
     catalog: Catalog
     latest: dict[str, Occurrence]
+    # Of those of which `latest` has nothing yet: what a repeat has to know, and what repeats made
+    # of it, by fingerprint.
+    steady: dict[str, Firing] = field(default_factory=dict)
+    repeated: dict[str, Firing] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     dispositions: Counter[Disposition] = field(default_factory=Counter)
     touched: dict[str, Occurrence] = field(default_factory=dict)
@@ -85,12 +89,16 @@ class BatchWork:
         """The latest of this fingerprint, open or not."""
         if fingerprint not in self.latest:
             self.latest.update(self.tx.occurrences([fingerprint]))
+            if fingerprint in self.repeated:
+                kept = self.latest[fingerprint]
+                self.latest[fingerprint] = self.repeated[fingerprint].of(kept)
         return self.latest.get(fingerprint)
 
     def keep(self, occurrence: Occurrence) -> None:
         """It is the latest of its fingerprint."""
         fingerprint = occurrence.alert.fingerprint
         self.latest[fingerprint] = self.touched[fingerprint] = occurrence
+        self.repeated.pop(fingerprint, None)
 
     def end(self, occurrence: Occurrence) -> None:
         """Keep one that no longer fires, and let go of what it did to others."""

@@ -30,6 +30,7 @@ def write(work: BatchWork) -> None:
     settle(work)
     # Last, because these rows are the count of an incident that another release wrote.
     work.tx.put_occurrences(list(work.touched.values()))
+    work.tx.put_repeats(list(work.repeated.values()))
 
 
 def settle(work: BatchWork) -> None:

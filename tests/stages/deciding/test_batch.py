@@ -1,7 +1,7 @@
 """One batch: every record gets one disposition, and the position moves with what follows."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -202,6 +202,23 @@ async def test_an_expiry_closes_the_occurrence_unless_it_was_refreshed(world: Wo
     await world.elapse(2 * 60)
     (ended,) = await world.told(events.OccurrenceEnded)
     assert ended.by == "expiry"
+    assert (await world.incident()).status == "resolved"
+
+
+async def test_a_repeat_leaves_the_timer_which_puts_itself_off(world: World) -> None:
+    async def due() -> datetime | None:
+        return await world.store.read(lambda tx: tx.next_due(["tick"]))
+
+    first = world.clock.now() + timedelta(minutes=10)
+    await world.send(world.alert(expires_at=first))
+    world.clock.advance(60)
+    moved = first + timedelta(minutes=1)
+    await world.send(world.alert(expires_at=moved))
+    assert await due() == first
+    await world.elapse(9 * 60)
+    assert await due() == moved
+    assert (await world.incident()).status == "open"
+    await world.elapse(60)
     assert (await world.incident()).status == "resolved"
 
 
