@@ -15,6 +15,7 @@ from cel_expr_python.ext import ext_strings
 
 from engine.core.durations import parse_duration
 from engine.core.expression_checks import check_words
+from engine.core.expression_equalities import Equalities, all_hold, equalities
 from engine.core.expression_functions import FUNCTIONS, environment_config, extremes
 from engine.core.expression_messages import compile_error, runtime_reason
 from engine.core.expression_tokens import Token, read_tokens, text_at
@@ -87,6 +88,10 @@ class Bindings:
         self._plain: dict[Environment, dict[str, object]] = {}
         self._activations: dict[tuple[Environment, frozenset[str]], object] = {}
 
+    def all_hold(self, compared: Equalities) -> bool | None:
+        """Whether all of these do; None where a value isn't there by its dotted name."""
+        return all_hold(compared, self._values)
+
     def activation(self, environment: "Environment", labels: frozenset[str]) -> object:
         """CEL's form of the values, with each of these labels bound; one per set of labels.
 
@@ -136,6 +141,7 @@ class Expression:
     environment: "Environment"
     expects: ValueType | None
     _program: object
+    _compared: Equalities = ()
 
     def evaluate(self, values: "Mapping[str, object] | Bindings") -> object:
         """Its value in plain Python: str, int, float, bool, timedelta, datetime, list, dict, None.
@@ -144,6 +150,8 @@ class Expression:
         a division by zero, a budget spent, or a value that isn't of the expected type.
         """
         bindings = values if isinstance(values, Bindings) else Bindings(values)
+        if self._compared and (holds := bindings.all_hold(self._compared)) is not None:
+            return holds
         try:
             activation = bindings.activation(self.environment, self.labels)
             found = self._program.eval(activation)  # type: ignore[attr-defined]
@@ -200,7 +208,8 @@ def compile_expression(text: str, scope: Scope, expects: ValueType | None = None
         raise ExpressionError(f"this gives {_spelled(found)}, and {expects} is needed here", 1)
     if found is None:
         raise ExpressionError("this gives bytes, a type or an unsigned number; none is a value", 1)
-    return Expression(text, found, labels, cel_text, environment, expects, program)
+    compared = equalities(tokens, scope)
+    return Expression(text, found, labels, cel_text, environment, expects, program, compared)
 
 
 def _in_python(found: "cel.Value") -> object:

@@ -11,7 +11,7 @@ from engine.core.incident import Incident
 from engine.errors import ConflictError
 from engine.ports.rows import IncidentFilter
 from engine.store.codec import Codec
-from engine.store.statements import upsert
+from engine.store.statements import first_row, upsert
 from engine.store.tables import IS_LIVE, incidents, open_occurrences
 
 INCIDENTS = Codec(Incident)
@@ -63,8 +63,8 @@ class IncidentRows:
         """The one that isn't closed; its row stays locked until the commit."""
         if key in self._live:
             return self._live[key]
-        document = self._connection.execute(self._select_live, {"key": key}).scalar()
-        found = None if document is None else self._decoded(document)
+        row = first_row(self._connection, self._select_live, key)
+        found = None if row is None else self._decoded(row[0])
         if found is not None and found.id in self._unwritten:
             found = None  # it was closed in this transaction
         self._live[key] = found

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from engine.core.journal import GENESIS, Entry, NewEntry, seal
 from engine.errors import ConflictError
 from engine.ports.known_secrets import KNOWN
-from engine.store.statements import insert_new, upsert
+from engine.store.statements import first_row, insert_new, upsert
 from engine.store.tables import checkpointed, entries, heads, texts
 
 SALT_BYTES = 16
@@ -190,8 +190,8 @@ class JournalRows:
             raise ChainMovedError(chains) from None
 
     def _head(self, chain: str) -> tuple[int, str]:
-        row = self._connection.execute(_HEAD, {"chain": chain}).one_or_none()
-        return (0, GENESIS) if row is None else (row.seq, row.entry_hash)
+        row = first_row(self._connection, _HEAD, chain)
+        return (0, GENESIS) if row is None else (row[0], row[1])
 
 
 def _entry(row: Row[tuple[object, ...]]) -> Entry:
