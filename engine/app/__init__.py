@@ -6,7 +6,7 @@ from engine.app.drafting import Draft, draft
 from engine.app.engine import Engine
 from engine.app.offline import open_deciding, open_reading, open_repositioning
 from engine.app.process import SystemClock
-from engine.app.rehearsals import Played, play_tests
+from engine.app.rehearsals import Played, coverage_goals, play_tests
 from engine.app.rehearsing import (
     CheckedProject,
     Explained,
@@ -31,6 +31,7 @@ __all__ = [
     "SystemClock",
     "catalog_sources",
     "check_project",
+    "coverage_goals",
     "draft",
     "explain_payload",
     "load_connectors",

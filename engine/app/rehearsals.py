@@ -19,6 +19,7 @@ from typing_extensions import override
 from connectors import registry
 from engine.app.activation import Catalogs, activate
 from engine.app.configured import actions_of, catalog_sources, load_connectors, with_path
+from engine.app.rehearsing import check_project
 from engine.catalog import ParsedRehearsals, load_rehearsals, rehearsed_inventory
 from engine.catalog.yaml_nodes import follow
 from engine.core.access import ADMIN
@@ -26,13 +27,15 @@ from engine.core.actions import Declaration
 from engine.core.alert import Alert, Occurrence
 from engine.core.catalog import Catalog
 from engine.core.durations import parse_duration
+from engine.core.events import Event
 from engine.core.findings import Finding
-from engine.core.incident import chain_of
-from engine.core.inventory import Inventory
+from engine.core.incident import Incident, chain_of
+from engine.core.inventory import Inventory, enrich
 from engine.core.journal import Entry
 from engine.core.mistakes import Mistake
 from engine.core.records import encode_alert
 from engine.core.rehearsal_check import SeenIncident, differences, seen_incident
+from engine.core.rehearsal_coverage import Goal, goals_of, reached_by
 from engine.core.rehearsal_documents import AlertStep, Expectation, Rehearsal
 from engine.core.sla import Sla
 from engine.core.still_firing import Confirmation
@@ -67,11 +70,12 @@ LEASE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """One test and what wasn't as expected, at its place in the file."""
+    """One test, what wasn't as expected, at its place in the file, and what it reached."""
 
     file: str
     name: str
     findings: Sequence[Finding]
+    reached: frozenset[Goal] = frozenset()
 
 
 async def play_tests(loaded: LoadedSettings, paths: Sequence[Path]) -> Sequence[Played]:
@@ -96,6 +100,11 @@ async def play_tests(loaded: LoadedSettings, paths: Sequence[Path]) -> Sequence[
                 shutil.copy(empty, store)
                 played.append(await _play(file, number, catalog, actions, store))
     return played
+
+
+def coverage_goals(loaded: LoadedSettings, paths: Sequence[Path]) -> Sequence[Goal]:
+    """What the tests at these paths, or all of the project, could reach."""
+    return goals_of(check_project(loaded, paths).catalog)
 
 
 async def _empty_store(folder: Path) -> Path:
@@ -135,7 +144,9 @@ async def _play(
                 file.finding(Mistake((*place, *each.path), each.problem))
                 for each in differences(event.incidents, seen)
             )
-    return Played(file.source.path, test.name, findings)
+        stories = [story for _, story in await stage.stories()]
+        reached = reached_by(catalog, stage.sent, stories)
+    return Played(file.source.path, test.name, findings, reached)
 
 
 def _timeline(test: Rehearsal) -> list[tuple[timedelta, AlertStep | Expectation]]:
@@ -183,6 +194,7 @@ class _Stage:
     sources: Mapping[str, _FiringSource]
     commands: CommandStage
     fired: dict[str, AlertStep] = field(default_factory=dict)
+    sent: list[Alert] = field(default_factory=list)
 
     async def take(self, step: AlertStep) -> None:
         """The notice of a step, and all that follows at once."""
@@ -196,7 +208,10 @@ class _Stage:
         if step.fire is not None:
             self.fired[step.fire] = step
         told = self.fired[step.fire or step.resolve or ""]
-        return alert_of_step(told, self.clock.now(), firing=step.fire is not None)
+        alert = alert_of_step(told, self.clock.now(), firing=step.fire is not None)
+        if step.fire is not None:
+            self.sent.append(enrich(alert, self.catalogs.active.inventory))
+        return alert
 
     async def elapse(self, until: datetime) -> None:
         """Let time pass from one due task to the next, doing each."""
@@ -241,14 +256,18 @@ class _Stage:
 
     async def incidents(self) -> Sequence[SeenIncident]:
         """All there are, oldest first."""
+        return [seen_incident(incident, story) for incident, story in await self.stories()]
+
+    async def stories(self) -> Sequence[tuple[Incident, Sequence[Event]]]:
+        """All incidents, oldest first, each with what its chain tells."""
         which = IncidentFilter(limit=MAX_INCIDENTS)
         found = await self.store.read(lambda tx: tx.incidents(which))
-        seen = []
+        told = []
         for incident in sorted(found, key=lambda each: each.number):
             entries = await self.store.read(partial(_entries, incident.id))
             story = [event for entry in entries if (event := entry.event()) is not None]
-            seen.append(seen_incident(incident, story))
-        return seen
+            told.append((incident, story))
+        return told
 
 
 def alert_of_step(told: AlertStep, now: datetime, *, firing: bool) -> Alert:

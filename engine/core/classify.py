@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 from engine.core.alert import Alert
 from engine.core.expressions import Bindings, Expression, ExpressionFailedError
 from engine.core.inventory import TARGET_LABELS
-from engine.core.rule import Cases, Rule
+from engine.core.rule import Case, Cases, Rule
 from engine.core.rule_set import RuleSet
 from engine.core.scopes import alert_bindings
 from engine.core.severity import Mode, ModeLimit, Severity, effective_mode
@@ -95,6 +95,22 @@ def classify(alert: Alert, rules: RuleSet) -> Classification:
 def match_alone(alert: Alert, rule: Rule, rules: RuleSet) -> Match:
     """What a rule makes of an alert that it doesn't have to be asked about."""
     return _match(rule, _View.of(alert, rules))
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCases:
+    """Which cases of a rule hold for an alert, by their `when`; "" is the last, which has none."""
+
+    severity: str
+    mode: str
+
+
+def cases_of(alert: Alert, rule: Rule, rules: RuleSet) -> HeldCases:
+    """The cases that decide, should this rule take the alert."""
+    view = _View.of(alert, rules)
+    severity = _held_case(rule.severity, rule, "severity", view)
+    mode = _held_case(rule.mode, rule, "mode", view)
+    return HeldCases(severity.when.text if severity else "", mode.when.text if mode else "")
 
 
 def labels_of(alert: Alert) -> Mapping[str, str]:
@@ -224,10 +240,16 @@ def _match(rule: Rule, view: _View) -> Match:
 
 def _choose(cases: Cases[T], rule: Rule, word: str, view: _View) -> tuple[T, str]:
     """The value of the first case that holds, with the reason as ` because ...`."""
+    held = _held_case(cases, rule, word, view)
+    return (held.value, f" because {held.when.text}") if held else (cases.otherwise, "")
+
+
+def _held_case(cases: Cases[T], rule: Rule, word: str, view: _View) -> Case[T] | None:
+    """The first case that holds; None leaves what is otherwise."""
     for case in cases.cases:
         try:
             if view.holds(case.when):
-                return case.value, f" because {case.when.text}"
+                return case
         except ExpressionFailedError as error:
             view.failures.append(f"rule {rule.id}: {word}: {error}")
-    return cases.otherwise, ""
+    return None

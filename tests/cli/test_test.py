@@ -55,3 +55,31 @@ def test_a_path_that_is_not_there_is_a_mistake_of_usage(
 ) -> None:
     assert run(project, "P1", "nowhere") == 2
     assert "there is no file or folder 'nowhere'" in capsys.readouterr().err
+
+
+def test_coverage_names_what_no_test_reaches(
+    capsys: pytest.CaptureFixture[str], project: Project
+) -> None:
+    assert run(project, "P1", "--coverage") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "1 of 1 tests are as expected",
+        "playbook restart-llm: 2 of 6 reached",
+        "  no test reaches  restart: failed",
+        "  no test reaches  restart: unknown",
+        "  no test reaches  answers: holds",
+        "  no test reaches  ends not needed",
+        "rule endpoint-down: 1 of 1 reached",
+        "coverage: 42.9 %",
+    ]
+
+
+def test_too_little_coverage_is_a_finding(
+    capsys: pytest.CaptureFixture[str], project: Project
+) -> None:
+    assert run(project, "P1", "--fail-under", "43") == 1
+    assert capsys.readouterr().out.endswith("coverage: 42.9 %\nat least 43 % is asked for\n")
+    assert run(project, "P1", "--fail-under", "42", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["coverage"]["percent"] == 42.9
+    assert [each["passed"] for each in found["tests"]] == [True]
+    assert found["coverage"]["parts"][1]["reached"] == ["opens an incident"]
