@@ -20,7 +20,8 @@ from engine.core.alert import Alert, receive
 from engine.core.catalog import Catalog
 from engine.core.classify import Explanation, Match, classify, explain
 from engine.core.emergency import trial_text
-from engine.core.findings import Finding
+from engine.core.findings import Finding, nearest
+from engine.core.host_permissions import Permissions, permissions_of
 from engine.core.incident import opened as incident_opened
 from engine.core.inventory import enrich
 from engine.core.planning import Planner, Rendered
@@ -55,6 +56,20 @@ def check_project(loaded: LoadedSettings, paths: Sequence[Path]) -> CheckedProje
         sources = with_path(sources, path)
     catalog = load_connectors(loaded, sources).catalog
     return CheckedProject(catalog, unreachable_rules(sources, catalog.rules))
+
+
+def needed_permissions(
+    loaded: LoadedSettings, playbooks: Sequence[str], *, only_reads: bool
+) -> Permissions:
+    """What these playbooks, or all, must be permitted. Raises ConfigError for an unknown one."""
+    parts = load_connectors(loaded)
+    known = parts.catalog.playbooks
+    for name in playbooks:
+        if name not in known:
+            raise ConfigError(f"unknown playbook {name!r}{nearest(name, known)}")
+    chosen = [known[name] for name in playbooks or sorted(known)]
+    declared = {name: action.declaration for name, action in parts.actions.items()}
+    return permissions_of(parts.catalog, declared, chosen, only_reads=only_reads)
 
 
 def rehearse_plan(

@@ -56,7 +56,8 @@ class Declaration:
 
     `outputs` is the shape of `result` in `until` and of `steps.<id>` elsewhere (flat names).
     `connection_kind` is the `uses` of the connections that it can work through, "" for none.
-    `effects` are all that it can have; the rendered inputs decide which.
+    `effects` are all that it can have; the rendered inputs decide which. `permits` is what those
+    who let quell in must grant: `host_commands` follows from `host`, `command` and `args`.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Declaration:
     outputs: Mapping[str, ValueType]
     effects: frozenset[Effect]
     connection_kind: str = ""
+    permits: Literal["unknown", "host_commands"] = "unknown"
     max_mode: Literal["observe", "suggest", "approve", "auto"] = "auto"
 
 

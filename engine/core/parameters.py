@@ -126,6 +126,11 @@ def check_value(spec: Spec, value: object, inventory: Inventory | None = None) -
             return _target(spec, value, inventory)
 
 
+def pattern_of(spec: Spec) -> str:
+    """The pattern that whole values of a text must fit, "" where any does."""
+    return spec.pattern or (_FORMATS[spec.format][0] if spec.format else "")
+
+
 def spec_problem(spec: Spec) -> str:
     """What is wrong with a parameter's own definition, "" when nothing is."""
     if spec.pattern is not None:

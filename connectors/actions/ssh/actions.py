@@ -64,6 +64,7 @@ READ = Declaration(
     outputs=OUTPUTS,
     effects=frozenset({Effect.READ}),
     connection_kind="ssh",
+    permits="host_commands",
 )
 RUN = Declaration(
     name="ssh.run",
@@ -73,6 +74,7 @@ RUN = Declaration(
     outputs=OUTPUTS,
     effects=frozenset(Effect),
     connection_kind="ssh",
+    permits="host_commands",
 )
 
 

@@ -1,0 +1,116 @@
+"""`quell permissions`: what hosts must permit, and how a sudoers file differs from that."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from engine.cli.options import Config, Inventory, Json, Playbooks, project_settings
+from engine.cli.output import print_json, say
+from engine.core.host_permissions import HostPermissions, Permissions
+from engine.core.sudoers import Compared, compare, sudoers_lines
+from engine.errors import ConfigError
+from engine.settings import load_settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("permissions")(permissions)
+
+
+def permissions(  # noqa: PLR0913 - one argument an option
+    playbook: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PLAYBOOK]...", help="Of these alone; default: of all."),
+    ] = None,
+    mode: Annotated[
+        Literal["observe", "change"],
+        typer.Option("--mode", help="observe: only what reads; change: all that they can do."),
+    ] = "change",
+    host: Annotated[str, typer.Option("--host", metavar="TARGET", help="On this host alone.")] = "",
+    check: Annotated[
+        Path | None,
+        typer.Option("--check", metavar="FILE", help="Compare a host's sudoers file with it."),
+    ] = None,
+    playbooks: Playbooks = None,
+    inventory: Inventory = None,
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """Print what quell's accounts must be permitted, and no more than that.
+
+    For SSH: per host and account the commands that playbooks can run there, and the lines of
+    sudoers (sudo 1.9.10 or newer) for those that use sudo. What an action doesn't declare is told.
+    With --check the exit code is 1 where the file permits too much, too little, or can't be read.
+    """
+    from engine.app import needed_permissions
+
+    loaded = load_settings(config, project_settings(None, playbooks, inventory))
+    needed = needed_permissions(loaded, playbook or (), only_reads=mode == "observe")
+    if host:
+        needed = _of_host(needed, host)
+    if check is not None:
+        return _check(check, needed, json=json)
+    if json:
+        print_json({**asdict(needed), "hosts": [_plain(each) for each in needed.hosts]})
+        return 0
+    for each in needed.hosts:
+        for line in _shown(each):
+            say(line)
+    for sentence in needed.untold:
+        say(f"# not told: {sentence}", style="yellow")
+    return 0
+
+
+def _of_host(needed: Permissions, host: str) -> Permissions:
+    found = tuple(each for each in needed.hosts if each.host == host)
+    if not found:
+        known = ", ".join(each.host for each in needed.hosts) or "none"
+        raise ConfigError(f"nothing runs on {host!r}; there is {known}")
+    return Permissions(found, needed.untold)
+
+
+def _plain(needed: HostPermissions) -> dict[str, object]:
+    return {**asdict(needed), "sudoers": list(sudoers_lines(needed))}
+
+
+def _shown(needed: HostPermissions) -> Sequence[str]:
+    way = f" by {needed.bastion}" if needed.bastion else ""
+    lines = [f"# {needed.host}: {needed.user}@{needed.address}{way}"]
+    for each in needed.commands:
+        lines.append(f"#   {each.effect:7} {each.name}: {' '.join(each.argv)}")
+        if each.probe:
+            lines.append(f"#   {'probe':7} {each.name}: {' '.join(each.probe)}")
+    return [*lines, *sudoers_lines(needed), ""]
+
+
+def _check(file: Path, needed: Permissions, *, json: bool) -> int:
+    """Compare with the one set of lines. Raises ConfigError where hosts need different ones."""
+    if len({(each.user, sudoers_lines(each)) for each in needed.hosts}) != 1:
+        hosts = ", ".join(each.host for each in needed.hosts) or "none"
+        raise ConfigError(f"hosts need different lines; say whose file it is: --host ({hosts})")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} can't be read: {error}") from None
+    compared = compare(text, needed.hosts[0])
+    if json:
+        print_json(asdict(compared))
+    else:
+        _tell(compared, needed)
+    return 1 if compared.too_much or compared.too_little or compared.unread else 0
+
+
+def _tell(compared: Compared, needed: Permissions) -> None:
+    for right in compared.too_much:
+        say(f"too much    {right}", style="red")
+    for right in compared.too_little:
+        say(f"too little  {right}", style="red")
+    for line in compared.unread:
+        say(f"not read    {line}", style="yellow")
+    if not (compared.too_much or compared.too_little or compared.unread):
+        say("it permits what is needed, and no more", style="green")
+    for sentence in needed.untold:
+        say(f"not told    {sentence}", style="yellow")

@@ -1,0 +1,218 @@
+"""What accounts on hosts must be permitted: the commands that playbooks can run there."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engine.core.actions import Declaration, Effect
+from engine.core.catalog import Catalog
+from engine.core.documents import CommandDocument
+from engine.core.expressions import ExpressionError
+from engine.core.host_commands import command_scope
+from engine.core.inventory import Inventory
+from engine.core.parameters import TypedParameter
+from engine.core.playbook import Playbook, Step
+from engine.core.rendering import Renderable
+from engine.core.sudo_patterns import UnsayableError, literal, of_argument
+from engine.core.templates import Template, compile_template
+
+# Where a program is that commands.yaml names without its folder: sudoers wants the whole path.
+PROGRAMS = "/usr/bin"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SudoCommand:
+    """One command that an account may run as another: a path, and a pattern of its arguments.
+
+    `arguments` is a POSIX extended expression in sudoers' words, without ^ and $.
+    """
+
+    run_as: str
+    path: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class PermittedCommand:
+    """A command of commands.yaml on a host, each argv with `<name>` where an argument stands."""
+
+    name: str
+    effect: str
+    argv: tuple[str, ...]
+    probe: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HostPermissions:
+    """What one account on one host needs. `bastion` is how its connection gets there."""
+
+    host: str
+    address: str
+    user: str
+    bastion: str
+    sudo_timeouts: bool
+    commands: tuple[PermittedCommand, ...]
+    sudo: tuple[SudoCommand, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """Of all hosts; `untold` is what quell can't say, each a sentence."""
+
+    hosts: tuple[HostPermissions, ...]
+    untold: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Needs:
+    """What one host needs: each command with the constant arguments that playbooks give it."""
+
+    given: dict[str, list[Mapping[str, Renderable]]] = field(default_factory=dict)
+
+
+def permissions_of(
+    catalog: Catalog,
+    actions: Mapping[str, Declaration],
+    playbooks: Sequence[Playbook],
+    *,
+    only_reads: bool,
+) -> Permissions:
+    """What these playbooks need on the hosts of the inventory; with `only_reads`, to observe."""
+    needs: dict[str, _Needs] = {}
+    untold: dict[str, None] = {}
+    for playbook in playbooks:
+        for step in playbook.all_steps:
+            if only_reads and step.may_change:
+                continue
+            declared = actions[step.uses].permits
+            if declared == "unknown":
+                untold[f"{step.uses} declares nothing on what it must be permitted"] = None
+            if declared != "host_commands":
+                continue
+            hosts = list(_hosts_of(step, playbook, catalog.inventory))
+            if not hosts:
+                untold[
+                    f"playbook {playbook.id}, step {step.id}: the inventory has no host for it"
+                ] = None
+            for name in _commands_of(step, catalog.estate.commands, only_reads=only_reads):
+                for host in hosts:
+                    given = needs.setdefault(host, _Needs()).given.setdefault(name, [])
+                    arguments = step.inputs.get("args") or {}
+                    given.append(arguments if isinstance(arguments, Mapping) else {})
+    hosts_found = [_of_host(host, needs[host], catalog, untold) for host in sorted(needs)]
+    return Permissions(tuple(hosts_found), tuple(untold))
+
+
+def _hosts_of(step: Step, playbook: Playbook, inventory: Inventory) -> Iterator[str]:
+    """The target that the step names, or all that its parameter may name."""
+    host = _constant(step.inputs.get("host"))
+    if host is not None:
+        yield from [host] if host in inventory.targets else []
+        return
+    written = step.inputs["host"]
+    text = written.text if isinstance(written, Template) else ""
+    parameter: TypedParameter | None = next(
+        (each for name, each in playbook.parameters.items() if f"params.{name} " in f"{text} "),
+        None,
+    )
+    kind = parameter.spec.kind if parameter is not None else None
+    for target in inventory.names_of_kind("host"):
+        if kind in (None, "host") and _connection_of(target, inventory):
+            yield target
+
+
+def _connection_of(target: str, inventory: Inventory) -> Mapping[str, object]:
+    """The extra keys of the SSH connection that reaches a target; empty where none does."""
+    found = inventory.connections.get(inventory.connection_of(target))
+    return (found.model_extra or {}) if found is not None and found.uses == "ssh" else {}
+
+
+def _commands_of(
+    step: Step, commands: Mapping[str, CommandDocument], *, only_reads: bool
+) -> Iterator[str]:
+    """The command that the step names, or all of the effects that it may have."""
+    name = _constant(step.inputs.get("command"))
+    for each, command in commands.items():
+        fits = Effect(command.effect) in step.effects if name is None else each == name
+        if fits and not (only_reads and command.effect != "read"):
+            yield each
+
+
+def _constant(value: Renderable) -> str | None:
+    if isinstance(value, Template):
+        return value.text if value.is_constant else None
+    return value if isinstance(value, str) else None
+
+
+def _of_host(
+    host: str, needs: _Needs, catalog: Catalog, untold: dict[str, None]
+) -> HostPermissions:
+    inventory = catalog.inventory
+    connection = _connection_of(host, inventory)
+    commands, sudo = [], set[SudoCommand]()
+    for name in sorted(needs.given):
+        command = catalog.estate.commands[name]
+        probe = command.probe.argv if command.probe is not None else ()
+        commands.append(PermittedCommand(name, command.effect, _shown(command.argv), _shown(probe)))
+        for arguments in needs.given[name]:
+            for argv in (command.argv, probe):
+                if argv[:1] and argv[0].rpartition("/")[2] == "sudo":
+                    try:
+                        sudo.add(_sudo(argv, command, arguments))
+                    except UnsayableError as error:
+                        untold[f"command {name}: sudoers can't say it: {error}"] = None
+    return HostPermissions(
+        host=host,
+        address=inventory.targets[host].address,
+        user=str(connection.get("user", "")),
+        bastion=str(connection.get("bastion", "")),
+        sudo_timeouts=connection.get("sudo_timeouts") is True,
+        commands=tuple(commands),
+        sudo=tuple(sorted(sudo)),
+    )
+
+
+def _shown(argv: Sequence[str]) -> tuple[str, ...]:
+    return tuple(
+        text.replace("${{ args.", "<").replace(" }}", ">").replace("${{args.", "<") for text in argv
+    )
+
+
+def _sudo(
+    argv: Sequence[str], command: CommandDocument, given: Mapping[str, Renderable]
+) -> SudoCommand:
+    """What sudo is told, without its own options. Raises UnsayableError."""
+    words, run_as = list(argv[1:]), "root"
+    while words and words[0].startswith("-"):
+        option = words.pop(0)
+        if option == "--":
+            break
+        if option in ("-u", "--user") and words:
+            run_as = words.pop(0)
+        elif option not in ("-n", "--non-interactive"):
+            raise UnsayableError(f"sudo's option {option}")
+    if not words:
+        raise UnsayableError("sudo without a command")
+    scope = command_scope(command.args)
+    program, *arguments = words
+    if "${{" in program or "${{" in run_as:
+        raise UnsayableError("a program or account that an argument names")
+    path = program if program.startswith("/") else f"{PROGRAMS}/{program}"
+    try:
+        templates = [compile_template(text, scope) for text in arguments]
+    except ExpressionError as error:
+        raise UnsayableError(str(error)) from None
+    return SudoCommand(run_as, path, " ".join(_pattern(each, command, given) for each in templates))
+
+
+def _pattern(template: Template, command: CommandDocument, given: Mapping[str, Renderable]) -> str:
+    found = ""
+    for part in template.parts:
+        if isinstance(part, str):
+            found += literal(part)
+            continue
+        name = part.text.strip().removeprefix("args.")
+        if name not in command.args:
+            raise UnsayableError(f"the expression {part.text}")
+        constant = _constant(given.get(name))
+        found += of_argument(command.args[name]) if constant is None else literal(constant)
+    return found

@@ -1,0 +1,81 @@
+"""`quell permissions` on the terminal and for programs."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.cli.main import execute
+from tests.cli.project import Project
+from tests.services.process import program, run
+
+LINE = "quell ALL=(root) NOPASSWD: /usr/bin/systemctl ^restart vllm$"
+
+
+def permissions(project: Project, *words: str) -> int:
+    return execute(["permissions", *words, "--config", str(project.config)])
+
+
+def test_the_output_for_a_host_is_its_sudoers_file(
+    capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path
+) -> None:
+    assert permissions(project, "restart-llm", "--host", "gpu-07") == 0
+    text = capsys.readouterr().out
+    assert text.splitlines() == [
+        "# gpu-07: quell@127.0.0.1",
+        "#   change  restart-unit: sudo systemctl restart <unit>",
+        "#   probe   restart-unit: systemctl show <unit> --property=InvocationID",
+        LINE,
+        "",
+        "# not told: http.request declares nothing on what it must be permitted",
+    ]
+    path = tmp_path / "sudoers"
+    path.write_text(text)
+    run([program("visudo"), "-c", "-f", path])
+    assert permissions(project, "restart-llm", "--check", str(path)) == 0
+
+
+def test_all_that_ships_is_sound_for_visudo(
+    capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path
+) -> None:
+    assert permissions(project) == 0
+    path = tmp_path / "sudoers"
+    path.write_text(capsys.readouterr().out)
+    run([program("visudo"), "-c", "-f", path])
+    assert "clean-model-cache" in path.read_text()
+
+
+def test_too_much_and_too_little_are_findings(
+    capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path
+) -> None:
+    path = tmp_path / "sudoers"
+    path.write_text("quell ALL=(ALL) NOPASSWD: ALL\n")
+    assert permissions(project, "restart-llm", "--check", str(path)) == 1
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "too much    quell ALL=(ALL) NOPASSWD: ALL",
+        f"too little  {LINE}",
+    ]
+    assert permissions(project, "restart-llm", "--check", str(path), "--json") == 1
+    assert json.loads(capsys.readouterr().out)["too_little"] == [LINE]
+
+
+def test_to_observe_it_needs_no_sudo(capsys: pytest.CaptureFixture[str], project: Project) -> None:
+    assert permissions(project, "--mode", "observe", "--json") == 0
+    (host,) = json.loads(capsys.readouterr().out)["hosts"]
+    assert (host["host"], host["sudoers"]) == ("gpu-07", [])
+    assert {each["effect"] for each in host["commands"]} == {"read"}
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["restart-lm"], "unknown playbook 'restart-lm'"),
+        (["--host", "gpu-99"], "nothing runs on 'gpu-99'; there is gpu-07"),
+        (["--check", "nowhere"], "nowhere can't be read"),
+    ],
+)
+def test_what_is_not_there_is_a_mistake_of_usage(
+    capsys: pytest.CaptureFixture[str], project: Project, words: list[str], problem: str
+) -> None:
+    assert permissions(project, *words) == 2
+    assert problem in capsys.readouterr().err
