@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from connectors.actions.http import HttpRequest
 from connectors.actions.ssh import SshConfig, ssh_actions
+from connectors.outside import outside_actions
 from connectors.people.emergency import EmergencyConfig, EmergencyWebhook
 from connectors.people.slack import SlackApprover, SlackConfig, SlackNotifier
 from connectors.probes.llm import LlmComplete, LlmConfig
@@ -86,13 +87,25 @@ def find(plugins: Mapping[str, P], kind: str, what: str) -> P:
 
 
 def build_actions(connections: "Connections[Any]", egress: EgressConfig) -> list[Action]:
-    """Every action with its connections."""
-    return [
+    """Every action with its connections, those of other packages too.
+
+    Raises ConfigError where one of those doesn't fit, or has the name of another.
+    """
+    actions: list[Action] = [
         *ssh_actions(connections("ssh", SshConfig)),
         PrometheusQuery(connections("prometheus", PrometheusConfig)),
         LlmComplete(connections("llm", LlmConfig)),
         HttpRequest(egress),
     ]
+    known = {action.declaration.name for action in actions}
+    for each in outside_actions():
+        action = each(connections(each.CONNECTION_KIND, each.CONFIG) if each.CONFIG else {})
+        name = action.declaration.name
+        if name in known:
+            raise ConfigError(f"{each.__module__}:{each.__qualname__}: {name!r} is there already")
+        known.add(name)
+        actions.append(action)
+    return actions
 
 
 def build_emergency(config: EmergencyConfig, egress: EgressConfig) -> Emergency:

@@ -10,6 +10,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from engine.catalog.drafts import SKELETON, Example, example_of, known_beside, rule_id_of
+from engine.cli.new_action import action
 from engine.cli.normalize import payloads_of, read_input
 from engine.cli.options import DATA, Config, Data, Rules
 from engine.cli.output import complain, say
@@ -30,9 +31,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(verbs, name="new")
 
 
-@verbs.callback()
-def _only_verbs() -> None:
-    """Without a callback, a single verb would lose its name."""
+verbs.command("action")(action)
 
 
 @verbs.command("rule")
