@@ -47,6 +47,8 @@ _PLAIN = {
     "too_short": "this must not be empty",
 }
 _MAX_SHOWN = 60
+# Nobody reads more, and each is looked up in its file.
+MAX_MISTAKES = 500
 # Shorter pieces of a message are words that happen to be alike.
 _SHORTEST_SECRET = 4
 
@@ -59,18 +61,24 @@ def findings_of(
     `node` is what was validated and `model` the model that did it: its fields are the valid keys.
     Without `show_values` no message holds anything of the file but keys, for files with secrets.
     """
+    every = error.errors(include_url=False)
     mistakes = [
-        _Mistake(details, node, model, show_values=show_values)
-        for details in error.errors(include_url=False)
+        _Mistake(details, node, model, show_values=show_values) for details in every[:MAX_MISTAKES]
     ]
+    # They aren't compared two by two: there may be hundreds.
+    known_better = frozenset(path for each in mistakes for path in each.explained)
     found: dict[tuple[int, int], dict[str, None]] = {}
     for mistake in mistakes:
-        if not any(mistake.is_beside(other) for other in mistakes):
+        if not mistake.is_beside(known_better):
             found.setdefault(mistake.place, {})[mistake.message] = None
-    return [
+    findings = [
         Finding(node.source.file, *place, "; or ".join(messages))
         for place, messages in sorted(found.items())
     ]
+    if left := len(every) - len(mistakes):
+        more = f"{left} more mistakes aren't shown; mend those that are first"
+        findings.append(Finding(node.source.file, node.line, node.column, more))
+    return findings
 
 
 class _Mistake:
@@ -95,19 +103,21 @@ class _Mistake:
         else:
             self.message = said_of(details)
 
-    def is_beside(self, other: "_Mistake") -> bool:
-        """Whether it says that a union's branch has the wrong type, and `other` knows better.
+    @property
+    def explained(self) -> Iterator[tuple[str | int, ...]]:
+        """Places of whose mistakes this one says more: all around it, and its own if it misses."""
+        for depth in range(len(self._real)):
+            yield tuple(self._real[:depth])
+        if self._kind == "missing":
+            yield tuple(self._real)
+
+    def is_beside(self, known_better: frozenset[tuple[str | int, ...]]) -> bool:
+        """Whether it says that a union's branch has the wrong type, and another knows better.
 
         A text where a union takes a text or a list of cases fails both; when the mistake is inside
         of one case, that it isn't a text either helps nobody.
         """
-        depth = len(self._real)
-        return (
-            self._in_union
-            and self._kind in _WANTED
-            and (len(other._real) > depth or other._kind == "missing")
-            and other._real[:depth] == self._real
-        )
+        return self._in_union and self._kind in _WANTED and tuple(self._real) in known_better
 
 
 def _key_place(root: Node, path: Sequence[str | int]) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """A validator's errors become short findings at the right place."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -7,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from engine.catalog.yaml_composer import compose
-from engine.catalog.yaml_findings import findings_of
+from engine.catalog.yaml_findings import MAX_MISTAKES, findings_of
 from engine.catalog.yaml_plain import to_plain
 
 
@@ -165,3 +166,9 @@ def test_where_the_file_may_hold_secrets_it_says_what_to_write_without_the_value
     text: str, finding: str
 ) -> None:
     assert found(text, show_values=False) == [finding]
+
+
+def test_of_thousands_of_mistakes_as_many_are_told_as_somebody_reads() -> None:
+    told = found("".join(f"k{number}: 1\n" for number in range(10_000)))
+    assert len(told) == MAX_MISTAKES + 1
+    assert re.search(r"\d+ more mistakes aren't shown; mend those that are first", told[-1])
