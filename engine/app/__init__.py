@@ -4,6 +4,7 @@ from engine.app.activation import Catalogs
 from engine.app.configured import Connectors, catalog_sources, load_connectors
 from engine.app.drafting import Draft, draft
 from engine.app.engine import Engine
+from engine.app.histories import AlertLines, at_source_times, replay
 from engine.app.offline import open_deciding, open_reading, open_repositioning
 from engine.app.process import SystemClock
 from engine.app.rehearsals import Played, coverage_goals, play_tests
@@ -22,6 +23,7 @@ from engine.app.stop_file import remove_stop_file
 from engine.app.wiring import local_actor, open_engine
 
 __all__ = [
+    "AlertLines",
     "Catalogs",
     "CheckedProject",
     "Connectors",
@@ -30,6 +32,7 @@ __all__ = [
     "Explained",
     "Played",
     "SystemClock",
+    "at_source_times",
     "catalog_sources",
     "check_project",
     "coverage_goals",
@@ -46,6 +49,7 @@ __all__ = [
     "play_tests",
     "rehearse_plan",
     "remove_stop_file",
+    "replay",
     "try_emergency",
     "understood_alerts",
 ]

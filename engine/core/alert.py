@@ -255,8 +255,8 @@ class Notice:
     occurrence: Occurrence
 
 
-def receive(alert: Alert, current: Occurrence | None) -> Notice:
-    """Fold one notice into the latest occurrence of its fingerprint.
+def receive(alert: Alert, current: Occurrence | None, partition_key: str = "") -> Notice:
+    """Fold one notice, of a record with this key, into the latest occurrence of its fingerprint.
 
     A resolution that comes first leaves a closed occurrence behind, so that the late firing
     notice of the same interval is stale and doesn't open anything.
@@ -307,6 +307,7 @@ def receive(alert: Alert, current: Occurrence | None) -> Notice:
         last_notice_at=at,
         expires_at=alert.expires_at,
         ended_at=None,
+        partition_key=partition_key,
     )
     return Notice("opened", opened)
 

@@ -123,7 +123,11 @@ def enrich(alert: Alert, inventory: Inventory) -> Alert:
         return alert  # which is then all that is known
     target = _target_of(alert, inventory)
     service = inventory.service_of(target) or alert.service
-    owner = inventory.services.get(service, ServiceDocument())
+    owner = inventory.services.get(service)
+    if owner is None:
+        if target == alert.target and service == alert.service:
+            return alert
+        return replace(alert, target=target, service=service)
     return replace(
         alert,
         target=target,

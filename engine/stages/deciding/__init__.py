@@ -4,7 +4,7 @@
 `admitting` whether it has to wait, `timers` what a tick asks, and `writing` writes it once.
 """
 
-from engine.stages.deciding.batch import Decided, decide, give_up
+from engine.stages.deciding.batch import Decided, decide, decide_on, give_up
 from engine.stages.deciding.expecting import expect_heartbeats
 
-__all__ = ["Decided", "decide", "expect_heartbeats", "give_up"]
+__all__ = ["Decided", "decide", "decide_on", "expect_heartbeats", "give_up"]

@@ -75,7 +75,8 @@ def _joined(
         incident = join(work, match, occurrence, at)
         if incident not in occurrence.incident_ids:
             new.append(incident)
-    occurrence = replace(occurrence, incident_ids=(*occurrence.incident_ids, *new))
+    if new:
+        occurrence = replace(occurrence, incident_ids=(*occurrence.incident_ids, *new))
     for incident in new:
         work.join(incident, occurrence)
     return occurrence

@@ -57,25 +57,36 @@ def decide(
     Raises FencedError when another consumer moved it: then nothing of this was written.
     """
     tx.advance(stream, batch.partition, expected, batch.next_offset)
-    decoded = [(each, _decode(each)) for each in batch.records]
-    work = _begun(tx, catalog, [value for _, value in decoded])
-    for each, value in decoded:
+    told: list[tuple[str, Alert | Tick]] = []
+    poison: list[DeadLetter] = []
+    for each in batch.records:
+        try:
+            told.append((each.key, decode_record(each.value)))
+        except PayloadError as error:
+            poison.append(_poison(tx, stream, each, error))
+    decided = decide_on(tx, told, catalog)
+    if poison:
+        decided.dispositions["poison"] += len(poison)
+    keep_of_stream(tx, poison, retention)
+    _count(tx, stream, decided.dispositions)
+    return decided
+
+
+def decide_on(tx: Tx, told: Sequence[tuple[str, Alert | Tick]], catalog: Catalog) -> Decided:
+    """Decide on what records say, each behind its record's key; nothing is counted."""
+    work = _begun(tx, catalog, [value for _, value in told])
+    for key, value in told:
         settle(work)
         match value:
             case Alert():
                 # The inventory may name another service than the sender did; the order of the
                 # fingerprint's records stays with the key under which they came.
-                work.keys[value.fingerprint] = each.key
+                work.keys[value.fingerprint] = key
                 work.dispositions[_take_alert(work, value)] += 1
             case Tick():
-                take_tick(work, value, each.key)
+                take_tick(work, value, key)
                 work.dispositions["tick"] += 1
-            case PayloadError():
-                work.poison.append(_poison(tx, stream, each, value))
-                work.dispositions["poison"] += 1
     write(work)
-    keep_of_stream(tx, work.poison, retention)
-    _count(tx, stream, work.dispositions)
     failures = tuple(dict.fromkeys(work.failures))[:FAILURES_TOLD]
     return Decided(work.dispositions, tuple(work.opened), failures)
 
@@ -100,7 +111,7 @@ def give_up(
     return Decided(dispositions, (), ())
 
 
-def _begun(tx: Tx, catalog: Catalog, values: Sequence[Alert | Tick | PayloadError]) -> BatchWork:
+def _begun(tx: Tx, catalog: Catalog, values: Sequence[Alert | Tick]) -> BatchWork:
     """With all that is known of what the records are about, read at once."""
     alerts = [value for value in values if isinstance(value, Alert)]
     whole = {value.subject for value in values if isinstance(value, Tick)}
@@ -127,13 +138,6 @@ def _count(tx: Tx, stream: str, dispositions: Counter[Disposition]) -> None:
     tx.count({**decided, f"records/{stream}": dispositions.total()})
 
 
-def _decode(each: Record) -> Alert | Tick | PayloadError:
-    try:
-        return decode_record(each.value)
-    except PayloadError as error:
-        return error
-
-
 def _take_alert(work: BatchWork, alert: Alert) -> Disposition:
     current = work.latest.get(alert.fingerprint)
     if current is None and (steady := work.steady.get(alert.fingerprint)) is not None:
@@ -142,7 +146,7 @@ def _take_alert(work: BatchWork, alert: Alert) -> Disposition:
             work.steady[alert.fingerprint] = work.repeated[alert.fingerprint] = again
             return "repeat"
         current = work.occurrence(alert.fingerprint)
-    notice = receive(alert, current)
+    notice = receive(alert, current, work.keys[alert.fingerprint])
     occurrence = notice.occurrence
     if notice.effect == "opened":
         return _open(work, occurrence, enrich(alert, work.catalog.inventory))
@@ -162,11 +166,12 @@ def _take_alert(work: BatchWork, alert: Alert) -> Disposition:
 
 def _open(work: BatchWork, opened: Occurrence, alert: Alert) -> Disposition:
     """`alert` is the one that opened it, with what the inventory knows."""
-    key = work.keys[alert.fingerprint]
-    occurrence = work.admitting.appears(replace(opened, alert=alert, partition_key=key))
+    if opened.alert is not alert:
+        opened = replace(opened, alert=alert)
+    occurrence = work.admitting.appears(opened)
     occurrence, found = act(work, occurrence, alert.received_at, "opened")
     work.keep(occurrence)
-    expire_later(work, occurrence, key)
+    expire_later(work, occurrence, occurrence.partition_key)
     if found.is_unmatched:
         return "unmatched"
     takers = {match.rule.id for match in found.matches} - {m.rule.id for m in found.observed}

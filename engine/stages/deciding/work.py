@@ -12,7 +12,6 @@ from engine.core.incident import Incident
 from engine.core.severity import Severity
 from engine.core.silences import SilenceBook
 from engine.ports.recording import Author
-from engine.ports.rows import DeadLetter
 from engine.ports.store import Tx
 from engine.stages.deciding.admitting import Admitting
 
@@ -62,7 +61,6 @@ class BatchWork:
     book: SilenceBook | None = None
     first_runs: dict[str, Sequence[events.Event]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
-    poison: list[DeadLetter] = field(default_factory=list)
 
     @property
     def author(self) -> Author:

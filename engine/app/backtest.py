@@ -1,0 +1,138 @@
+"""Replays alerts through the pipeline's own decisions, in the time that the alerts tell.
+
+Nothing is reached and nothing is kept. An alert is decided on at the time at which it was received,
+a timer at the time at which it is due, behind the alerts of that moment; runs begin and go no
+further.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import groupby
+
+from engine.core.alert import Alert, Occurrence
+from engine.core.catalog import Catalog
+from engine.core.classify import classify
+from engine.core.conditions import Hold
+from engine.core.incident import chain_of
+from engine.core.records import Tick, timer_tick
+from engine.core.replayed import Closing, Replayed, ReplayedWaiting, replayed_incident
+from engine.core.severity import Mode
+from engine.stages.deciding import Decided, decide_on, expect_heartbeats
+from engine.store.memory_tx import MemoryTx
+
+# As many as the pipeline takes at once.
+MAX_ALERTS = 500
+
+
+def backtest(catalog: Catalog, alerts: Iterable[Alert], closing: Closing) -> Replayed:
+    """What would have become of these alerts, which come in the order of their receipt."""
+    first = next(iter(alerts := iter(alerts)), None)
+    if first is None:
+        return Replayed(catalog.version)
+    return _Backtest(catalog, closing, first).run(alerts)
+
+
+class _Backtest:
+    def __init__(self, catalog: Catalog, closing: Closing, first: Alert) -> None:
+        self._catalog = catalog
+        self._closing = closing
+        self._first = first
+        self._tx = MemoryTx(first.received_at)
+        self._dispositions: Counter[str] = Counter()
+        self._failures: dict[str, None] = {}
+        self._out_of_order = 0
+        self._catch_all = {rule.id for rule in catalog.rules if rule.is_catch_all}
+
+    def run(self, alerts: Iterator[Alert]) -> Replayed:
+        tx, began = self._tx, self._tx.at
+        try:
+            expect_heartbeats(tx, self._catalog)
+            for at, together in groupby(self._in_order(alerts), key=lambda pair: pair[0]):
+                self._elapse(at)
+                self._take([(each.partition_key, each) for _, each in together])
+            if self._closing.then:
+                self._elapse(tx.at + self._closing.then)
+            return self._replayed(began)
+        finally:
+            tx.close()
+
+    def _in_order(self, alerts: Iterator[Alert]) -> Iterator[tuple[datetime, Alert]]:
+        """Each with the time of its decision, which never goes back."""
+        at, applied, takes = self._tx.at, self._closing.applied, self._closing.after is not None
+        yield at, applied(self._first)
+        for alert in alerts:
+            if alert.received_at > at:
+                at = alert.received_at
+            elif alert.received_at < at:
+                self._out_of_order += 1
+            yield at, applied(alert) if takes else alert
+
+    def _elapse(self, until: datetime) -> None:
+        """Let the timers come that are due before `until`, and then be there."""
+        tx = self._tx
+        while (due := tx.timers.next_due) is not None and due < until:
+            tx.at = max(due, tx.at)
+            ticks = [
+                (str(task.payload["partition_key"]), timer_tick(task.key, task.not_before))
+                for task in tx.timers.take()
+            ]
+            self._take(ticks)
+        tx.at = until
+
+    def _take(self, told: list[tuple[str, Alert]] | list[tuple[str, Tick]]) -> None:
+        for start in range(0, len(told), MAX_ALERTS):
+            decided = decide_on(self._tx, told[start : start + MAX_ALERTS], self._catalog)
+            self._count(decided)
+
+    def _count(self, decided: Decided) -> None:
+        self._dispositions.update(decided.dispositions)
+        self._failures.update(dict.fromkeys(decided.failures))
+
+    def _replayed(self, began: datetime) -> Replayed:
+        tx = self._tx
+        incidents = [
+            replayed_incident(each, [event for _, event in tx.stories[chain_of(each.id)]])
+            for each in tx.incidents_now.values()
+        ]
+        del self._dispositions["tick"]
+        starts = [each.started_at for each in tx.occurrences_now.values()]
+        return Replayed(
+            catalog=self._catalog.version,
+            began=began,
+            ended=tx.at,
+            source_span=max(starts) - min(starts),
+            alerts=self._dispositions.total(),
+            out_of_order=self._out_of_order,
+            dispositions=dict(self._dispositions),
+            incidents=sorted(incidents, key=lambda each: each.number),
+            waiting=self._waiting(),
+            unmatched=self._unmatched(),
+            failures=tuple(self._failures),
+        )
+
+    def _waiting(self) -> list[ReplayedWaiting]:
+        held: list[Hold] = []
+        for fingerprint, each in self._tx.occurrences_now.items():
+            if each.held_by:
+                held.extend(self._tx.conditions.holds_of(fingerprint))
+        counts = Counter((hold.rule_id, str(hold.kind)) for hold in held)
+        return [ReplayedWaiting(*key, alerts) for key, alerts in sorted(counts.items())]
+
+    def _unmatched(self) -> dict[str, int]:
+        """By name; what only a rule in observe or the catch-all has counts too."""
+        counts = Counter(
+            each.alert.name
+            for each in self._tx.occurrences_now.values()
+            if self._is_unmatched(each)
+        )
+        return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+    def _is_unmatched(self, occurrence: Occurrence) -> bool:
+        if occurrence.held_by:
+            return False
+        if not occurrence.incident_ids:
+            # Nobody has it, or it cleared while it waited.
+            return classify(occurrence.alert, self._catalog.rules).is_unmatched
+        taken = map(self._tx.incidents_now.__getitem__, occurrence.incident_ids)
+        return all(one.mode is Mode.OBSERVE or one.rule_id in self._catch_all for one in taken)
