@@ -5,11 +5,27 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
+from hypothesis import HealthCheck, given, settings
+
 from engine.app.backtest import backtest
 from engine.core.alert import Alert
+from engine.core.catalog import Catalog
 from engine.core.replayed import Closing, Replayed
+from engine.ports.rows import IncidentFilter
+from engine.store.tx import SqlTx
 from tests.doubles.declarations import AT, firing
-from tests.doubles.written import RESTART, RULES, a_catalog
+from tests.doubles.written import RESTART, RULES, a_catalog, load_written
+from tests.stages.deciding.test_same_history import INVENTORY as DEPENDENCIES
+from tests.stages.deciding.test_same_history import RULES as CONDITIONS
+from tests.stages.deciding.test_same_history import (
+    START,
+    Notice,
+    alert_of,
+    deciding,
+    history_of,
+    notices,
+)
 
 RULE = """language: 1
 defaults: {{notify: [team], postmortem: [P1]}}
@@ -138,3 +154,41 @@ def test_what_was_received_at_once_though_it_happened_long_ago_is_noticed(tmp_pa
 def test_without_alerts_there_is_nothing(tmp_path: Path) -> None:
     found = replayed(tmp_path, RULES % "approve", [])
     assert (found.began, found.alerts, found.incidents) == (None, 0, ())
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    folder = tmp_path_factory.mktemp("conditional")
+    a_catalog(folder, CONDITIONS)
+    (folder / "inventory.yaml").write_text(DEPENDENCIES)
+    return load_written(folder)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(said=notices)
+def test_a_replay_comes_to_the_same_as_the_engine_over_its_store(
+    conditional: Catalog, said: Sequence[Notice]
+) -> None:
+    """Rules with every condition, alerts and ticks one after the other over the real tables.
+
+    Which of an alert and a timer of the very same moment comes first is told above.
+    """
+    said = [replace(each, after_s=each.after_s + 0.001) for each in said]  # type: ignore[arg-type]
+    with deciding(conditional) as live:
+        alerts: list[Alert] = []
+        moment = START
+        for notice in said:
+            moment += timedelta(seconds=notice.after_s)
+            alerts.append(alert_of(notice, moment))
+        history_of(said, live)
+        found = backtest(conditional, iter(alerts), Closing(then=timedelta(minutes=45)))
+        assert found.dispositions == {n: c for n, c in live.dispositions.items() if n != "tick"}
+        tx = SqlTx(live.connection, lambda: live.at, reading=True)
+        expected = [
+            (each.number, each.rule_id, each.severity.name, each.status, each.occurrences)
+            for each in tx.incidents(IncidentFilter(limit=1000))
+        ]
+        assert [
+            (each.number, each.rule_id, each.severity, each.status, each.alerts)
+            for each in found.incidents
+        ] == sorted(expected)
