@@ -35,7 +35,7 @@ from engine.ports.emergency import Emergency
 from engine.ports.publisher import Publisher
 from engine.ports.signer import CheckpointCopy
 from engine.ports.source import Source
-from engine.ports.stream import OpenableStream
+from engine.ports.stream import ReadableStream
 
 C = TypeVar("C", bound=BaseModel)
 P = TypeVar("P", covariant=True)
@@ -50,7 +50,7 @@ class Plugin(Generic[C, P]):
 
 
 @dataclass(frozen=True, slots=True)
-class StreamPlugin(Plugin[C, OpenableStream]):
+class StreamPlugin(Plugin[C, ReadableStream]):
     """A stream, and what else its brokers keep: incidents for others, copies of checkpoints."""
 
     publisher: Callable[[C], Publisher | None]

@@ -4,7 +4,7 @@ from engine.app.activation import Catalogs
 from engine.app.configured import Connectors, catalog_sources, load_connectors
 from engine.app.drafting import Draft, draft
 from engine.app.engine import Engine
-from engine.app.histories import AlertLines, at_source_times, replay
+from engine.app.histories import AlertLines, History, at_source_times, replay, stream_history
 from engine.app.offline import open_deciding, open_reading, open_repositioning
 from engine.app.process import SystemClock
 from engine.app.rehearsals import Played, coverage_goals, play_tests
@@ -30,6 +30,7 @@ __all__ = [
     "Draft",
     "Engine",
     "Explained",
+    "History",
     "Played",
     "SystemClock",
     "at_source_times",
@@ -50,6 +51,7 @@ __all__ = [
     "rehearse_plan",
     "remove_stop_file",
     "replay",
+    "stream_history",
     "try_emergency",
     "understood_alerts",
 ]

@@ -36,7 +36,7 @@ from engine.ports.notifier import Approver, Notifier
 from engine.ports.publisher import Publisher
 from engine.ports.signer import CheckpointCopy
 from engine.ports.source import Source, each_once
-from engine.ports.stream import OpenableStream
+from engine.ports.stream import OpenableStream, ReadableStream
 from engine.ports.tracker import Tracker
 from engine.settings import LoadedSettings, resolve_secrets
 from engine.store.checkpoint_file import CheckpointFile
@@ -244,9 +244,14 @@ def _connection(
     return config.model_copy(update=paths)
 
 
+def stream_of(loaded: LoadedSettings) -> ReadableStream:
+    """The stream that the settings name, not open. Raises ConfigError."""
+    return _streams(loaded)[0]
+
+
 def _streams(
     loaded: LoadedSettings,
-) -> tuple[OpenableStream, Publisher | None, Sequence[CheckpointCopy]]:
+) -> tuple[ReadableStream, Publisher | None, Sequence[CheckpointCopy]]:
     """The stream, and what else its brokers keep."""
     settings = loaded.settings
     values = dict(settings.stream)

@@ -3,14 +3,18 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import itemgetter
 
 from engine.app.backtest import backtest
-from engine.app.configured import catalog_sources, checked_catalog
+from engine.app.configured import catalog_sources, checked_catalog, stream_of
 from engine.core.alert import Alert
-from engine.core.records import alert_of_json
+from engine.core.records import Tick, alert_of_json, decode_record
 from engine.core.replayed import Closing, Replayed
-from engine.errors import PayloadError
+from engine.errors import ConfigError, PayloadError
+from engine.ports.stream import ReadableStream
 from engine.settings import LoadedSettings
+from engine.store.directory import DataDirectory
+from engine.store.embedded_stream import EmbeddedStream
 
 # A file of another kind has a problem a line.
 PROBLEMS_TOLD = 20
@@ -54,19 +58,71 @@ def _at_source_time(alert: Alert) -> Alert:
     return replace(alert, received_at=at, expires_at=expires_at)
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """Alerts in the order of their receipt, and what is known to be missing, a sentence each."""
+
+    alerts: Sequence[Alert]
+    missing: Sequence[str]
+
+
+async def stream_history(
+    loaded: LoadedSettings, begin: datetime | None, end: datetime | None
+) -> History:
+    """The alerts that the settings' stream keeps, received from `begin` on and before `end`.
+
+    Beside a running engine too. Raises TransientError where the stream can't be reached, and
+    ConfigError where there is none.
+    """
+    stream = stream_of(loaded)
+    if isinstance(stream, EmbeddedStream):
+        path = DataDirectory(loaded.settings.data).stream_path
+        if not path.exists():
+            raise ConfigError(
+                f"there is no {str(path)!r}: name an engine's folder with --data, or Kafka in "
+                "quell.yaml (stream.uses)"
+            )
+        # Another stream is read as nobody; this one has to be there first.
+        await stream.open()
+    try:
+        return await _history(stream, begin, end)
+    finally:
+        await stream.close()
+
+
+async def _history(stream: ReadableStream, begin: datetime | None, end: datetime | None) -> History:
+    found: list[tuple[datetime, Alert]] = []
+    missing: list[str] = []
+    # The decision time of a partition never goes back.
+    reached: dict[int, datetime] = {}
+    unread = 0
+    async for each in stream.history(begin):
+        partition = each.record.partition
+        try:
+            value = decode_record(each.record.value)
+        except PayloadError:
+            unread += 1
+            continue
+        if isinstance(value, Tick):
+            continue
+        at = reached[partition] = max(reached.get(partition, value.received_at), value.received_at)
+        if each.is_first and each.record.offset and (begin is None or at > begin):
+            missing.append(
+                f"partition {partition} keeps nothing from before {at:%Y-%m-%d %H:%M} UTC"
+            )
+        if (begin is None or at >= begin) and (end is None or at < end):
+            found.append((at, value))
+    if unread:
+        missing.append(f"{unread} records are no alerts; they were dead letters")
+    if begin is not None:
+        missing.append("what fired before and didn't repeat since isn't known")
+    found.sort(key=itemgetter(0))
+    return History([alert for _, alert in found], missing)
+
+
 def replay(loaded: LoadedSettings, alerts: Iterable[Alert], closing: Closing) -> Replayed:
     """What the project's rules would have made of these alerts.
 
     They come in the order of their receipt. Raises ConfigError for mistakes in the files.
     """
     return backtest(checked_catalog(catalog_sources(loaded)), alerts, closing)
-
-
-def between(
-    alerts: Iterable[Alert], begin: datetime | None, end: datetime | None
-) -> Iterator[Alert]:
-    """Those received from `begin` on and before `end`; None: without that bound."""
-    for alert in alerts:
-        at = alert.received_at
-        if (begin is None or at >= begin) and (end is None or at < end):
-            yield alert

@@ -1,6 +1,11 @@
 """`quell replay`: what the rules would have made of alerts that came, and of two rule sets."""
 
+import asyncio
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
@@ -9,12 +14,60 @@ import typer
 from engine.cli.options import Config, Inventory, Json, Playbooks, Rules, project_settings
 from engine.cli.output import complain, print_json
 from engine.cli.replay_page import plain, plain_differences, tell, tell_differences
+from engine.core.alert import Alert
 from engine.core.durations import parse_duration
 from engine.core.replayed import Closing, compared
-from engine.settings import load_settings
+from engine.settings import LoadedSettings, load_settings
 
 if TYPE_CHECKING:
     from engine.app import AlertLines
+
+
+File = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="ALERTS",
+        help="A file as `quell normalize` writes it, an alert a line; default: standard input.",
+    ),
+]
+Against = Annotated[
+    Path | None,
+    typer.Option("--against", metavar="DIR", help="Other rules, to show what they change."),
+]
+Resolve = Annotated[
+    str,
+    typer.Option(
+        "--resolve",
+        metavar="source|'after D'",
+        help="When alerts end: as their source says, or also D after their last notice.",
+    ),
+]
+Time = Annotated[
+    Literal["received", "source"],
+    typer.Option("--time", help="An alert's time: its receipt, or what its source says."),
+]
+Begin = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="TIME",
+        help="Instead of ALERTS: what the stream keeps, received from then on (RFC 3339).",
+    ),
+]
+End = Annotated[
+    str | None,
+    typer.Option("--to", metavar="TIME", help="The same, received before then."),
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="DIR", help="The same, of this folder; default: quell.yaml's stream."
+    ),
+]
+Then = Annotated[
+    str,
+    typer.Option("--then", metavar="D", help="How long time goes on behind the last alert."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,34 +76,15 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(  # noqa: PLR0913 - one argument an option
-    alerts: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="ALERTS",
-            help="A file as `quell normalize` writes it, an alert a line; default: standard input.",
-        ),
-    ] = None,
+    alerts: File = None,
     rules: Rules = None,
-    against: Annotated[
-        Path | None,
-        typer.Option("--against", metavar="DIR", help="Other rules, to show what they change."),
-    ] = None,
-    resolve: Annotated[
-        str,
-        typer.Option(
-            "--resolve",
-            metavar="source|'after D'",
-            help="When alerts end: as their source says, or also D after their last notice.",
-        ),
-    ] = "source",
-    time: Annotated[
-        Literal["received", "source"],
-        typer.Option("--time", help="An alert's time: its receipt, or what its source says."),
-    ] = "received",
-    then: Annotated[
-        str,
-        typer.Option("--then", metavar="D", help="How long time goes on behind the last alert."),
-    ] = "0",
+    against: Against = None,
+    resolve: Resolve = "source",
+    time: Time = "received",
+    begin: Begin = None,
+    end: End = None,
+    data: Folder = None,
+    then: Then = "0",
     playbooks: Playbooks = None,
     inventory: Inventory = None,
     config: Config = None,
@@ -63,38 +97,84 @@ def replay(  # noqa: PLR0913 - one argument an option
     --against, what other rules would do differently. Nothing is asked, sent or done. The exit code
     is 1 where a line isn't an alert.
     """
-    from engine.app import AlertLines, at_source_times
+    from engine.app import at_source_times
     from engine.app import replay as replay_alerts
 
     closing = _closing(resolve, then)
     sets = [rules] if against is None else [rules, against]
-    loaded = [load_settings(config, project_settings(s, playbooks, inventory)) for s in sets]
-    with _lines(alerts) as lines:
-        read = AlertLines(lines)
-        come = at_source_times(read) if time == "source" else read
+    given = {"data": data} if data is not None else {}
+    loaded = [
+        load_settings(config, project_settings(each, playbooks, inventory) | given) for each in sets
+    ]
+    span = (_moment(begin, "--from"), _moment(end, "--to"))
+    with _come(alerts, loaded[0], span, of_stream=any((begin, end, data))) as come:
+        told = come.alerts if time == "received" else at_source_times(come.alerts)
         if against is not None:
-            come = list(come)
-        found = [replay_alerts(each, come, closing) for each in loaded]
+            told = list(told)
+        found = [replay_alerts(each, told, closing) for each in loaded]
     if against is not None:
         before, after = found
         differences = compared(before, after)
         if json:
-            print_json(plain_differences(before, after, differences, closing) | _problems(read))
+            print_json(plain_differences(before, after, differences, closing) | come.plain())
         else:
             tell_differences(before, after, differences, closing)
     elif json:
-        print_json(plain(found[0], closing) | _problems(read))
+        print_json(plain(found[0], closing) | come.plain())
     else:
         tell(found[0], closing)
-    for problem in read.problems:
-        complain(problem)
-    if read.unread > len(read.problems):
-        complain(f"{read.unread - len(read.problems)} more lines can't be read")
-    return 1 if read.unread else 0
+    return come.tell()
 
 
-def _problems(read: "AlertLines") -> dict[str, object]:
-    return {"problems": read.problems, "unread_lines": read.unread}
+@dataclass(frozen=True, slots=True)
+class _Come:
+    """The alerts, and what is to be said of where they come from."""
+
+    alerts: Iterable[Alert]
+    missing: Sequence[str] = ()
+    lines: "AlertLines | None" = None
+
+    def plain(self) -> dict[str, object]:
+        """For programs."""
+        lines = self.lines
+        return {
+            "missing": self.missing,
+            "problems": lines.problems if lines is not None else [],
+            "unread_lines": lines.unread if lines is not None else 0,
+        }
+
+    def tell(self) -> int:
+        """For people; returns the exit code."""
+        for each in self.missing:
+            complain(each)
+        if self.lines is None or not self.lines.unread:
+            return 0
+        for problem in self.lines.problems:
+            complain(problem)
+        if (more := self.lines.unread - len(self.lines.problems)) > 0:
+            complain(f"{more} more lines can't be read")
+        return 1
+
+
+@contextmanager
+def _come(
+    path: Path | None,
+    loaded: LoadedSettings,
+    span: tuple[datetime | None, datetime | None],
+    *,
+    of_stream: bool,
+) -> Iterator[_Come]:
+    from engine.app import AlertLines, stream_history
+
+    if of_stream:
+        if path is not None:
+            raise typer.BadParameter("give either ALERTS, or --from, --to and --data")
+        history = asyncio.run(stream_history(loaded, *span))
+        yield _Come(history.alerts, history.missing)
+        return
+    with _lines(path) as lines:
+        read = AlertLines(lines)
+        yield _Come(read, lines=read)
 
 
 def _closing(resolve: str, then: str) -> Closing:
@@ -118,3 +198,16 @@ def _lines(path: Path | None) -> BinaryIO:
     if not path.is_file():
         raise typer.BadParameter(f"there is no file {str(path)!r}")
     return path.open("rb")
+
+
+def _moment(text: str | None, option: str) -> datetime | None:
+    """Raises typer.BadParameter. A time without a zone is UTC."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{option} {text!r} is no time; write it like 2026-03-01T12:00:00Z"
+        ) from None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

@@ -29,6 +29,14 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A record of the past; `is_first`: its partition keeps nothing from before it."""
+
+    record: Record
+    is_first: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Consecutive records of one partition, in order; never empty."""
 
@@ -150,4 +158,16 @@ class OpenableStream(KeptStream, Protocol):
 
     async def close(self) -> None:
         """Give everything back."""
+        ...
+
+
+class ReadableStream(OpenableStream, Protocol):
+    """A stream whose past can be read."""
+
+    def history(self, since: datetime | None) -> AsyncIterator[Kept]:
+        """What is kept now, one partition after the other: what came from `since` on, or all.
+
+        Some older records may be among it. Nobody's position moves, and the stream needn't be open
+        where it is outside of this machine. Raises TransientError when it can't be reached.
+        """
         ...

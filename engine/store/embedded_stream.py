@@ -19,9 +19,10 @@ from engine.errors import PermanentError, StoppedError, TransientError
 from engine.ports.stream import (
     STOPPED_ASKS_S,
     Batch,
-    KeptStream,
+    Kept,
     Message,
     Positions,
+    ReadableStream,
     Record,
     Subscription,
 )
@@ -35,6 +36,7 @@ DEFAULT_MAX_BYTES = 2 * 1024**3
 MAX_RECORD_BYTES = 1_048_000
 # Trimming goes in parts of this many records, because appends wait for each part.
 _TRIM_RECORDS = 1_000
+_READ_RECORDS = 1_000
 # Where so much of the file's bound is used, old records go early, until so much is.
 NEARLY_FULL = 0.9
 ROOMY = 0.8
@@ -46,7 +48,7 @@ def partition_of(key: str, partitions: int) -> int:
     return crc32(key.encode(errors="surrogatepass")) % partitions
 
 
-class EmbeddedStream(KeptStream):
+class EmbeddedStream(ReadableStream):
     """Open it in the loop that uses it, in one process at a time."""
 
     def __init__(
@@ -73,12 +75,14 @@ class EmbeddedStream(KeptStream):
     def name(self) -> str:
         return self._opened()[0].name
 
+    @override
     async def open(self) -> None:
         """Make the file, or go on behind its last records. Raises ConfigError, TransientError."""
         self._file = await asyncio.to_thread(LogFile, self._path, self._partitions, self.max_bytes)
         self._ends = dict(self._file.ends())
         self._writer = GroupWriter("stream-writer", self._file.writer)
 
+    @override
     async def close(self) -> None:
         """Commit what was asked for and close the file."""
         if self._writer is not None:
@@ -177,6 +181,16 @@ class EmbeddedStream(KeptStream):
         return await asyncio.get_running_loop().run_in_executor(
             self._reading, file.read, partition, offset, max_records
         )
+
+    @override
+    async def history(self, since: datetime | None) -> AsyncIterator[Kept]:
+        """As the port says, but of an open file, which gives all: it knows no record's time."""
+        for partition, offset in (await self.first_offsets()).items():
+            first, end = offset, self.end(partition)
+            while offset < end and (records := await self.read(partition, offset, _READ_RECORDS)):
+                for each in records:
+                    yield Kept(each, is_first=each.offset == first)
+                offset = records[-1].offset + 1
 
     def _opened(self) -> tuple[LogFile, GroupWriter]:
         if self._file is None or self._writer is None:

@@ -117,14 +117,37 @@ def test_old_payloads_are_replayed_at_the_times_of_their_source(
     assert "from 2020-01-01 00:00:00 to 2020-01-01 02:00:00 UTC" in capsys.readouterr().out
 
 
+def test_what_an_engine_kept_is_replayed_from_its_folder(
+    capsys: pytest.CaptureFixture[str], stopped: Project
+) -> None:
+    assert run(stopped, "--data", str(stopped.data), "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["rule"] for each in found["incidents"]] == ["endpoint-down", "unmatched"]
+    assert found["missing"] == []
+    assert run(stopped, "--data", str(stopped.data), "--to", "2020-01-01") == 0
+    assert "there are no alerts" in capsys.readouterr().out
+
+
+def test_it_is_replayed_beside_the_engine_too(
+    capsys: pytest.CaptureFixture[str], running: Project
+) -> None:
+    assert run(running, "--data", str(running.data), "--from", "2020-01-01T00:00:00Z") == 0
+    told = capsys.readouterr()
+    assert "2 incidents (2 open at the end)" in told.out
+    assert "what fired before and didn't repeat since isn't known" in told.err
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
         (["nowhere.jsonl"], "there is no file 'nowhere.jsonl'"),
         (["--resolve", "later"], "--resolve 'later': write source, or 'after 10m'"),
         (["--resolve", "after soon"], "'soon' isn't a duration"),
+        (["a.jsonl", "--from", "2026-03-01"], "give either ALERTS, or --from, --to and --data"),
+        (["--to", "noon"], "--to 'noon' is no time; write it like 2026-03-01T12:00:00Z"),
+        (["--data", "nowhere"], "name an engine's folder with --data"),
     ],
-    ids=["file", "closing", "duration"],
+    ids=["file", "closing", "duration", "both", "time", "folder"],
 )
 def test_mistakes_of_usage(
     capsys: pytest.CaptureFixture[str], project: Project, words: list[str], problem: str

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from connectors.streams.kafka import KafkaConfig, KafkaStream
-from engine.ports.stream import Batch, KeptStream
+from engine.ports.stream import Batch, ReadableStream
 from engine.store.embedded_stream import EmbeddedStream
 from tests.services.kafka import KafkaBroker
 
@@ -20,7 +20,7 @@ PARTITIONS = 4
 class Log(Protocol):
     """One log of its own for a test, and the streams over it."""
 
-    def opened(self) -> AbstractAsyncContextManager[KeptStream]: ...
+    def opened(self) -> AbstractAsyncContextManager[ReadableStream]: ...
 
     @property
     def construction(self) -> str:
@@ -33,7 +33,7 @@ class KafkaLog:
     config: KafkaConfig
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[KeptStream]:
+    async def opened(self) -> AsyncIterator[ReadableStream]:
         stream = KafkaStream(self.config)
         await stream.open()
         try:
@@ -54,7 +54,7 @@ class EmbeddedLog:
     path: Path
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[KeptStream]:
+    async def opened(self) -> AsyncIterator[ReadableStream]:
         stream = EmbeddedStream(self.path, partitions=PARTITIONS)
         await stream.open()
         try:
@@ -112,6 +112,6 @@ def log(request: pytest.FixtureRequest) -> Log:
 
 
 @pytest.fixture
-async def stream(log: Log) -> AsyncIterator[KeptStream]:
+async def stream(log: Log) -> AsyncIterator[ReadableStream]:
     async with log.opened() as opened:
         yield opened

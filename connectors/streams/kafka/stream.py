@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from typing_extensions import override
 
 from connectors.streams.kafka.cluster import Cluster, KafkaConfig, other_count
+from connectors.streams.kafka.history import kept_records
 from connectors.streams.kafka.reader import Seen, TopicReader, new_consumer, stop_consumer
 from connectors.streams.kafka.refusal import refusal
 from connectors.streams.kafka.subscription import KafkaSubscription, log_of
@@ -15,12 +16,12 @@ from connectors.streams.kafka.topics import FoundTopic, Topic
 from connectors.streams.kafka.writer import TopicWriter, partition_of
 from engine.core.durations import parse_duration
 from engine.errors import ConfigError, TransientError
-from engine.ports.stream import KeptStream, Message, Positions, Subscription
+from engine.ports.stream import Kept, Message, Positions, ReadableStream, Subscription
 
 log = structlog.get_logger(__name__)
 
 
-class KafkaStream(KeptStream):
+class KafkaStream(ReadableStream):
     """One topic of one cluster. `open` is optional: the first use connects."""
 
     def __init__(self, config: KafkaConfig) -> None:
@@ -44,6 +45,7 @@ class KafkaStream(KeptStream):
         """`kafka/`, the topic and its id, once a broker told it."""
         return log_of(self._topic, self._found or FoundTopic(0, ""))
 
+    @override
     async def open(self) -> None:
         """Connect, and create the topic where it is absent and that is allowed.
 
@@ -63,6 +65,7 @@ class KafkaStream(KeptStream):
                 raise ConfigError(f"connect on Kafka: {told}") from None
             raise
 
+    @override
     async def close(self) -> None:
         """Flush and disconnect, each client within the deadline."""
         await self._writer.close()
@@ -108,6 +111,10 @@ class KafkaStream(KeptStream):
         if seen.topic.partitions != self._topic.partitions:
             raise TransientError(other_count(self._topic, seen.topic.partitions))
         return seen.first
+
+    @override
+    def history(self, since: datetime | None) -> AsyncIterator[Kept]:
+        return kept_records(self._cluster, self._topic, since)
 
     @override
     async def check(self) -> None:
