@@ -5,6 +5,7 @@ a timer at the time at which it is due, behind the alerts of that moment; runs b
 further.
 """
 
+import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -12,7 +13,6 @@ from itertools import groupby
 
 from engine.core.alert import Alert, Occurrence
 from engine.core.catalog import Catalog
-from engine.core.classify import classify
 from engine.core.conditions import Hold
 from engine.core.incident import chain_of
 from engine.core.records import Tick, timer_tick
@@ -23,6 +23,8 @@ from engine.store.memory_tx import MemoryTx
 
 # As many as the pipeline takes at once.
 MAX_ALERTS = 500
+# Between two looks of the garbage collector.
+ALLOCATIONS = 100_000
 
 
 def backtest(catalog: Catalog, alerts: Iterable[Alert], closing: Closing) -> Replayed:
@@ -46,6 +48,9 @@ class _Backtest:
 
     def run(self, alerts: Iterator[Alert]) -> Replayed:
         tx, began = self._tx, self._tx.at
+        thresholds = gc.get_threshold()
+        # Hardly anything of it is garbage in circles, and a look at all alerts takes long.
+        gc.set_threshold(ALLOCATIONS, *thresholds[1:])
         try:
             expect_heartbeats(tx, self._catalog)
             for at, together in groupby(self._in_order(alerts), key=lambda pair: pair[0]):
@@ -55,6 +60,7 @@ class _Backtest:
                 self._elapse(tx.at + self._closing.then)
             return self._replayed(began)
         finally:
+            gc.set_threshold(*thresholds)
             tx.close()
 
     def _in_order(self, alerts: Iterator[Alert]) -> Iterator[tuple[datetime, Alert]]:
@@ -129,10 +135,7 @@ class _Backtest:
         return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
     def _is_unmatched(self, occurrence: Occurrence) -> bool:
-        if occurrence.held_by:
+        if occurrence.alert.fingerprint in self._tx.waited:
             return False
-        if not occurrence.incident_ids:
-            # Nobody has it, or it cleared while it waited.
-            return classify(occurrence.alert, self._catalog.rules).is_unmatched
         taken = map(self._tx.incidents_now.__getitem__, occurrence.incident_ids)
         return all(one.mode is Mode.OBSERVE or one.rule_id in self._catch_all for one in taken)

@@ -10,6 +10,7 @@ from engine.app.configured import catalog_sources, checked_catalog, stream_of
 from engine.core.alert import Alert
 from engine.core.records import Tick, alert_of_json, decode_record
 from engine.core.replayed import Closing, Replayed
+from engine.core.rule_set import RuleSet
 from engine.errors import ConfigError, PayloadError
 from engine.ports.stream import ReadableStream
 from engine.settings import LoadedSettings
@@ -120,9 +121,15 @@ async def _history(stream: ReadableStream, begin: datetime | None, end: datetime
     return History([alert for _, alert in found], missing)
 
 
-def replay(loaded: LoadedSettings, alerts: Iterable[Alert], closing: Closing) -> Replayed:
-    """What the project's rules would have made of these alerts.
+def replay(
+    loaded: LoadedSettings, alerts: Iterable[Alert], closing: Closing, *, alone: bool = False
+) -> Replayed:
+    """What the project's rules would have made of these alerts; `alone`: without those that ship.
 
     They come in the order of their receipt. Raises ConfigError for mistakes in the files.
     """
-    return backtest(checked_catalog(catalog_sources(loaded)), alerts, closing)
+    catalog = checked_catalog(catalog_sources(loaded))
+    if alone:
+        own = RuleSet(each for each in catalog.rules if not each.file.startswith("shipped/"))
+        catalog = replace(catalog, rules=own)
+    return backtest(catalog, alerts, closing)

@@ -64,6 +64,12 @@ Folder = Annotated[
         "--data", metavar="DIR", help="The same, of this folder; default: quell.yaml's stream."
     ),
 ]
+Alone = Annotated[
+    bool,
+    typer.Option(
+        "--alone", help="Without the shipped rules: no incident for what yours don't take."
+    ),
+]
 Then = Annotated[
     str,
     typer.Option("--then", metavar="D", help="How long time goes on behind the last alert."),
@@ -85,6 +91,7 @@ def replay(  # noqa: PLR0913 - one argument an option
     end: End = None,
     data: Folder = None,
     then: Then = "0",
+    alone: Alone = False,
     playbooks: Playbooks = None,
     inventory: Inventory = None,
     config: Config = None,
@@ -111,7 +118,7 @@ def replay(  # noqa: PLR0913 - one argument an option
         told = come.alerts if time == "received" else at_source_times(come.alerts)
         if against is not None:
             told = list(told)
-        found = [replay_alerts(each, told, closing) for each in loaded]
+        found = [replay_alerts(each, told, closing, alone=alone) for each in loaded]
     if against is not None:
         before, after = found
         differences = compared(before, after)

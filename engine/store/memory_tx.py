@@ -5,7 +5,7 @@ store's own code over a database in memory. Nothing is durable, sealed or masked
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import heappop, heappush
@@ -14,7 +14,8 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import StaticPool
 from typing_extensions import override
 
-from engine.core.alert import Occurrence
+from engine.core.alert import Firing, Occurrence
+from engine.core.conditions import Hold
 from engine.core.events import Event
 from engine.core.incident import Incident
 from engine.core.journal import Entry, NewEntry, to_us
@@ -77,7 +78,8 @@ class Timers:
 class MemoryTx(SqlTx):
     """One writer's; `at` is its clock, which its owner moves. Tasks that aren't timers are dropped.
 
-    `occurrences_now`, `incidents_now` and `stories` are what was decided, by fingerprint and id.
+    `occurrences_now`, `incidents_now` and `stories` are what was decided, by fingerprint, id and
+    chain; `waited` are the fingerprints that a rule took and made wait at some time.
     """
 
     def __init__(self, at: datetime) -> None:
@@ -86,6 +88,7 @@ class MemoryTx(SqlTx):
         self.occurrences_now: dict[str, Occurrence] = {}
         self.incidents_now: dict[str, Incident] = {}
         self.stories: dict[str, list[tuple[datetime, Event]]] = {}
+        self.waited: set[str] = set()
         self._live: dict[str, Incident] = {}
         self._latest: dict[str, str] = {}
         connection = _database()
@@ -120,6 +123,12 @@ class MemoryTx(SqlTx):
     def occurrences(self, fingerprints: Sequence[str]) -> Mapping[str, Occurrence]:
         known = self.occurrences_now
         return {each: known[each] for each in fingerprints if each in known}
+
+    @override
+    def known(
+        self, fingerprints: Sequence[str], whole: Set[str]
+    ) -> tuple[Mapping[str, Occurrence], Mapping[str, Firing]]:
+        return self.occurrences(fingerprints), {}
 
     @override
     def put_occurrences(self, occurrences: Sequence[Occurrence]) -> None:
@@ -169,6 +178,12 @@ class _Conditions(SqlConditionRows):
     def __init__(self, tx: MemoryTx, connection: Connection) -> None:
         super().__init__(connection, lambda: tx.at, reading=False)
         self._tx = tx
+
+    @override
+    def put_holds(self, fingerprint: str, partition_key: str, held: Sequence[Hold]) -> None:
+        super().put_holds(fingerprint, partition_key, held)
+        if held:
+            self._tx.waited.add(fingerprint)
 
     @override
     def firing_of(self, services: Sequence[str]) -> Sequence[Waiting]:

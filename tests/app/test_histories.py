@@ -99,19 +99,16 @@ async def test_a_folder_without_a_log_says_so_and_none_is_made(tmp_path: Path) -
 async def test_alerts_on_brokers_are_read_where_the_settings_name_them(
     tmp_path: Path, kafka: KafkaBroker
 ) -> None:
-    written = {
-        "uses": "kafka",
+    brokers = {
         "bootstrap_servers": [kafka.bootstrap],
         "topic_prefix": f"replay-{uuid4().hex}.",
         "partitions": 2,
         "replication_factor": 1,
     }
-    stream = KafkaStream(
-        KafkaConfig.model_validate({n: written[n] for n in written if n != "uses"})
-    )
+    stream = KafkaStream(KafkaConfig.model_validate(brokers))
     await stream.open()
     alerts = [replace(firing("A", service=f"s{n}"), received_at=AT + n * HOUR) for n in range(6)]
     await stream.append([Message(each.partition_key, encode_alert(each)) for each in alerts])
     await stream.close()
-    loaded = load_settings(None, {"data": tmp_path, "stream": written})
+    loaded = load_settings(None, {"data": tmp_path, "stream": {"uses": "kafka", **brokers}})
     assert list((await stream_history(loaded, None, AT + 4 * HOUR)).alerts) == alerts[:4]

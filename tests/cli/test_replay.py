@@ -102,6 +102,15 @@ def test_the_same_rules_differ_in_nothing(
     assert "no incident, page or run is different" in capsys.readouterr().out
 
 
+def test_alone_the_shipped_rules_take_nothing(
+    capsys: pytest.CaptureFixture[str], project: Project
+) -> None:
+    assert run(project, str(written(project)), "--alone", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["rule"] for each in found["incidents"]] == ["endpoint-down"]
+    assert found["unmatched"] == {"FanNoisy": 1}
+
+
 def test_old_payloads_are_replayed_at_the_times_of_their_source(
     capsys: pytest.CaptureFixture[str], project: Project
 ) -> None:

@@ -32,8 +32,8 @@ def _forget_repeats(original: Any, rows: Any, counts: Mapping[str, int]) -> None
     original(rows, {name: n for name, n in counts.items() if name != "disposition/repeat"})
 
 
-def _repeat_as_new(original: Any, alert: Any, current: Any) -> Any:
-    notice = original(alert, current)
+def _repeat_as_new(original: Any, *arguments: Any) -> Any:
+    notice = original(*arguments)
     return replace(notice, effect="opened") if notice.effect == "repeat" else notice
 
 
