@@ -112,13 +112,18 @@ def opened(event: events.IncidentOpened, at: datetime) -> Incident:
         environment=event.environment,
         team=event.team,
         group=event.group,
-        opened_at=at,
+        opened_at=_decided(event.decided_at, at),
         updated_at=at,
         previous_id=event.previous_id,
         notify=event.notify,
         wants_postmortem=event.postmortem,
         explained_by=event.explained_by,
     )
+
+
+def _decided(text: str, at: datetime) -> datetime:
+    """When the alert came that a decision is about, however late the decision was written."""
+    return events.moment(text) if text else at
 
 
 def apply(  # noqa: C901 - one case a kind of event is the simplest form
@@ -149,7 +154,10 @@ def apply(  # noqa: C901 - one case a kind of event is the simplest form
             return replace(after, severity=Severity[event.severity], wants_postmortem=wanted)
         case events.IncidentResolved():
             calm: Phase = "idle" if after.phase == "needs_person" else after.phase
-            return replace(after, status="resolved", resolved_at=at, phase=calm, flaps=False)
+            resolved_at = max(after.opened_at, _decided(event.decided_at, at))
+            return replace(
+                after, status="resolved", resolved_at=resolved_at, phase=calm, flaps=False
+            )
         case events.IncidentReopened():
             # Its run is over, and doesn't begin again by itself.
             again: Phase = "needs_person" if after.outcome else after.phase

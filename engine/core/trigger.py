@@ -35,6 +35,7 @@ def opened_by(
     occurrence: Occurrence,
     number: int,
     *,
+    decided_at: str = "",
     explained_by: tuple[str, ...] = (),
     previous: str = "",
 ) -> events.IncidentOpened:
@@ -58,6 +59,7 @@ def opened_by(
         # Observing reaches nobody: no message, and no ticket either.
         postmortem=match.severity in match.rule.postmortem and match.mode.mode is not Mode.OBSERVE,
         reasons=match.reasons,
+        decided_at=decided_at,
         explained_by=explained_by,
         previous_id=previous,
     )

@@ -129,7 +129,7 @@ def _follow_up(tx: Tx, incident: Incident, event: events.Event) -> None:
         tx.put_task(task_for(incident, "postmortem", incident.id, tx))
     if isinstance(event, events.IncidentResolved):
         tick = task_for(incident, "tick", f"incident_close/{incident.id}", tx)
-        tx.put_task(replace(tick, not_before=tx.now + REOPEN_WITHIN))
+        tx.put_task(replace(tick, not_before=(incident.resolved_at or tx.now) + REOPEN_WITHIN))
     if isinstance(event, events.PostmortemWritten):
         tx.put_task(task_for(incident, "ticket", incident.id, tx))
 

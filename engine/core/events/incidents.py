@@ -28,6 +28,8 @@ class IncidentOpened(Event):
     notify: tuple[str, ...] = ()
     postmortem: bool = False
     reasons: tuple[Brief, ...] = ()
+    # The decision's own time, RFC 3339: that of the record; "" is the entry's.
+    decided_at: str = ""
     # Under which of these keys a firing alert explains this incident; see engine.core.conditions.
     explained_by: tuple[str, ...] = ()
 
@@ -99,9 +101,10 @@ class SlaMissed(Event):
 
 
 class IncidentResolved(Event):
-    """Nothing of it fires any more."""
+    """Nothing of it fires any more; `decided_at` is as in IncidentOpened."""
 
     KIND = "incident.resolved@1"
+    decided_at: str = ""
 
 
 class IncidentReopened(Event):

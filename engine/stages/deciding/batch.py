@@ -77,6 +77,9 @@ def decide_on(tx: Tx, told: Sequence[tuple[str, Alert | Tick]], catalog: Catalog
     work = _begun(tx, catalog, [value for _, value in told])
     for key, value in told:
         settle(work)
+        at = value.received_at if isinstance(value, Alert) else value.due_at
+        # Gateways' times differ a little; a decision is never before the one in front of it.
+        work.decided_at = max(at, work.decided_at or at)
         match value:
             case Alert():
                 # The inventory may name another service than the sender did; the order of the

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal
 
 from engine.core import events
@@ -48,6 +49,8 @@ class BatchWork:
     joined: dict[str, list[Occurrence]] = field(default_factory=dict)
     ended: dict[str, list[Occurrence]] = field(default_factory=dict)
     absorbed: dict[str, Absorbed] = field(default_factory=dict)
+    # The time of the record that was taken last.
+    decided_at: datetime | None = None
     # How many alerts of an incident fire now, and at most since its part was last written.
     firing: dict[str, int] = field(default_factory=dict)
     most: dict[str, int] = field(default_factory=dict)

@@ -108,7 +108,8 @@ def _over(work: BatchWork, incident: Incident) -> Incident:
     """Resolved, or absorbed, where nothing of it fires any more."""
     if incident.status != "open" or incident.open_count:
         return incident
-    over: events.Event = events.IncidentResolved()
+    decided_at = work.decided_at.isoformat() if work.decided_at is not None else ""
+    over: events.Event = events.IncidentResolved(decided_at=decided_at)
     if incident.id in work.absorbed:
         over = events.IncidentAbsorbed(cause=work.absorbed[incident.id].cause)
     elif incident.flaps and incident.id not in work.calm:
