@@ -1,4 +1,4 @@
-"""What editors show beside the keys of quell's files, by model and key, and examples of values."""
+"""What editors show beside the keys of quell's files, by model and key."""
 
 from collections.abc import Mapping
 
@@ -101,10 +101,16 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "Guards": {
         "cooldown": "no second run for the same thing within a time",
         "budget": "at most so many runs within a time",
+        "concurrency": "at most so many runs at once",
+        "breaker": "after so many failures in a row a person decides",
+        "recurrence": "the same remedy for the same target so often asks a person",
         "blast_radius": "how many of a group may be down at once",
     },
     "Cooldown": {"for": "since the end of the last run", "per": "of which last run"},
     "Budget": {"runs": "at most so many", "within": "a duration", "per": "counted of what"},
+    "Concurrency": {"max": "at most so many", "per": "counted of what"},
+    "Breaker": {"failures": "so many in a row", "per": "of which runs"},
+    "Recurrence": {"times": "from this time on", "within": "a duration"},
     "BlastRadius": {
         "group": "which targets belong together",
         "max_unavailable": "so many, or a share of them",

@@ -45,6 +45,7 @@ from engine.ports.api import (
     SilencesAnswer,
     StopsAnswer,
     TrustAnswer,
+    TryAnswer,
 )
 from engine.ports.commands import By, WantedSilence
 from engine.ports.rows import IncidentFilter
@@ -231,6 +232,13 @@ class LocalSite:
         return locks_answer(
             self._tell(lambda commands, by: commands.release_lock(target, by=by, reason=reason))
         )
+
+    def try_again(self, playbook: str, target: str = "", *, reason: str = "") -> TryAnswer:
+        """Let one more run of a playbook try, after others failed in a row."""
+        excused = self._tell(
+            lambda commands, by: commands.try_again(playbook, target, by=by, reason=reason)
+        )
+        return TryAnswer(playbook=playbook, excused=tuple(excused))
 
     def positions(self) -> PositionsAnswer:
         """Where each partition of the stream in this folder goes on, and why one can't."""

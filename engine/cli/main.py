@@ -15,6 +15,7 @@ import typer
 from engine.cli import (
     audit,
     balance,
+    breaker,
     check,
     dead_letters,
     decide,
@@ -84,6 +85,7 @@ for verbs in (
     silence,
     trust,
     locks,
+    breaker,
     incidents,
     audit,
     normalize,

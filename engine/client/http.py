@@ -56,6 +56,8 @@ from engine.ports.api import (
     StopOrder,
     StopsAnswer,
     TrustAnswer,
+    TryAnswer,
+    TryOrder,
 )
 
 A = TypeVar("A", bound=Answer)
@@ -230,6 +232,11 @@ class QuellClient:
         """Let go of what the ended run that keeps this target locked holds; what that was."""
         path = f"/v1/locks/{_segment(target)}/release"
         return self._order(LocksAnswer, path, ReleaseOrder(reason=reason))
+
+    def try_again(self, playbook: str, target: str = "", *, reason: str = "") -> TryAnswer:
+        """Let one more run of a playbook try, after others failed in a row."""
+        path = f"/v1/breakers/{_segment(playbook)}/try"
+        return self._order(TryAnswer, path, TryOrder(target=target, reason=reason))
 
     def positions(self) -> PositionsAnswer:
         """Where each partition of the stream goes on, and why one can't."""

@@ -178,6 +178,27 @@ class Budget(Document):
     per: Literal["playbook", "rule", "target", "overall"] = "playbook"
 
 
+class Concurrency(Document):
+    """At most so many runs at once."""
+
+    max: int = Field(ge=1)
+    per: Literal["playbook", "rule", "target", "service", "overall"] = "playbook"
+
+
+class Breaker(Document):
+    """After so many runs in a row that did not help, none until a person lets one try."""
+
+    failures: int = Field(default=3, ge=1)
+    per: Literal["playbook", "rule", "target"] = "playbook"
+
+
+class Recurrence(Document):
+    """The same remedy for the same target so often asks a person."""
+
+    times: int = Field(default=3, ge=2)
+    within: Duration = "1d"
+
+
 class BlastRadius(Document):
     """How many of a group may be unavailable or touched at once."""
 
@@ -190,6 +211,9 @@ class Guards(Document):
 
     cooldown: Cooldown | None = None
     budget: Budget | None = None
+    concurrency: Concurrency | None = None
+    breaker: Breaker | None = None
+    recurrence: Recurrence | None = None
     blast_radius: BlastRadius | None = None
 
 

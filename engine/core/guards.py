@@ -8,28 +8,51 @@ how long, and how many are fine.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, Protocol
 
 from engine.core.documents import Guards
 from engine.core.durations import format_duration, parse_duration
+from engine.core.inventory import Inventory
 from engine.core.plan import Plan
 
-GuardName = Literal["lock", "cooldown", "budget"]
-Column = Literal["target", "playbook_id", "rule_id"]
+GuardName = Literal["lock", "concurrency", "cooldown", "budget", "breaker", "recurrence"]
+Column = Literal["target", "service", "playbook_id", "rule_id"]
 
+# What a run left unproven. Whoever was cancelled proved nothing either way.
+FAILURES = frozenset({"failed", "partial", "unknown"})
+# A failure that a person excused, so that one more run may try.
+EXCUSED = "excused"
 # A run that waits longer for a lock finds that nobody remembers why it was to be made.
 HELD_AT_MOST = timedelta(minutes=30)
 # A lock is let go at the end of its run, which wakes nobody in particular.
 HELD_AGAIN = timedelta(seconds=5)
+Among = tuple[tuple[Column, str], ...]
+
 # Nothing is remembered for longer, so no guard can look back further.
 LONGEST_LOOK_BACK = timedelta(days=31)
+
+
+class IncidentName(Protocol):
+    """What a reservation keeps of a run's incident."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
     """One target ("" where the plan changes none that is known) that a run has, or had.
 
-    `incident` is what people call the run's incident. `released_at` is None while it is held.
+    `service` is the target's, or the incident's where the inventory knows none. `incident` is what
+    people call the run's incident. `released_at` is None while it is held. `outcome` is how the
+    run ended, or EXCUSED; "" while it is under way.
     """
 
     run_id: str
@@ -41,6 +64,7 @@ class Reservation:
     incident: str
     taken_at: datetime
     released_at: datetime | None = None
+    outcome: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +79,17 @@ class Lock:
 class Guard:
     """At most so many other runs among the reservations that are equal in some columns.
 
-    `counts` says which reservations: those held now, those held or released within `within`, or
-    those taken within it.
+    `counts` says which reservations: those held now, those held or released within `within`, those
+    taken within it, or those of the runs that failed in a row. `then` is what more of them mean for
+    a run.
     """
 
     name: GuardName
-    among: tuple[tuple[Column, str], ...]
-    counts: Literal["held", "released", "taken"]
+    among: Among
+    counts: Literal["held", "released", "taken", "failed"]
     at_most: int = 0
     within: timedelta = timedelta(0)
+    then: Literal["skip", "wait", "ask"] = "skip"
 
     @property
     def key(self) -> str:
@@ -86,39 +112,64 @@ class Refusal:
     again: timedelta = HELD_AGAIN
 
 
-def guards_of(plan: Plan, rule_id: str) -> tuple[Guard, ...]:
-    """The guards of a plan, in the order in which they are told: its locks, then the playbook's."""
+def guards_of(plan: Plan, rule_id: str, services: Iterable[str] = ()) -> tuple[Guard, ...]:
+    """The guards of a plan, in the order in which they are told: those that wait come first.
+
+    `services` are those of the targets that it changes.
+    """
     targets = plan.changed_targets
-    guards = [Guard("lock", (("target", target),), "held") for target in targets if target]
     wanted = Guards.model_validate(plan.guards)
-    among: Mapping[str, Sequence[tuple[tuple[Column, str], ...]]] = {
+    playbook: Among = (("playbook_id", plan.playbook_id),)
+    among: Mapping[str, Sequence[Among]] = {
         "overall": [()],
-        "playbook": [(("playbook_id", plan.playbook_id),)],
-        "rule": [(("playbook_id", plan.playbook_id), ("rule_id", rule_id))],
-        "target": [(("playbook_id", plan.playbook_id), ("target", each)) for each in targets],
+        "service": [(("service", each),) for each in sorted(set(services))],
+        "playbook": [playbook],
+        "rule": [(*playbook, ("rule_id", rule_id))],
+        "target": [(*playbook, ("target", each)) for each in targets],
     }
+    guards = [Guard("lock", (("target", t),), "held", then="wait") for t in targets if t]
+    if (several := wanted.concurrency) is not None:
+        at_most = several.max - 1
+        guards += [
+            Guard("concurrency", each, "held", at_most, then="wait") for each in among[several.per]
+        ]
+    if (breaker := wanted.breaker) is not None:
+        at_most, within = breaker.failures - 1, LONGEST_LOOK_BACK
+        guards += [Guard("breaker", a, "failed", at_most, within) for a in among[breaker.per]]
     if (cooldown := wanted.cooldown) is not None:
         within = parse_duration(cooldown.for_)
         guards += [Guard("cooldown", a, "released", 0, within) for a in among[cooldown.per]]
     if (budget := wanted.budget) is not None:
         within = parse_duration(budget.within)
         guards += [Guard("budget", a, "taken", budget.runs - 1, within) for a in among[budget.per]]
+    if (again := wanted.recurrence) is not None:
+        at_most, within = again.times - 2, parse_duration(again.within)
+        guards += [
+            Guard("recurrence", each, "taken", at_most, within, "ask")
+            for each in among["target"]
+            if dict(each)["target"]
+        ]
     return tuple(guards)
 
 
+def services_of(plan: Plan, inventory: Inventory, otherwise: str) -> Mapping[str, str]:
+    """The service of each target that a plan changes; `otherwise` where it is of none."""
+    return {each: inventory.service_of(each) or otherwise for each in plan.changed_targets}
+
+
 def reservations_of(
-    plan: Plan, *, rule_id: str, service: str, incident_id: str, incident: str, at: datetime
+    plan: Plan, services: Mapping[str, str], *, rule_id: str, incident: IncidentName, at: datetime
 ) -> tuple[Reservation, ...]:
-    """What the first intent of a plan reserves."""
+    """What the first intent of a plan reserves; `services` are those of its targets."""
     return tuple(
         Reservation(
             run_id=plan.run_id,
             target=target,
             playbook_id=plan.playbook_id,
             rule_id=rule_id,
-            service=service,
-            incident_id=incident_id,
-            incident=incident,
+            service=services[target],
+            incident_id=incident.id,
+            incident=incident.name,
             taken_at=at,
         )
         for target in plan.changed_targets
@@ -136,12 +187,51 @@ def first_refusal(
     `reserved` gives the reservations among which a guard counts; the run's own don't count.
     """
     for guard in guards:
-        others = [
-            each for each in reserved(guard) if each.run_id != run_id and _counts(guard, each, now)
-        ]
-        if len({each.run_id for each in others}) > guard.at_most:
-            return _refusal(guard, others)
+        others = [each for each in reserved(guard) if each.run_id != run_id]
+        if guard.counts == "failed":
+            refusal = _broken(guard, others)
+        else:
+            refusal = _counted(guard, [each for each in others if _counts(guard, each, now)])
+        if refusal is not None:
+            return refusal
     return None
+
+
+def failed_in_a_row(reservations: Iterable[Reservation]) -> tuple[list[str], bool]:
+    """(the runs that failed since the last one that was proven, whether a trial is allowed).
+
+    A failure that was excused allows one run to try: these are then the runs since.
+    """
+    ended = [each for each in reservations if each.released_at is not None]
+    failed: dict[str, None] = {}
+    for each in sorted(ended, key=lambda each: (each.released_at, each.run_id), reverse=True):
+        if each.outcome in ("succeeded", EXCUSED):
+            return list(failed), each.outcome == EXCUSED
+        if each.outcome in FAILURES:
+            failed[each.run_id] = None
+    return list(failed), False
+
+
+def _broken(guard: Guard, others: Sequence[Reservation]) -> Refusal | None:
+    failed, trial = failed_in_a_row(others)
+    what, held = _what(guard), [each for each in others if each.released_at is None]
+    verb = f"`quell breaker try {dict(guard.among)['playbook_id']}` lets one more run try"
+    if trial and failed:
+        told = f"the run that was let try {what} failed too; {verb}"
+        return Refusal("breaker", told, waits=False)
+    if trial and held:
+        told = f"the run of {held[-1].incident} tries {what} after failures"
+        return Refusal("breaker", told, waits=True)
+    if len(failed) > guard.at_most:
+        told = f"the last {len(failed)} runs of {what} did not help; {verb}"
+        return Refusal("breaker", told, waits=False)
+    return None
+
+
+def _counted(guard: Guard, others: Sequence[Reservation]) -> Refusal | None:
+    if len({each.run_id for each in others}) <= guard.at_most:
+        return None
+    return Refusal(guard.name, _reason(guard, others), waits=guard.then == "wait")
 
 
 def _counts(guard: Guard, reservation: Reservation, now: datetime) -> bool:
@@ -152,23 +242,36 @@ def _counts(guard: Guard, reservation: Reservation, now: datetime) -> bool:
             return reservation.released_at is None or reservation.released_at > now - guard.within
         case "taken":
             return reservation.taken_at > now - guard.within
+        case "failed":
+            return reservation.outcome in FAILURES
 
 
-def _refusal(guard: Guard, others: Sequence[Reservation]) -> Refusal:
+def _what(guard: Guard) -> str:
+    where = dict(guard.among)
+    told = where.get("playbook_id", "all playbooks together")
+    for column in ("target", "service"):
+        told += f" on {where[column]}" if where.get(column) else ""
+    return told
+
+
+def _reason(guard: Guard, others: Sequence[Reservation]) -> str:
     latest = max(others, key=lambda each: each.taken_at)
-    where, within = dict(guard.among), format_duration(guard.within)
-    target = where.get("target", "")
-    what = where.get("playbook_id", "all playbooks together") + (f" on {target}" if target else "")
+    what, within = _what(guard), format_duration(guard.within)
+    incidents = ", ".join(dict.fromkeys(each.incident for each in others))
     match guard.name:
         case "lock":
-            return Refusal(
-                "lock", f"{target} is locked by the run of {latest.incident}", waits=True
-            )
+            return f"{dict(guard.among)['target']} is locked by the run of {latest.incident}"
+        case "concurrency":
+            at_once = f"{guard.at_most + 1} at once"
+            return f"{what} may run {at_once}, and does ({incidents})"
         case "cooldown":
             ended = latest.released_at
             when = f"ended at {ended:%H:%M:%S} UTC" if ended else "is under way"
-            reason = f"{what} {when} ({latest.incident}), and cools down for {within}"
-            return Refusal("cooldown", reason, waits=False)
-        case "budget":
-            reason = f"{what} may run {guard.at_most + 1} times within {within}, and did"
-            return Refusal("budget", reason, waits=False)
+            return f"{what} {when} ({latest.incident}), and cools down for {within}"
+        case "recurrence":
+            return (
+                f"{what} would be for the {guard.at_most + 2}. time within {within} "
+                f"({incidents}): it does not last, so open a ticket for the cause"
+            )
+        case _:
+            return f"{what} may run {guard.at_most + 1} times within {within}, and did"

@@ -83,7 +83,7 @@ def view(incident: Incident, entries: Sequence[Entry]) -> IncidentView:
         environment=incident.environment,
         mode=run.mode.value if run else incident.mode.value,
         mode_decided_by=run.mode_decided_by if run else f"rule {incident.rule_id}",
-        evidence=(*_evidence(story, incident.run_id), *_confirmation(run)),
+        evidence=(*_evidence(story, incident.run_id), *_confirmation(run), *_asks(run)),
         lines=tuple(lines[-LATEST_LINES:]),
         outcome=run.outcome or "" if run else "",
         outcome_reason=run.outcome_reason if run else "",
@@ -110,6 +110,12 @@ def _confirmation(run: RunState | None) -> tuple[tuple[str, str], ...]:
         return ()
     confirmation = run.confirmed.confirmation
     return (("does it still fire?", told_of_firing(confirmation)),)
+
+
+def _asks(run: RunState | None) -> tuple[tuple[str, str], ...]:
+    if run is None or run.approval is None or not run.approval.why:
+        return ()
+    return (("why is a person asked?", run.approval.why),)
 
 
 def _approval(run: RunState) -> ApprovalView | None:

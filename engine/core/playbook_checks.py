@@ -126,6 +126,8 @@ def _guards(guards: Guards, scope: Scope, mistakes: Mistakes) -> tuple[str, ...]
         _look_back(guards.cooldown.for_, mistakes.at("cooldown", "for"))
     if guards.budget is not None:
         _look_back(guards.budget.within, mistakes.at("budget", "within"))
+    if guards.recurrence is not None:
+        _look_back(guards.recurrence.within, mistakes.at("recurrence", "within"))
     if guards.blast_radius is not None:
         found.append("blast_radius")
         here = mistakes.at("blast_radius")

@@ -50,7 +50,7 @@ def judge(command: Attempt, moment: Moment) -> Judgement:
         waiting = _first(state, plan, world, world.now - moment.looked - SLACK)
         if waiting:
             return Judgement("waits", waiting)
-    return _approved(state, plan, moment.approved_hash)
+    return _approved(state, plan, world, moment.approved_hash)
 
 
 def _first(state: RunState, plan: Plan, world: World, seen_at: datetime) -> str:
@@ -70,8 +70,8 @@ def _first(state: RunState, plan: Plan, world: World, seen_at: datetime) -> str:
     return ""
 
 
-def _approved(state: RunState, plan: Plan, approved_hash: str) -> Judgement:
-    if not needs_approval(state, plan):
+def _approved(state: RunState, plan: Plan, world: World, approved_hash: str) -> Judgement:
+    if not needs_approval(state, plan, world):
         return Judgement("passes")
     if state.approval is None or state.approval.decision != "approved":
         return Judgement("waits", "a person has to approve")

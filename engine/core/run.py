@@ -61,6 +61,7 @@ class ApprovalState:
     id: str
     plan_hash: str
     expires_at: datetime
+    why: str = ""
     decision: events.Decision | None = None
     actor: str = ""
     reason: str = ""
@@ -175,9 +176,8 @@ def _after(  # noqa: C901 - one case a kind of event is the simplest form
             )
         case events.ApprovalRequested():
             expires_at = datetime.fromisoformat(event.expires_at)
-            return replace(
-                state, approval=ApprovalState(event.approval_id, event.plan_hash, expires_at)
-            )
+            asked = ApprovalState(event.approval_id, event.plan_hash, expires_at, event.why)
+            return replace(state, approval=asked)
         case events.ApprovalDecided():
             if state.approval is None or state.approval.id != event.approval_id:
                 return state

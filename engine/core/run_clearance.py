@@ -33,15 +33,14 @@ def before_first_change(state: RunState, plan: Plan, world: World) -> Command | 
             )
     if world.refusal is not None:
         return _held_back(state, plan, world.refusal, world)
-    return _ask(state, plan, world) if needs_approval(state, plan) else None
+    return _ask(state, plan, world) if needs_approval(state, plan, world) else None
 
 
-def needs_approval(state: RunState, plan: Plan) -> bool:
-    """Whether the effective mode and the plan demand a person before the first change."""
+def needs_approval(state: RunState, plan: Plan, world: World) -> bool:
+    """Whether the effective mode, the plan or a guard demands a person before the first change."""
     destroys = any(step.effect == "destroy" for step in plan.steps)
-    return (
-        state.mode is not Mode.AUTO or plan.always_ask or destroys or _is_unconfirmed(state, plan)
-    )
+    mode_asks = state.mode is not Mode.AUTO or plan.always_ask or destroys
+    return mode_asks or bool(world.asks) or _is_unconfirmed(state, plan)
 
 
 def _is_unconfirmed(state: RunState, plan: Plan) -> bool:
@@ -126,6 +125,7 @@ def _ask(state: RunState, plan: Plan, world: World) -> Command | None:
                 ask=plan.approval_from,
                 quorum=plan.approval_quorum,
                 expires_at=expires_at.isoformat(),
+                why=world.asks,
             )
         )
     if approval.decision == "approved":

@@ -76,7 +76,9 @@ def sentence(event: events.Event, actor: str) -> tuple[str, str]:  # noqa: C901 
             return f"plan {event.plan_hash[:12]} made ({event.mode} mode{holes})", ""
         case events.ApprovalRequested():
             until = events.moment(event.expires_at)
-            return f"approval asked from {', '.join(event.ask)} until {until:%H:%M:%S} UTC", ""
+            why = f", because {event.why}" if event.why else ""
+            asked = f"approval asked from {', '.join(event.ask)} until {until:%H:%M:%S} UTC"
+            return asked + why, ""
         case events.ApprovalDecided():
             if event.decision == "expired":
                 return "the request for approval expired", ""
@@ -171,6 +173,9 @@ def _outside_incidents(event: events.Event, actor: str) -> str:
             return f"{what} stopped by {actor}: {event.reason}"
         case events.LockReleased():
             return f"{', '.join(event.targets)} let go by {actor}: {event.reason}".rstrip(": ")
+        case events.BreakerTried():
+            what = event.playbook_id + (f" on {event.target}" if event.target else "")
+            return f"one more run may try {what}, by {actor}: {event.reason}".rstrip(": ")
         case events.StopLifted():
             what = what_is_stopped(event.scope, event.name)
             return f"{what} may act again, by {actor}: {event.reason}"

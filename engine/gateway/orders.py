@@ -36,6 +36,8 @@ from engine.ports.api import (
     SilenceOrder,
     StopOrder,
     StopsAnswer,
+    TryAnswer,
+    TryOrder,
 )
 from engine.ports.commands import By, Commands, Replays, Repositions, WantedSilence
 
@@ -164,6 +166,18 @@ async def release_lock(
 ) -> LocksAnswer:
     """Let go of what the ended run that keeps this target locked holds; 409 while it goes on."""
     return locks_answer(await commands.release_lock(target, by=by, reason=order.reason))
+
+
+@router.post("/breakers/{playbook}/try")
+async def try_again(
+    playbook: str,
+    commands: Ordered,
+    by: Holder,
+    order: Annotated[TryOrder, Body()] = TryOrder(),  # noqa: B008 - it is frozen
+) -> TryAnswer:
+    """Let one more run of a playbook try; 404 when its last run did not fail."""
+    excused = await commands.try_again(playbook, order.target, by=by, reason=order.reason)
+    return TryAnswer(playbook=playbook, excused=tuple(excused))
 
 
 @router.post("/positions/{partition}")

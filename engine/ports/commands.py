@@ -151,6 +151,15 @@ class Commands(Protocol):
         """
         ...
 
+    async def try_again(
+        self, playbook: str, target: str = "", *, by: "By", reason: str = ""
+    ) -> Sequence[str]:
+        """Excuse the last runs of a playbook that failed in a row, so that one more may try.
+
+        The incidents of these. Raises NotFoundError when its last run did not fail.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class By:

@@ -91,7 +91,7 @@ def _project(tx: Tx, incident: Incident, event: events.Event, author: Author) ->
             if not event.changed:
                 tx.forget_reservations(event.run_id)
             elif not event.keeps_locks:
-                tx.release(event.run_id)
+                tx.release(event.run_id, event.outcome)
         case events.ApprovalRequested():
             tx.create_approval(
                 ApprovalRow(

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from engine.core import events
-from engine.core.guards import Refusal, first_refusal, guards_of
+from engine.core.catalog import Catalog
+from engine.core.guards import Refusal, first_refusal, guards_of, services_of
 from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry
 from engine.core.run import RunState, fold
@@ -21,7 +22,7 @@ from engine.ports.stories import COMING_AND_GOING
 class Seen:
     """A run as of one transaction, at `now` by the store's clock.
 
-    `seq` is the last entry that is in it; `stopped` and `refusal` are as in World.
+    `seq` is the last entry that is in it; `stopped`, `refusal` and `asks` are as in World.
     """
 
     incident: Incident
@@ -30,9 +31,12 @@ class Seen:
     now: datetime
     stopped: str
     refusal: Refusal | None
+    asks: str
 
 
-def look(tx: Tx, task: Task, before: Seen | None, *, intending: bool = False) -> Seen:
+def look(
+    tx: Tx, task: Task, before: Seen | None, catalog: Catalog, *, intending: bool = False
+) -> Seen:
     """The run of this task under its lease; `before` is what the same worker saw last.
 
     With `intending`, no stop is ordered and nobody else reserves before the commit. Raises
@@ -49,13 +53,15 @@ def look(tx: Tx, task: Task, before: Seen | None, *, intending: bool = False) ->
     state = fold(task.key, _known(entries), before.state if before else None)
     if incident is None or state is None:
         raise NotFoundError(f"run {task.key!r} has a task but no journal entries")
+    refusal, asks = _refusal(tx, incident, state, catalog, intending=intending)
     return Seen(
         incident=incident,
         state=state,
         seq=entries[-1].seq if entries else seq,
         now=tx.now,
         stopped=stopped_by(stops, incident.rule_id, state.playbook_id),
-        refusal=_refusal(tx, incident, state, intending=intending),
+        refusal=refusal,
+        asks=asks,
     )
 
 
@@ -83,15 +89,22 @@ def _explained(tx: Tx, incident: Incident) -> Refusal | None:
     return Refusal("inhibited", f"{occurrence.alert.name} fires, which explains this", waits=True)
 
 
-def _refusal(tx: Tx, incident: Incident, state: RunState, *, intending: bool) -> Refusal | None:
-    """What the guards of a plan say before its first change."""
+def _refusal(
+    tx: Tx, incident: Incident, state: RunState, catalog: Catalog, *, intending: bool
+) -> tuple[Refusal | None, str]:
+    """What the guards of a plan say before its first change, and why they want a person."""
     if state.plan is None or state.outcome is not None or state.began:
-        return None
+        return None, ""
     if (explained := _explained(tx, incident)) is not None:
-        return explained
+        return explained, ""
     if (by := silenced(tx, incident)) is not None:
-        return Refusal("silenced", f"all of it is silenced ({by.why})", waits=True)
-    guards = guards_of(state.plan, incident.rule_id)
+        return Refusal("silenced", f"all of it is silenced ({by.why})", waits=True), ""
+    services = services_of(state.plan, catalog.inventory, incident.service)
+    guards = guards_of(state.plan, incident.rule_id, services.values())
     if intending:
         tx.hold_guards([guard.key for guard in guards])
-    return first_refusal(guards, tx.counted, state.run_id, tx.now)
+    stand = [guard for guard in guards if guard.then != "ask"]
+    asking = [guard for guard in guards if guard.then == "ask"]
+    refusal = first_refusal(stand, tx.counted, state.run_id, tx.now)
+    asked = first_refusal(asking, tx.counted, state.run_id, tx.now)
+    return refusal, asked.reason if asked else ""

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
-from engine.core.guards import Guard, Reservation
 from engine.core.incident import Incident
 from engine.core.journal import Entry, NewEntry
 from engine.core.stops import Stop, StopScope
 from engine.ports.conditions import ConditionRows
 from engine.ports.occurrences import OccurrenceRows
+from engine.ports.reservations import ReservationRows
 from engine.ports.rows import (
     ApprovalRow,
     DeadLetter,
@@ -25,7 +25,7 @@ from engine.ports.silences import SilenceRows
 T = TypeVar("T")
 
 
-class Tx(OccurrenceRows, Protocol):
+class Tx(OccurrenceRows, ReservationRows, Protocol):
     """One transaction, synchronous; everything in it commits together or not at all.
 
     The work may be executed again after a rollback (a serialisation conflict), so it must not
@@ -220,38 +220,6 @@ class Tx(OccurrenceRows, Protocol):
 
     def lift_stop(self, scope: StopScope, name: str) -> bool:
         """End it; False when it isn't in force."""
-        ...
-
-    # Reservations.
-    def hold_guards(self, keys: Sequence[str]) -> None:
-        """Lock what these guards' runs have in common; until the commit nobody else counts.
-
-        It comes after the stops' lock and before chain heads.
-        """
-        ...
-
-    def counted(self, guard: Guard) -> Sequence[Reservation]:
-        """The reservations among which a guard counts: those held, taken or released lately."""
-        ...
-
-    def held(self) -> Sequence[Reservation]:
-        """All that are held now, oldest first."""
-        ...
-
-    def reserve(self, taken: Sequence[Reservation]) -> None:
-        """Insert; what a run has reserved already stays as it is."""
-        ...
-
-    def release(self, run: str) -> None:
-        """Let go of all that a run holds."""
-        ...
-
-    def forget_reservations(self, run: str) -> None:
-        """As if the run had never reserved anything."""
-        ...
-
-    def forget_reservations_before(self, before: datetime) -> int:
-        """Remove those that were let go of before; how many went."""
         ...
 
     # Tasks.

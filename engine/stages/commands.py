@@ -7,7 +7,7 @@ from typing import Literal
 from engine.core import events
 from engine.core.access import Verdict, may_decide, may_order
 from engine.core.findings import nearest
-from engine.core.guards import Lock
+from engine.core.guards import LONGEST_LOOK_BACK, Among, Guard, Lock, failed_in_a_row
 from engine.core.ids import derived_id
 from engine.core.incident import BY_HAND, Incident, correlation_key, incident_id
 from engine.core.journal import NewEntry
@@ -286,6 +286,35 @@ class CommandStage:
             )
             self._journal_access(tx, event, by)
             return freed
+
+        return await self.store.write(work)
+
+    async def try_again(
+        self, playbook: str, target: str = "", *, by: By, reason: str = ""
+    ) -> Sequence[str]:
+        """Excuse the last runs of a playbook that failed in a row; the incidents of these."""
+        _demand(may_order(by.actor, by.roles))
+
+        def work(tx: Tx) -> Sequence[str]:
+            among: Among = (("playbook_id", playbook), *((("target", target),) if target else ()))
+            guard = Guard("breaker", among, "failed", within=LONGEST_LOOK_BACK)
+            # As intents do, so that a run which begins meanwhile counts what it should.
+            tx.hold_guards([guard.key])
+            ended = tx.counted(guard)
+            failed, _ = failed_in_a_row(ended)
+            if not failed:
+                what = playbook + (f" on {target}" if target else "")
+                raise NotFoundError(f"the last run of {what!r} did not fail; nothing to excuse")
+            tx.excuse(failed)
+            event = events.BreakerTried(
+                playbook_id=playbook,
+                target=target,
+                run_ids=tuple(failed),
+                reason=reason,
+                via=by.via,
+            )
+            self._journal_access(tx, event, by)
+            return [*dict.fromkeys(each.incident for each in ended if each.run_id in failed)]
 
         return await self.store.write(work)
 

@@ -14,7 +14,7 @@ from engine.core import events
 from engine.core.actions import Call, Repeat, Result
 from engine.core.evaluating import holds_until, known_to
 from engine.core.freezes import CheckedFreeze, freeze_limits, freeze_refusal, freezes_over
-from engine.core.guards import Refusal, Reservation, reservations_of
+from engine.core.guards import Refusal, Reservation, reservations_of, services_of
 from engine.core.json_value import JsonObject
 from engine.core.plan import Plan, PlannedStep, attempt_id, plan_hash
 from engine.core.planning import PlanError, Planner, subjects_of_plan
@@ -82,7 +82,9 @@ class RunStage:
 
         Raises FencedError when the lease is lost: somebody else goes on.
         """
-        seen: Seen | None = await self.store.write(lambda tx: look(tx, task, None))
+        seen: Seen | None = await self.store.write(
+            lambda tx: look(tx, task, None, self.catalogs.active)
+        )
         while seen is not None:
             if (pace := self.pace()) != "on":
                 await self._pause(task, WAITS_FOR if pace == "waiting" else timedelta(0))
@@ -137,6 +139,7 @@ class RunStage:
             inventory=self.catalogs.active.inventory,
             stopped=seen.stopped,
             refusal=seen.refusal or self._refused_by_freeze(seen),
+            asks=seen.asks,
         )
 
     def _refused_by_freeze(self, seen: Seen) -> Refusal | None:
@@ -172,11 +175,11 @@ class RunStage:
 
     async def _write(self, task: Task, seen: Seen, *story: events.Event) -> Seen:
         def work(tx: Tx) -> Seen:
-            current = look(tx, task, seen)
+            current = look(tx, task, seen, self.catalogs.active)
             if current.state.outcome is not None:
                 return current
             self._record(tx, current, *story)
-            return look(tx, task, current)
+            return look(tx, task, current, self.catalogs.active)
 
         after = await self.store.write(work)
         for event in story:
@@ -300,7 +303,7 @@ class RunStage:
             # Before the store's time is read, so that what is left is never overestimated.
             begin_by = self.clock.monotonic() + BEGIN_WITHIN.total_seconds()
             self._demand_one_time(tx)
-            current = look(tx, task, seen, intending=True)
+            current = look(tx, task, seen, self.catalogs.active, intending=True)
             world, approved_hash = self._world(current, playbook), _approved_hash(tx, current)
             judgement = judge(command, Moment(current.state, world, looked, approved_hash))
             if judgement.outcome == "broken":
@@ -308,9 +311,9 @@ class RunStage:
             if judgement.outcome == "waits":
                 return current, begin_by
             if command.first:
-                tx.reserve(_reservations(current))
+                tx.reserve(self._reservations(current))
             self._record(tx, current, _intent(current, command, call, before))
-            return look(tx, task, current), begin_by
+            return look(tx, task, current, self.catalogs.active), begin_by
 
         intended, begin_by = await self.store.write(intend)
         known = intended.state.step(step.phase, step.id)
@@ -323,6 +326,15 @@ class RunStage:
             ending = await watched.make(action, call, known.attempt, begin_by)
         ended = attempt_ended(seen.state.run_id, step, call, ending)
         return await self._write(task, intended, ended)
+
+    def _reservations(self, seen: Seen) -> Sequence[Reservation]:
+        plan, incident = seen.state.plan, seen.incident
+        if plan is None:
+            return ()
+        services = services_of(plan, self.catalogs.active.inventory, incident.service)
+        return reservations_of(
+            plan, services, rule_id=incident.rule_id, incident=incident, at=seen.now
+        )
 
     async def _probe(self, task: Task, seen: Seen, command: Probe) -> Seen:
         await self.store.read(self._demand_one_time)
@@ -372,20 +384,6 @@ def _intent(seen: Seen, command: Attempt, call: Call, before: JsonObject) -> eve
         targets=step.targets,
         not_after=not_after(seen.now, step.timeout_s).isoformat(),
         before=before,
-    )
-
-
-def _reservations(seen: Seen) -> Sequence[Reservation]:
-    plan, incident = seen.state.plan, seen.incident
-    if plan is None:
-        return ()
-    return reservations_of(
-        plan,
-        rule_id=incident.rule_id,
-        service=incident.service,
-        incident_id=incident.id,
-        incident=incident.name,
-        at=seen.now,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, or_, select, update
 
-from engine.core.guards import Column, Guard, Reservation
+from engine.core.guards import EXCUSED, Column, Guard, Reservation
 from engine.core.journal import from_us, to_us
 from engine.store.statements import insert_new, upsert
 from engine.store.tables import IS_HELD, guards, reservations
@@ -24,7 +24,12 @@ _HELD = (
     select(reservations).where(IS_HELD).order_by(_table.taken_at_us, _table.run_id, _table.target)
 )
 _OF_RUN = _table.run_id == bindparam("of")
-_RELEASE = update(reservations).where(_OF_RUN, IS_HELD).values(released_at_us=bindparam("at_us"))
+_RELEASE = (
+    update(reservations)
+    .where(_OF_RUN, IS_HELD)
+    .values(released_at_us=bindparam("at_us"), outcome=bindparam("ended"))
+)
+_EXCUSE = update(reservations).where(_OF_RUN).values(outcome=EXCUSED)
 _FORGET = delete(reservations).where(_OF_RUN)
 _FORGET_OLD = delete(reservations).where(_table.released_at_us < bindparam("before_us"))
 
@@ -79,6 +84,7 @@ def reserve(connection: Connection, taken: Sequence[Reservation]) -> None:
             "incident": each.incident,
             "taken_at_us": to_us(each.taken_at),
             "released_at_us": None,
+            "outcome": "",
         }
         for each in taken
     ]
@@ -86,9 +92,14 @@ def reserve(connection: Connection, taken: Sequence[Reservation]) -> None:
         connection.execute(_RESERVE.on(connection), rows)
 
 
-def release(connection: Connection, run: str, at: datetime) -> None:
-    """Let go of what a run holds."""
-    connection.execute(_RELEASE, {"of": run, "at_us": to_us(at)})
+def release(connection: Connection, run: str, outcome: str, at: datetime) -> None:
+    """Let go of what a run holds, which ended so."""
+    connection.execute(_RELEASE, {"of": run, "ended": outcome, "at_us": to_us(at)})
+
+
+def excuse(connection: Connection, runs: Sequence[str]) -> None:
+    """These runs' failures are excused."""
+    connection.execute(_EXCUSE, [{"of": run} for run in runs])
 
 
 def forget(connection: Connection, run: str) -> None:
@@ -112,4 +123,5 @@ def _reservation(row: Row[tuple[object, ...]]) -> Reservation:
         incident=row.incident,
         taken_at=from_us(row.taken_at_us),
         released_at=None if row.released_at_us is None else from_us(row.released_at_us),
+        outcome=row.outcome,
     )

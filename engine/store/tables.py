@@ -240,8 +240,10 @@ reservations = Table(
     Column("incident", Text, nullable=False),
     Column("taken_at_us", BigInteger, nullable=False),
     Column("released_at_us", BigInteger),
+    Column("outcome", Text, nullable=False, server_default=""),
     Index("reservations_of_target", "target", "taken_at_us"),
     Index("reservations_of_playbook", "playbook_id", "taken_at_us"),
+    Index("reservations_of_service", "service", "taken_at_us"),
 )
 IS_HELD = reservations.c.released_at_us.is_(None)
 Index(

@@ -311,8 +311,12 @@ class SqlTx(DeadLetterTx, Tx):
         reservation_rows.reserve(self._connection, taken)
 
     @override
-    def release(self, run: str) -> None:
-        reservation_rows.release(self._connection, run, self.now)
+    def release(self, run: str, outcome: str = "") -> None:
+        reservation_rows.release(self._connection, run, outcome, self.now)
+
+    @override
+    def excuse(self, runs: Sequence[str]) -> None:
+        reservation_rows.excuse(self._connection, runs)
 
     @override
     def forget_reservations(self, run: str) -> None:

@@ -16,7 +16,7 @@ def hold(project: Project, *, ended: bool) -> None:
         (run,) = database.execute("SELECT id FROM runs").fetchone()
         database.execute(
             "INSERT INTO reservations VALUES (?, 'gpu-07', 'restart-llm', 'endpoint-down', "
-            "'llm-70b', 'i', 'INC-1', 1, NULL)",
+            "'llm-70b', 'i', 'INC-1', 1, NULL, '')",
             (run,),
         )
         if ended:

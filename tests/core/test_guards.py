@@ -18,7 +18,7 @@ from engine.core.guards import (
     reservations_of,
 )
 from engine.core.plan import Plan
-from tests.doubles.runs import RUN, START, a_plan, a_playbook
+from tests.doubles.runs import RUN, START, a_plan, a_playbook, an_incident
 
 NOW = START + timedelta(hours=2)
 TAKEN = Reservation(
@@ -47,11 +47,17 @@ def refusal(of: Plan, *reserved: Reservation) -> Refusal | None:
     def among(guard: Guard) -> Sequence[Reservation]:
         return [r for r in reserved if all(getattr(r, column) == v for column, v in guard.among)]
 
-    return first_refusal(guards_of(of, "rule"), among, RUN, NOW)
+    return first_refusal(guards_of(of, "rule", ["llm"]), among, RUN, NOW)
 
 
 COOLDOWN = {"cooldown": {"for": "15m", "per": "target"}}
 BUDGET = {"budget": {"runs": 2, "within": "1h", "per": "playbook"}}
+BREAKER = {"breaker": {"failures": 2, "per": "playbook"}}
+RECURRENCE = {"recurrence": {"times": 3, "within": "1d"}}
+
+
+def failed(minutes_ago: float, run_id: str, outcome: str = "failed") -> Reservation:
+    return released(minutes_ago, run_id=run_id, target="b", outcome=outcome)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +134,92 @@ BUDGET = {"budget": {"runs": 2, "within": "1h", "per": "playbook"}}
             None,
             id="a budget of each target",
         ),
+        pytest.param(
+            {"concurrency": {"max": 1}}, [replace(TAKEN, target="b")], "concurrency", id="one runs"
+        ),
+        pytest.param(
+            {"concurrency": {"max": 2}}, [replace(TAKEN, target="b")], None, id="one of two runs"
+        ),
+        pytest.param(
+            {"concurrency": {"max": 1}},
+            [released(0, target="b")],
+            None,
+            id="concurrency: what ended does not count",
+        ),
+        pytest.param(
+            {"concurrency": {"max": 1, "per": "service"}},
+            [replace(TAKEN, target="b", playbook_id="drain")],
+            "concurrency",
+            id="whatever runs on the service",
+        ),
+        pytest.param(
+            {"concurrency": {"max": 1, "per": "service"}},
+            [replace(TAKEN, target="b", service="other")],
+            None,
+            id="another service",
+        ),
+        pytest.param(BREAKER, [failed(5, "1")], None, id="one failure of two"),
+        pytest.param(BREAKER, [failed(5, "1"), failed(4, "2")], "breaker", id="two in a row"),
+        pytest.param(
+            BREAKER,
+            [failed(5, "1", "partial"), failed(4, "2", "unknown")],
+            "breaker",
+            id="whatever left it unproven",
+        ),
+        pytest.param(
+            BREAKER,
+            [failed(6, "1"), failed(5, "2", "succeeded"), failed(4, "3")],
+            None,
+            id="a success in between ends the row",
+        ),
+        pytest.param(
+            BREAKER,
+            [failed(6, "1"), failed(5, "2", "cancelled"), failed(4, "3")],
+            "breaker",
+            id="who was cancelled proved nothing",
+        ),
+        pytest.param(
+            BREAKER,
+            [failed(5, "1"), replace(failed(5, "1"), target="c")],
+            None,
+            id="one run with two targets failed once",
+        ),
+        pytest.param(
+            BREAKER, [failed(5, "1", "excused"), failed(4, "2", "excused")], None, id="one may try"
+        ),
+        pytest.param(
+            BREAKER,
+            [failed(5, "1", "excused"), replace(TAKEN, run_id="2", target="b")],
+            "breaker",
+            id="and one only",
+        ),
+        pytest.param(
+            BREAKER, [failed(5, "1", "excused"), failed(4, "2")], "breaker", id="it failed too"
+        ),
+        pytest.param(
+            BREAKER, [failed(5, "1", "excused"), failed(4, "2", "succeeded")], None, id="it helped"
+        ),
+        pytest.param(
+            {"breaker": {"failures": 1, "per": "target"}},
+            [failed(5, "1")],
+            None,
+            id="it failed on another target",
+        ),
+        pytest.param(
+            RECURRENCE,
+            [released(60, run_id="2")],
+            None,
+            id="the second time in a day",
+        ),
+        pytest.param(
+            RECURRENCE,
+            [
+                released(500, run_id="1", taken_at=NOW - timedelta(hours=9)),
+                released(60, run_id="2", taken_at=NOW - timedelta(hours=1)),
+            ],
+            "recurrence",
+            id="the third time in a day",
+        ),
     ],
 )
 def test_what_stands_in_the_way(
@@ -165,6 +257,39 @@ def test_what_stands_in_the_way(
             "all playbooks together may run 1 times within 1d, and did",
             False,
         ),
+        (
+            {"concurrency": {"max": 1, "per": "service"}},
+            [replace(TAKEN, target="b")],
+            "all playbooks together on llm may run 1 at once, and does (INC-2)",
+            True,
+        ),
+        (
+            BREAKER,
+            [failed(5, "1"), failed(4, "2")],
+            "the last 2 runs of restart did not help; `quell breaker try restart` lets one more "
+            "run try",
+            False,
+        ),
+        (
+            BREAKER,
+            [failed(5, "1", "excused"), failed(4, "2")],
+            "the run that was let try restart failed too; `quell breaker try restart` lets one "
+            "more run try",
+            False,
+        ),
+        (
+            BREAKER,
+            [failed(5, "1", "excused"), replace(TAKEN, target="b")],
+            "the run of INC-2 tries restart after failures",
+            True,
+        ),
+        (
+            RECURRENCE,
+            [released(5, run_id="1"), released(4, run_id="2", incident="INC-3")],
+            "restart on host would be for the 3. time within 1d (INC-2, INC-3): it does not last, "
+            "so open a ticket for the cause",
+            False,
+        ),
     ],
 )
 def test_people_read_why(
@@ -196,9 +321,8 @@ def test_runs_that_a_guard_sets_apart_have_its_key_in_common() -> None:
 
 def test_every_target_of_a_plan_is_reserved_and_one_without_any_all_the_same() -> None:
     def reserved(of: Plan) -> list[tuple[str, datetime]]:
-        taken = reservations_of(
-            of, rule_id="rule", service="llm", incident_id="i", incident="INC-1", at=NOW
-        )
+        services = dict.fromkeys(of.changed_targets, "llm")
+        taken = reservations_of(of, services, rule_id="rule", incident=an_incident(), at=NOW)
         return [(each.target, each.taken_at) for each in taken]
 
     found = plan()

@@ -218,6 +218,13 @@ class MemoryCommands(Commands):
         return SILENCE
 
     @override
+    async def try_again(
+        self, playbook: str, target: str = "", *, by: By, reason: str = ""
+    ) -> Sequence[str]:
+        self._note("try", playbook, target, by, reason)
+        return ["INC-7"]
+
+    @override
     async def release_lock(self, target: str, *, by: By, reason: str = "") -> Sequence[Lock]:
         self._note("release", target, by, reason)
         return [LOCK]

@@ -130,6 +130,20 @@ async def test_a_lock_is_let_go_with_a_reason_or_without() -> None:
     ]
 
 
+async def test_one_more_run_may_try_everywhere_or_on_one_target() -> None:
+    parts = gateway_parts()
+    response = await post(parts, "/v1/breakers/restart/try", {"target": "gpu-07", "reason": "new"})
+    assert (response.status_code, response.json()) == (
+        200,
+        {"playbook": "restart", "excused": ["INC-7"]},
+    )
+    await post(parts, "/v1/breakers/restart/try")
+    assert orders(parts) == [
+        ("try", "restart", "gpu-07", HOLDER, "new"),
+        ("try", "restart", "", HOLDER, ""),
+    ]
+
+
 @pytest.mark.parametrize("to", ["first", "end", 5])
 async def test_a_stopped_partition_is_sent_on(to: object) -> None:
     parts = gateway_parts()

@@ -33,8 +33,8 @@ def _from_the_beginning(original: Any, guard: Any, reservation: Any, now: Any) -
     )
 
 
-def _no_budget(original: Any, plan: Any, rule_id: str) -> Any:
-    return tuple(guard for guard in original(plan, rule_id) if guard.name != "budget")
+def _no_budget(original: Any, *args: Any) -> Any:
+    return tuple(guard for guard in original(*args) if guard.name != "budget")
 
 
 def _let_go_after_a_step(original: Any, held: Any, incident: Any, event: Any, author: Any) -> None:

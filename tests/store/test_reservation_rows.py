@@ -1,11 +1,17 @@
 """Reservations on each database: two runs that one guard sets apart never both count too few."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
-from engine.core.guards import Guard, Reservation, first_refusal
+import pytest
+
+from engine.core.guards import Guard, Refusal, Reservation, first_refusal, guards_of
 from engine.ports.store import Store, Tx
+from tests.doubles.runs import a_plan, a_playbook
 from tests.services.stores import START, Database
 
 DEADLINE_S = 30.0
@@ -111,6 +117,71 @@ async def test_of_many_that_are_about_to_begin_as_many_do_as_the_guard_allows(
         ]
     assert sum(each.result() for each in begun) == 3
     assert len(await store.read(lambda tx: tx.held())) == 3
+
+
+def a_run(run: str, **changes: Any) -> Reservation:
+    return replace(TAKEN, **{"run_id": run, "target": run, **changes})
+
+
+@pytest.mark.parametrize(
+    ("words", "taken", "ended", "guard"),
+    [
+        ({"concurrency": {"max": 1}}, [a_run("1", target="b")], "", "concurrency"),
+        (
+            {"concurrency": {"max": 1, "per": "service"}},
+            [a_run("1", target="b", playbook_id="drain")],
+            "",
+            "concurrency",
+        ),
+        ({"breaker": {"failures": 2}}, [a_run("1"), a_run("2")], "failed", "breaker"),
+        ({"breaker": {"failures": 2}}, [a_run("1"), a_run("2")], "succeeded", None),
+        (
+            {"recurrence": {"times": 3}},
+            [a_run("1", target="host"), a_run("2", target="host")],
+            "succeeded",
+            "recurrence",
+        ),
+    ],
+)
+async def test_each_guard_of_a_playbook_fires_on_each_database(
+    store: Store,
+    words: Mapping[str, Any],
+    taken: Sequence[Reservation],
+    ended: str,
+    guard: str | None,
+) -> None:
+    plan = a_plan(a_playbook()).model_copy(update={"guards": words})
+
+    def work(tx: Tx) -> Refusal | None:
+        tx.reserve([replace(each, taken_at=tx.now) for each in taken])
+        for each in taken if ended else ():
+            tx.release(each.run_id, ended)
+        return first_refusal(guards_of(plan, "rule", ["größe"]), tx.counted, "new", tx.now)
+
+    found = await store.write(work)
+    assert (found.guard if found else None) == guard
+
+
+async def test_excused_failures_let_one_run_try(store: Store) -> None:
+    breaker = Guard("breaker", (("playbook_id", "restart"),), "failed", 1, DAY)
+
+    async def refused() -> Refusal | None:
+        return await store.read(lambda tx: first_refusal([breaker], tx.counted, "new", tx.now))
+
+    async def fail(*runs: str) -> None:
+        await reserve(store, *(a_run(run) for run in runs))
+        for run in runs:
+            await store.write(partial(_release, run))
+
+    def _release(run: str, tx: Tx) -> None:
+        tx.release(run, "failed")
+
+    await fail("r1", "r2")
+    assert await refused() is not None
+    await store.write(lambda tx: tx.excuse(["r1", "r2"]))
+    assert await refused() is None
+    await fail("r3")
+    assert await refused() is not None
 
 
 async def test_guards_are_held_in_one_order_whatever_order_they_are_named_in(

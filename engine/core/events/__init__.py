@@ -27,6 +27,7 @@ from engine.core.events.incidents import (
     TicketOpened,
 )
 from engine.core.events.installation import (
+    BreakerTried,
     CatalogActivated,
     CheckpointSigned,
     DeadLetterReplayed,
@@ -101,6 +102,7 @@ EVENTS: Mapping[str, type[Event]] = {
         StopOrdered,
         StopLifted,
         LockReleased,
+        BreakerTried,
         SilenceSet,
         SilenceEnded,
         CatalogActivated,
@@ -118,6 +120,7 @@ __all__ = [
     "AttemptIntended",
     "AttemptOutcome",
     "AttemptProbed",
+    "BreakerTried",
     "CatalogActivated",
     "CheckpointSigned",
     "ConfirmationBasis",

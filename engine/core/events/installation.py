@@ -62,6 +62,17 @@ class LockReleased(Event):
     via: str
 
 
+class BreakerTried(Event):
+    """A person lets one more run try after these had failed in a row (chain `access`)."""
+
+    KIND = "breaker.tried@1"
+    playbook_id: str
+    target: str
+    run_ids: tuple[str, ...]
+    reason: str
+    via: str
+
+
 class CatalogActivated(Event):
     """From here decisions are made with this catalog version (chain `system`)."""
 

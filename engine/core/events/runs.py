@@ -69,7 +69,7 @@ class RunPlanned(Event):
 
 
 class ApprovalRequested(Event):
-    """Somebody is asked; `expires_at` is RFC 3339."""
+    """Somebody is asked; `expires_at` is RFC 3339. `why` is a guard's, "" where the mode asks."""
 
     KIND = "approval.requested@1"
     run_id: str
@@ -78,6 +78,7 @@ class ApprovalRequested(Event):
     ask: tuple[str, ...]
     quorum: int
     expires_at: str
+    why: Brief = ""
 
 
 class ApprovalDecided(Event):
