@@ -99,6 +99,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "kind": "of a target in the inventory",
     },
     "Guards": {
+        "lock": "what others wait for while a run is at work",
         "cooldown": "no second run for the same thing within a time",
         "budget": "at most so many runs within a time",
         "concurrency": "at most so many runs at once",
@@ -108,11 +109,12 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "Cooldown": {"for": "since the end of the last run", "per": "of which last run"},
     "Budget": {"runs": "at most so many", "within": "a duration", "per": "counted of what"},
+    "TargetLock": {"per": "what is locked", "on_busy": "whether the others wait"},
     "Concurrency": {"max": "at most so many", "per": "counted of what"},
     "Breaker": {"failures": "so many in a row", "per": "of which runs"},
     "Recurrence": {"times": "from this time on", "within": "a duration"},
     "BlastRadius": {
-        "group": "which targets belong together",
+        "group": "the service whose targets are counted",
         "max_unavailable": "so many, or a share of them",
     },
     "Approval": {

@@ -45,8 +45,8 @@ from engine.ports.api import (
     SilencesAnswer,
     StopsAnswer,
     TrustAnswer,
-    TryAnswer,
 )
+from engine.ports.breaker_api import TryAnswer
 from engine.ports.commands import By, WantedSilence
 from engine.ports.rows import IncidentFilter
 from engine.stages.commands import CommandStage

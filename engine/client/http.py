@@ -56,9 +56,8 @@ from engine.ports.api import (
     StopOrder,
     StopsAnswer,
     TrustAnswer,
-    TryAnswer,
-    TryOrder,
 )
+from engine.ports.breaker_api import TryAnswer, TryOrder
 
 A = TypeVar("A", bound=Answer)
 

@@ -178,6 +178,13 @@ class Budget(Document):
     per: Literal["playbook", "rule", "target", "overall"] = "playbook"
 
 
+class TargetLock(Document):
+    """What a run keeps others from meanwhile, and what those do then."""
+
+    per: Literal["target", "service"] = "target"
+    on_busy: Literal["queue", "skip"] = "queue"
+
+
 class Concurrency(Document):
     """At most so many runs at once."""
 
@@ -200,15 +207,16 @@ class Recurrence(Document):
 
 
 class BlastRadius(Document):
-    """How many of a group may be unavailable or touched at once."""
+    """How many targets of a service may be unavailable or touched at once."""
 
     group: str
-    max_unavailable: int | str
+    max_unavailable: Annotated[int, Field(ge=0)] | str
 
 
 class Guards(Document):
-    """What stops a change; a guard that this version can't enforce lowers `auto` to `approve`."""
+    """What stops a change."""
 
+    lock: TargetLock | None = None
     cooldown: Cooldown | None = None
     budget: Budget | None = None
     concurrency: Concurrency | None = None

@@ -10,12 +10,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from engine.core.documents import Guards
+from engine.core.documents import Guards, TargetLock
 from engine.core.durations import format_duration, parse_duration
 from engine.core.inventory import Inventory
 from engine.core.plan import Plan
+from engine.core.policy_documents import NO_LIMITS, Limits
 
-GuardName = Literal["lock", "concurrency", "cooldown", "budget", "breaker", "recurrence"]
+GuardName = Literal[
+    "lock",
+    "concurrency",
+    "breaker",
+    "cooldown",
+    "budget",
+    "changes",
+    "blast_radius",
+    "recurrence",
+]
 Column = Literal["target", "service", "playbook_id", "rule_id"]
 
 # What a run left unproven. Whoever was cancelled proved nothing either way.
@@ -26,6 +36,7 @@ EXCUSED = "excused"
 HELD_AT_MOST = timedelta(minutes=30)
 # A lock is let go at the end of its run, which wakes nobody in particular.
 HELD_AGAIN = timedelta(seconds=5)
+Then = Literal["skip", "wait", "ask"]
 Among = tuple[tuple[Column, str], ...]
 
 # Nothing is remembered for longer, so no guard can look back further.
@@ -89,7 +100,7 @@ class Guard:
     counts: Literal["held", "released", "taken", "failed"]
     at_most: int = 0
     within: timedelta = timedelta(0)
-    then: Literal["skip", "wait", "ask"] = "skip"
+    then: Then = "skip"
 
     @property
     def key(self) -> str:
@@ -112,10 +123,12 @@ class Refusal:
     again: timedelta = HELD_AGAIN
 
 
-def guards_of(plan: Plan, rule_id: str, services: Iterable[str] = ()) -> tuple[Guard, ...]:
-    """The guards of a plan, in the order in which they are told: those that wait come first.
+def guards_of(
+    plan: Plan, rule_id: str, services: Iterable[str] = (), limits: Limits = NO_LIMITS
+) -> tuple[Guard, ...]:
+    """The guards of a plan, in the order in which they are told: its locks come first.
 
-    `services` are those of the targets that it changes.
+    `services` are those of the targets that it changes, `limits` are policy's.
     """
     targets = plan.changed_targets
     wanted = Guards.model_validate(plan.guards)
@@ -127,7 +140,11 @@ def guards_of(plan: Plan, rule_id: str, services: Iterable[str] = ()) -> tuple[G
         "rule": [(*playbook, ("rule_id", rule_id))],
         "target": [(*playbook, ("target", each)) for each in targets],
     }
-    guards = [Guard("lock", (("target", t),), "held", then="wait") for t in targets if t]
+    lock = wanted.lock or TargetLock()
+    busy: Then = "wait" if lock.on_busy == "queue" else "skip"
+    guards = [Guard("lock", (("target", t),), "held", then=busy) for t in targets if t]
+    if lock.per == "service":
+        guards += [Guard("lock", each, "held", then=busy) for each in among["service"]]
     if (several := wanted.concurrency) is not None:
         at_most = several.max - 1
         guards += [
@@ -142,6 +159,11 @@ def guards_of(plan: Plan, rule_id: str, services: Iterable[str] = ()) -> tuple[G
     if (budget := wanted.budget) is not None:
         within = parse_duration(budget.within)
         guards += [Guard("budget", a, "taken", budget.runs - 1, within) for a in among[budget.per]]
+    if (changes := limits.changes) is not None:
+        at_most, within = changes.max - 1, parse_duration(changes.within)
+        then: Then = "wait" if within <= HELD_AT_MOST else "skip"
+        every = {**among, "target": [(("target", each),) for each in targets]}[changes.per]
+        guards += [Guard("changes", each, "taken", at_most, within, then) for each in every]
     if (again := wanted.recurrence) is not None:
         at_most, within = again.times - 2, parse_duration(again.within)
         guards += [
@@ -260,7 +282,8 @@ def _reason(guard: Guard, others: Sequence[Reservation]) -> str:
     incidents = ", ".join(dict.fromkeys(each.incident for each in others))
     match guard.name:
         case "lock":
-            return f"{dict(guard.among)['target']} is locked by the run of {latest.incident}"
+            locked = dict(guard.among).get("target") or dict(guard.among).get("service")
+            return f"{locked} is locked by the run of {latest.incident}"
         case "concurrency":
             at_once = f"{guard.at_most + 1} at once"
             return f"{what} may run {at_once}, and does ({incidents})"
@@ -273,5 +296,8 @@ def _reason(guard: Guard, others: Sequence[Reservation]) -> str:
                 f"{what} would be for the {guard.at_most + 2}. time within {within} "
                 f"({incidents}): it does not last, so open a ticket for the cause"
             )
+        case "changes":
+            at_most = f"{guard.at_most + 1} times within {within}"
+            return f"policy lets {what} begin {at_most}, and {incidents} did"
         case _:
             return f"{what} may run {guard.at_most + 1} times within {within}, and did"

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pydantic import JsonValue
+
 from engine.core.actions import Declaration, Effect, Estate, Prepared
 from engine.core.catalog import Catalog
 from engine.core.expressions import ExpressionFailedError
@@ -76,6 +78,13 @@ class Planner:
                 if not with_holes:
                     raise
                 holes.append(str(error))
+        try:
+            guards = _guards(playbook, known)
+        except PlanError as error:
+            if not with_holes:
+                raise
+            guards = {}
+            holes.append(str(error))
         approval = playbook.approval
         plan = Plan(
             run_id=run_id,
@@ -83,7 +92,7 @@ class Planner:
             playbook_id=playbook.id,
             playbook_hash=playbook.text_hash,
             parameters=dict(known.parameters),
-            guards=playbook.guards.model_dump(mode="json", by_alias=True, exclude_none=True),
+            guards=guards,
             approval_from=approval.ask,
             approval_quorum=approval.quorum,
             approval_expires_s=approval.expires.total_seconds(),
@@ -156,6 +165,19 @@ class Planner:
         effects = frozenset(Effect(step.effect) for step in changing)
         limits = policy_limits(self.catalog.policy, subjects, effects, playbook.declares)
         return (*playbook.mode_limits(), *limits)
+
+
+def _guards(playbook: Playbook, known: Known) -> dict[str, JsonValue]:
+    """As the plan keeps them: with the service whose targets the blast radius counts."""
+    guards = playbook.guards
+    if guards.blast_radius is not None:
+        try:
+            group = str(render(playbook.group, known.bindings()))
+        except ExpressionFailedError as error:
+            raise PlanError(f"guards: blast_radius: {error}") from error
+        radius = guards.blast_radius.model_copy(update={"group": group})
+        guards = guards.model_copy(update={"blast_radius": radius})
+    return guards.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _in_order(playbook: Playbook) -> list[tuple[Step, str]]:

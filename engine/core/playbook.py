@@ -12,6 +12,7 @@ from engine.core.parameters import TypedParameter
 from engine.core.plan import PlanPhase
 from engine.core.rendering import Renderable
 from engine.core.severity import Mode, ModeLimit
+from engine.core.templates import Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class ApprovalPolicy:
 class Playbook:
     """One playbook, ready to be rendered into plans. `text_hash` is the SHA-256 of its file.
 
-    `unenforced_guards` are words of its guards that this version doesn't enforce.
+    `group` is the service of its blast radius, None without one.
     """
 
     id: str
@@ -71,7 +72,7 @@ class Playbook:
     max_mode: Mode
     parameters: Mapping[str, TypedParameter]
     guards: Guards
-    unenforced_guards: tuple[str, ...]
+    group: Template | str | None
     approval: ApprovalPolicy
     investigate: tuple[Step, ...]
     steps: tuple[Step, ...]
@@ -104,10 +105,6 @@ class Playbook:
         """What the playbook and its actions allow at most, each with who says so."""
         limits = [ModeLimit(self.max_mode, f"playbook {self.id} (max_mode)")]
         limits += [ModeLimit(step.action_mode, f"action {step.uses}") for step in self.all_steps]
-        limits += [
-            ModeLimit(Mode.APPROVE, f"guard {guard} is not enforced by this version")
-            for guard in self.unenforced_guards
-        ]
         if self.approval.quorum > 1:
             limits.append(
                 ModeLimit(

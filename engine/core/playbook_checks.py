@@ -40,7 +40,7 @@ def compile_playbook(
     before = len(mistakes.found)
     parameters = compile_parameters(document, context.inventory, mistakes)
     scope = playbook_scope(document.parameters)
-    unenforced = _guards(document.guards, scope, mistakes.at("guards"))
+    group = _guards(document.guards, scope, mistakes.at("guards"))
     approval = _approval(document, context.roles, mistakes.at("approval"))
     for part in ("steps", "verify"):
         if not getattr(document, part):
@@ -62,7 +62,7 @@ def compile_playbook(
         max_mode=Mode(document.max_mode),
         parameters=parameters,
         guards=document.guards,
-        unenforced_guards=unenforced,
+        group=group,
         approval=approval,
         investigate=investigate,
         steps=steps,
@@ -119,23 +119,21 @@ def _parameter(spec: Parameter, inventory: Inventory, mistakes: Mistakes) -> Typ
     return TypedParameter(spec)
 
 
-def _guards(guards: Guards, scope: Scope, mistakes: Mistakes) -> tuple[str, ...]:
-    """Check the guards and name those that this version doesn't enforce."""
-    found = []
+def _guards(guards: Guards, scope: Scope, mistakes: Mistakes) -> Template | str | None:
+    """Check the guards; the group of the blast radius, where there is one."""
     if guards.cooldown is not None:
         _look_back(guards.cooldown.for_, mistakes.at("cooldown", "for"))
     if guards.budget is not None:
         _look_back(guards.budget.within, mistakes.at("budget", "within"))
     if guards.recurrence is not None:
         _look_back(guards.recurrence.within, mistakes.at("recurrence", "within"))
-    if guards.blast_radius is not None:
-        found.append("blast_radius")
-        here = mistakes.at("blast_radius")
-        compile_text(guards.blast_radius.group, scope, ValueType.STRING, here.at("group"))
-        share = guards.blast_radius.max_unavailable
-        if isinstance(share, str) and not share.removesuffix("%").isdecimal():
-            here.at("max_unavailable").add(f"{share!r} isn't a number or a share like '10%'")
-    return tuple(found)
+    if guards.blast_radius is None:
+        return None
+    here = mistakes.at("blast_radius")
+    share = guards.blast_radius.max_unavailable
+    if isinstance(share, str) and not share.removesuffix("%").isdecimal():
+        here.at("max_unavailable").add(f"{share!r} isn't a number or a share like '10%'")
+    return compile_text(guards.blast_radius.group, scope, ValueType.STRING, here.at("group"))
 
 
 def _look_back(text: str, mistakes: Mistakes) -> None:

@@ -10,7 +10,7 @@ from engine.core.condition_words import compile_matchers
 from engine.core.expressions import Bindings, Expression, ExpressionFailedError
 from engine.core.freezes import CheckedFreeze
 from engine.core.mistakes import Mistakes
-from engine.core.policy_documents import PolicyDocument
+from engine.core.policy_documents import NO_LIMITS, Limits, PolicyDocument
 from engine.core.scopes import POLICY, POLICY_FIELDS
 from engine.core.severity import Mode, ModeLimit
 from engine.core.silences import RecurringSilence
@@ -18,7 +18,7 @@ from engine.core.silences import RecurringSilence
 # What every run does before and after its changes; `auto` may count on it.
 PROVIDED = frozenset({"verify", "precheck", "lock"})
 # What a playbook has to declare.
-DECLARED = frozenset({"budget"})
+DECLARED = frozenset({"budget", "blast_radius"})
 # What only the moment of acting can tell: without it, the run asks a person.
 TOLD_LATER = frozenset({"source_confirms"})
 
@@ -47,6 +47,7 @@ class Policy:
     missing: tuple[str, ...] = ()
     silences: tuple[RecurringSilence, ...] = ()
     freezes: tuple[CheckedFreeze, ...] = ()
+    limits: Limits = NO_LIMITS
 
 
 def compile_policy(document: PolicyDocument, mistakes: Mistakes) -> Policy:
@@ -63,10 +64,8 @@ def compile_policy(document: PolicyDocument, mistakes: Mistakes) -> Policy:
     limits, brake = document.limits, document.storm_brake
     if limits.fleet_unavailable is not None:
         _check_share(limits.fleet_unavailable, mistakes.at("limits", "fleet_unavailable"))
-        missing.append("limits.fleet_unavailable")
     if limits.changes is not None:
         compile_duration(limits.changes.within, mistakes.at("limits", "changes", "within"))
-        missing.append("limits.changes")
     if brake is not None:
         _check_share(brake.fraction, mistakes.at("storm_brake", "fraction"))
         compile_duration(brake.within, mistakes.at("storm_brake", "within"))
@@ -79,6 +78,7 @@ def compile_policy(document: PolicyDocument, mistakes: Mistakes) -> Policy:
         tuple(missing),
         _silences(document, calendars, mistakes.at("silences")),
         _freezes(document, calendars, mistakes.at("freezes")),
+        limits,
     )
 
 

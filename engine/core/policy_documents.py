@@ -20,7 +20,7 @@ class Ceiling(Document):
 class ChangeLimit(Document):
     """At most so many changes within a time."""
 
-    per: str
+    per: Literal["service", "target", "playbook", "rule", "overall"] = "service"
     max: int = Field(ge=1)
     within: Duration
 
@@ -30,6 +30,9 @@ class Limits(Document):
 
     fleet_unavailable: str | None = None
     changes: ChangeLimit | None = None
+
+
+NO_LIMITS = Limits()
 
 
 class StormBrake(Document):

@@ -36,9 +36,8 @@ from engine.ports.api import (
     SilenceOrder,
     StopOrder,
     StopsAnswer,
-    TryAnswer,
-    TryOrder,
 )
+from engine.ports.breaker_api import TryAnswer, TryOrder
 from engine.ports.commands import By, Commands, Replays, Repositions, WantedSilence
 
 # Set by the gateway from the credential alone: a caller can't say who it is.

@@ -240,20 +240,6 @@ class TrustAnswer(Answer):
     standings: tuple[StandingAnswer, ...]
 
 
-class TryOrder(Order):
-    """Let one more run of a playbook try, everywhere or on one target."""
-
-    target: str = Field(default="", max_length=2000)
-    reason: str = Field(default="", max_length=2000)
-
-
-class TryAnswer(Answer):
-    """The incidents whose runs had failed in a row, and are excused."""
-
-    playbook: str
-    excused: tuple[str, ...]
-
-
 class SilenceAnswer(Answer):
     """One silence; `origin` is where it was imported from, "" when it was set here."""
 

@@ -47,3 +47,7 @@ class OccurrenceRows(Protocol):
     def remove_occurrences(self, fingerprints: Sequence[str], before: datetime) -> int:
         """Forget those of them whose latest ended before; how many went."""
         ...
+
+    def firing_targets(self, limit: int) -> Sequence[tuple[str, int]]:
+        """(target, number of an open incident in which it fires), so many, newest first."""
+        ...

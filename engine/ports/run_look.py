@@ -1,10 +1,12 @@
 """The one way to read a run: its chain folded, and what stands against it, in one transaction."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from engine.core import events
+from engine.core.blast_radius import FIRING_AT_MOST, first_excess, radii_of
 from engine.core.catalog import Catalog
 from engine.core.guards import Refusal, first_refusal, guards_of, services_of
 from engine.core.incident import Incident, chain_of
@@ -89,6 +91,13 @@ def _explained(tx: Tx, incident: Incident) -> Refusal | None:
     return Refusal("inhibited", f"{occurrence.alert.name} fires, which explains this", waits=True)
 
 
+def _firing(tx: Tx) -> Mapping[str, str] | None:
+    found = tx.firing_targets(FIRING_AT_MOST + 1)
+    if len(found) > FIRING_AT_MOST:
+        return None
+    return {target: f"INC-{number}" for target, number in reversed(found)}
+
+
 def _refusal(
     tx: Tx, incident: Incident, state: RunState, catalog: Catalog, *, intending: bool
 ) -> tuple[Refusal | None, str]:
@@ -100,11 +109,15 @@ def _refusal(
     if (by := silenced(tx, incident)) is not None:
         return Refusal("silenced", f"all of it is silenced ({by.why})", waits=True), ""
     services = services_of(state.plan, catalog.inventory, incident.service)
-    guards = guards_of(state.plan, incident.rule_id, services.values())
+    limits = catalog.policy.limits
+    guards = guards_of(state.plan, incident.rule_id, services.values(), limits)
+    radii = radii_of(state.plan, catalog.inventory, limits)
     if intending:
-        tx.hold_guards([guard.key for guard in guards])
+        tx.hold_guards([guard.key for guard in (*guards, *(each.guard for each in radii))])
     stand = [guard for guard in guards if guard.then != "ask"]
     asking = [guard for guard in guards if guard.then == "ask"]
-    refusal = first_refusal(stand, tx.counted, state.run_id, tx.now)
+    refusal = first_refusal(stand, tx.counted, state.run_id, tx.now) or first_excess(
+        radii, state.plan, tx.counted, partial(_firing, tx)
+    )
     asked = first_refusal(asking, tx.counted, state.run_id, tx.now)
     return refusal, asked.reason if asked else ""

@@ -12,7 +12,7 @@ from engine.core.alert import Firing, Occurrence, firing_of
 from engine.core.journal import from_us, to_us
 from engine.store.codec import Codec
 from engine.store.statements import chunked, insert_new, upsert
-from engine.store.tables import notices, occurrences, open_occurrences
+from engine.store.tables import incidents, notices, occurrences, open_occurrences
 
 OCCURRENCES = Codec(Occurrence)
 
@@ -39,7 +39,14 @@ _OPEN = (
     .where(open_occurrences.c.incident_id == bindparam("incident"))
     .limit(bindparam("at_most"))
 )
-
+_FIRING = (
+    select(open_occurrences.c.target, incidents.c.number)
+    .distinct()
+    .join(incidents, incidents.c.id == open_occurrences.c.incident_id)
+    .where(open_occurrences.c.target != "", incidents.c.status == "open")
+    .order_by(incidents.c.number.desc())
+    .limit(bindparam("at_most"))
+)
 
 _NEXT = (
     select(occurrences)
@@ -106,7 +113,9 @@ class OccurrenceRows:
         for keys in chunked(gone):
             self._connection.execute(_UNLINK, {"keys": keys})
         # Those that are there already too: another replica may have ended one meanwhile.
-        links = [(f, incident) for f in wanted for incident in sorted(wanted[f])]
+        links = [
+            (f, incident, latest[f].alert.target) for f in wanted for incident in sorted(wanted[f])
+        ]
         _LINK.put(self._connection, links)
         known.update(wanted)
 
@@ -168,6 +177,12 @@ def firing_occurrences(connection: Connection, incident: str, limit: int) -> Seq
     asked = {"incident": incident, "at_most": limit}
     found = [_occurrence(row) for row in connection.execute(_OPEN, asked)]
     return sorted(found, key=lambda each: (each.started_at, each.id))
+
+
+def firing_targets(connection: Connection, limit: int) -> Sequence[tuple[str, int]]:
+    """(target, number of an open incident in which it fires), so many, newest incidents first."""
+    rows = connection.execute(_FIRING, {"at_most": limit})
+    return [(row.target, row.number) for row in rows]
 
 
 def ended_occurrences(

@@ -120,6 +120,7 @@ open_occurrences = Table(
     METADATA,
     Column("fingerprint", _Id, primary_key=True),
     Column("incident_id", _Id, primary_key=True),
+    Column("target", _Id, nullable=False, server_default=""),
     Index("open_occurrences_of_incident", "incident_id"),
 )
 

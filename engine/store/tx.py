@@ -185,6 +185,10 @@ class SqlTx(DeadLetterTx, Tx):
         return occurrence_rows.firing_occurrences(self._connection, incident, limit)
 
     @override
+    def firing_targets(self, limit: int) -> Sequence[tuple[str, int]]:
+        return occurrence_rows.firing_targets(self._connection, limit)
+
+    @override
     def ended_occurrences(
         self, before: datetime, *, after: str = "", limit: int
     ) -> tuple[Sequence[str], str]:

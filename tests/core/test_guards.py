@@ -1,5 +1,6 @@
 """Which other runs stand in the way, for how long, and the sentence that says so."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from engine.core.guards import (
     reservations_of,
 )
 from engine.core.plan import Plan
+from engine.core.policy_documents import NO_LIMITS, Limits
 from tests.doubles.runs import RUN, START, a_plan, a_playbook, an_incident
 
 NOW = START + timedelta(hours=2)
@@ -41,13 +43,17 @@ def plan(**guards: Mapping[str, Any]) -> Plan:
     return a_plan(a_playbook()).model_copy(update={"guards": guards})
 
 
-def refusal(of: Plan, *reserved: Reservation) -> Refusal | None:
+def limits(**words: Any) -> Limits:
+    return Limits.model_validate({"changes": words})
+
+
+def refusal(of: Plan, *reserved: Reservation, limits: Limits = NO_LIMITS) -> Refusal | None:
     """As a store answers: each guard gets the rows that are equal in its columns."""
 
     def among(guard: Guard) -> Sequence[Reservation]:
         return [r for r in reserved if all(getattr(r, column) == v for column, v in guard.among)]
 
-    return first_refusal(guards_of(of, "rule", ["llm"]), among, RUN, NOW)
+    return first_refusal(guards_of(of, "rule", ["llm"], limits), among, RUN, NOW)
 
 
 COOLDOWN = {"cooldown": {"for": "15m", "per": "target"}}
@@ -152,12 +158,6 @@ def failed(minutes_ago: float, run_id: str, outcome: str = "failed") -> Reservat
             "concurrency",
             id="whatever runs on the service",
         ),
-        pytest.param(
-            {"concurrency": {"max": 1, "per": "service"}},
-            [replace(TAKEN, target="b", service="other")],
-            None,
-            id="another service",
-        ),
         pytest.param(BREAKER, [failed(5, "1")], None, id="one failure of two"),
         pytest.param(BREAKER, [failed(5, "1"), failed(4, "2")], "breaker", id="two in a row"),
         pytest.param(
@@ -177,12 +177,6 @@ def failed(minutes_ago: float, run_id: str, outcome: str = "failed") -> Reservat
             [failed(6, "1"), failed(5, "2", "cancelled"), failed(4, "3")],
             "breaker",
             id="who was cancelled proved nothing",
-        ),
-        pytest.param(
-            BREAKER,
-            [failed(5, "1"), replace(failed(5, "1"), target="c")],
-            None,
-            id="one run with two targets failed once",
         ),
         pytest.param(
             BREAKER, [failed(5, "1", "excused"), failed(4, "2", "excused")], None, id="one may try"
@@ -298,6 +292,47 @@ def test_people_read_why(
     found = refusal(plan(**guards), *reserved)
     assert found is not None
     assert (found.reason, found.waits) == (reason, waits)
+
+
+@pytest.mark.parametrize(
+    ("lock", "other", "reason", "waits"),
+    [
+        ({}, {"target": "b"}, "", False),
+        ({"per": "service"}, {"target": "b"}, "llm is locked by the run of INC-2", True),
+        ({"per": "service"}, {"target": "b", "service": "other"}, "", False),
+        ({"on_busy": "skip"}, {}, "host is locked by the run of INC-2", False),
+    ],
+)
+def test_a_lock_says_what_is_locked_and_whether_others_wait(
+    lock: Mapping[str, Any], other: Mapping[str, Any], reason: str, waits: bool
+) -> None:
+    found = refusal(plan(lock=lock), replace(TAKEN, **other))
+    assert (found.reason if found else "", bool(found and found.waits)) == (reason, waits)
+
+
+@pytest.mark.parametrize(
+    ("words", "other", "refused", "waits"),
+    [
+        ({"max": 1, "within": "15m"}, {}, True, True),
+        ({"max": 2, "within": "15m"}, {}, False, False),
+        ({"max": 1, "within": "10m"}, {}, False, False),
+        ({"max": 1, "within": "1h"}, {}, True, False),
+        ({"max": 1, "within": "15m"}, {"service": "other"}, False, False),
+        ({"max": 1, "within": "15m", "per": "target"}, {}, False, False),
+        ({"max": 1, "within": "15m", "per": "target"}, {"target": "host"}, True, True),
+        ({"max": 1, "within": "15m", "per": "playbook"}, {"playbook_id": "x"}, False, False),
+        ({"max": 1, "within": "15m", "per": "overall"}, {"service": "other"}, True, True),
+    ],
+)
+def test_policy_limits_the_changes_of_all_playbooks(
+    words: Mapping[str, Any], other: Mapping[str, Any], refused: bool, waits: bool
+) -> None:
+    """A change 10 minutes ago on another target of the service, by another playbook."""
+    known = released(1, **{"target": "b", "playbook_id": "drain", **other})
+    found = refusal(plan(), known, limits=limits(**words))
+    assert (found is not None, bool(found and found.waits)) == (refused, waits)
+    told = r"policy lets (all .+|restart) begin 1 times within \w+, and INC-2 did"
+    assert found is None or re.fullmatch(told, found.reason)
 
 
 def test_only_a_lock_gives_way_by_itself_so_it_is_told_first() -> None:

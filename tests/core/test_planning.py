@@ -78,7 +78,11 @@ def test_what_can_not_be_rendered_stops_the_plan_or_is_a_hole(catalog: Catalog) 
         planner.render(playbook, "run", without)
     rendered = planner.render(playbook, "run", without, with_holes=True)
     assert rendered.plan.of("steps") == ()
-    assert [hole.partition(":")[0] for hole in rendered.holes] == ["step restart", "step serves"]
+    assert [hole.partition(":")[0] for hole in rendered.holes] == [
+        "step restart",
+        "step serves",
+        "guards",
+    ]
 
 
 def test_the_shipped_policy_and_the_guards_keep_the_shipped_playbook_from_auto(
@@ -89,7 +93,14 @@ def test_the_shipped_policy_and_the_guards_keep_the_shipped_playbook_from_auto(
     assert min(limit.mode.rank for limit in limits) == Mode.APPROVE.rank
     said = " ".join(limit.decided_by for limit in limits)
     assert "policy" in said
-    assert "guard blast_radius is not enforced" in said
+    assert "storm_brake" in said
+
+
+def test_a_plan_keeps_the_service_whose_targets_its_blast_radius_counts(catalog: Catalog) -> None:
+    playbook = catalog.playbooks["restart-vllm"]
+    plan = Planner(catalog, ACTIONS).render(playbook, "run", known(catalog)).plan
+    service = catalog.inventory.service_of("gpu-07")
+    assert plan.guards["blast_radius"] == {"group": service, "max_unavailable": 1}
 
 
 def test_policy_asks_about_the_targets_own_environment_not_only_the_alerts(

@@ -52,14 +52,23 @@ def test_auto_needs_all_that_policy_requires() -> None:
     provided = policy(require_for_auto=["verify", "precheck", "lock"])
     assert policy_limits(provided, [STAGING], CHANGE, NONE) == []
     required = policy(
-        require_for_auto=["verify", "blast_radius"], limits={"fleet_unavailable": "10%"}
+        require_for_auto=["verify", "blast_radius"],
+        storm_brake={"fraction": "30%", "services": 5, "within": "5m"},
     )
     limits = policy_limits(required, [STAGING], CHANGE, NONE)
     assert {limit.mode for limit in limits} == {Mode.APPROVE}
     assert [limit.decided_by for limit in limits] == [
-        "policy: auto needs blast_radius, which this version does not provide",
-        "policy: auto needs limits.fleet_unavailable, which this version does not provide",
+        "policy: auto needs blast_radius, which the playbook does not declare",
+        "policy: auto needs storm_brake, which this version does not provide",
     ]
+
+
+def test_limits_that_are_kept_lower_no_mode() -> None:
+    words = {"fleet_unavailable": "10%", "changes": {"max": 1, "within": "15m"}}
+    limited = policy(limits=words)
+    assert policy_limits(limited, [STAGING], CHANGE, NONE) == []
+    assert limited.limits.changes is not None
+    assert (limited.limits.fleet_unavailable, limited.limits.changes.per) == ("10%", "service")
 
 
 def test_a_budget_that_policy_requires_is_the_playbooks_to_declare() -> None:

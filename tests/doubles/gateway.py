@@ -6,7 +6,6 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Literal
 
 import uvicorn
@@ -28,7 +27,6 @@ from engine.core.trust import Standing
 from engine.errors import ConflictError, NotFoundError
 from engine.gateway.app import build_gateway
 from engine.gateway.parts import GatewayParts
-from engine.ports.clock import Clock
 from engine.ports.commands import (
     TIMELINE_PAGE,
     AuditReport,
@@ -48,25 +46,11 @@ from engine.ports.commands import (
 from engine.ports.metrics import Metrics
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
 from engine.ports.source import Rejected
+from tests.doubles.fixed_clock import NOW, FixedClock
 
-NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 TOKEN = "t0ken"
 HOLDER = By(actor="local:token", via="api", roles=frozenset({"admin"}))
 START_DEADLINE_S = 10.0
-
-
-class FixedClock(Clock):
-    @override
-    def now(self) -> datetime:
-        return NOW
-
-    @override
-    def monotonic(self) -> float:
-        return 0.0
-
-    @override
-    async def sleep(self, seconds: float) -> None:
-        raise NotImplementedError
 
 
 @dataclass

@@ -72,7 +72,7 @@ def a_playbook(*steps: Step, investigate: tuple[Step, ...] = ()) -> Playbook:
         max_mode=Mode.AUTO,
         parameters={},
         guards=Guards(),
-        unenforced_guards=(),
+        group=None,
         approval=ApprovalPolicy(("role:oncall",), 1, timedelta(minutes=10), "escalate", False),
         investigate=investigate,
         steps=steps or (a_step("restart"),),

@@ -39,6 +39,18 @@ rules:
     group_by: [service]
     mode: suggest
 """
+TWO_RULES = RULES.replace(
+    "  - id: unmatched",
+    """  - id: slow
+    description: A model server is slow
+    matchers: ['alertname="Slow"']
+    severity: P2
+    group_by: [target]
+    mode: auto
+    playbook: restart
+    with: {host: '${{ alert.target }}'}
+  - id: unmatched""",
+)
 RESTART = """language: 1
 id: restart
 description: Restart the model server

@@ -11,7 +11,8 @@ from engine.gateway.answers import (
 )
 from engine.ports.api import AuditAnswer, BalanceAnswer
 from engine.ports.commands import AuditReport, Balance, Decided
-from tests.doubles.gateway import APPROVAL, NOW, incident
+from tests.doubles.fixed_clock import NOW
+from tests.doubles.gateway import APPROVAL, incident
 
 # Keys of the engine's own, and what the rule asks for. A new field is shown, or named here.
 NOT_SHOWN = {"correlation_key", "partition_key", "notify", "wants_postmortem", "explained_by"}

@@ -22,7 +22,8 @@ from engine.gateway.app import build_gateway
 from engine.gateway.keeping import MAX_ALERTS, PARSE_INLINE_OBJECTS
 from engine.gateway.parts import GatewayParts, Limits
 from engine.ports.source import NOBODY, PARSE_INLINE_BYTES, Parsed, Sender
-from tests.doubles.gateway import NOW, MemoryIntake, gateway_parts
+from tests.doubles.fixed_clock import NOW
+from tests.doubles.gateway import MemoryIntake, gateway_parts
 
 HOOK = "/v1/alerts/alertmanager"
 API = "/api/v2/alerts"

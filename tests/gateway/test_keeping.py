@@ -19,7 +19,8 @@ from engine.gateway.app import build_gateway
 from engine.gateway.keeping import MAX_ALERTS, Keeper, parse_again
 from engine.gateway.parts import GatewayParts
 from engine.ports.source import BY_BODY, NOBODY, Admission, Parsed, Sender, denied
-from tests.doubles.gateway import NOW, MemoryIntake, gateway_parts
+from tests.doubles.fixed_clock import NOW
+from tests.doubles.gateway import MemoryIntake, gateway_parts
 
 MIB = 1024 * 1024
 BODY = json.dumps({"alerts": [{"status": "firing", "labels": {"alertname": "Down"}}]}).encode()

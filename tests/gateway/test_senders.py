@@ -16,7 +16,8 @@ from connectors.sources.alertmanager import (
 from engine.core.alert import Alert
 from engine.errors import TransientError
 from engine.ports.credentials import BasicCredentials
-from tests.doubles.gateway import FixedClock, MemoryIntake, gateway_parts, served
+from tests.doubles.fixed_clock import FixedClock
+from tests.doubles.gateway import MemoryIntake, gateway_parts, served
 from tests.services.alertmanager import StartAlertmanager
 from tests.services.process import free_port, program, run, wait_until
 from tests.services.prometheus import AlertReceiver, StartPrometheus

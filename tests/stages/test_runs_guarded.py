@@ -21,7 +21,7 @@ from engine.ports.locking import all_locks
 from tests.doubles.scripted import BAD, OK
 from tests.doubles.virtual_time import VirtualClock, until
 from tests.doubles.world import ONCALL, STRANGER, World, a_world, approve, ended, mending
-from tests.doubles.written import RESTART, RULES
+from tests.doubles.written import RESTART, TWO_RULES
 
 GUARDED = RESTART.replace(
     "approval:",
@@ -29,18 +29,6 @@ GUARDED = RESTART.replace(
   cooldown: {for: 10m, per: target}
   budget: {runs: 2, within: 1h, per: playbook}
 approval:""",
-)
-TWO_RULES = RULES.replace(
-    "  - id: unmatched",
-    """  - id: slow
-    description: A model server is slow
-    matchers: ['alertname="Slow"']
-    severity: P2
-    group_by: [target]
-    mode: auto
-    playbook: restart
-    with: {host: '${{ alert.target }}'}
-  - id: unmatched""",
 )
 
 
@@ -118,74 +106,6 @@ async def test_a_cooldown_ends_the_second_run_and_a_person_is_needed(auto: World
     )
     assert (await auto.incident("slow")).phase == "needs_person"
     assert auto.mend.done("restart") == 1
-
-
-async def fail_once(world: World, name: str) -> None:
-    """A run that changes something and never verifies; its incident clears afterwards."""
-    world.look.will("serves", BAD)
-    world.mend.will("restart", OK)
-    await world.fire(name)
-    await world.elapse(400)
-    await world.resolve(name)
-    await world.elapse(3600)
-
-
-async def test_a_breaker_stops_the_playbook_until_a_person_lets_one_run_try(
-    tmp_path: Path,
-) -> None:
-    broken = RESTART.replace("approval:", "guards: {breaker: {failures: 2}}\napproval:")
-    async with a_world(tmp_path, mode="auto", rules=TWO_RULES, playbook=broken) as world:
-        with pytest.raises(NotFoundError, match="the last run of 'restart' did not fail"):
-            await world.commands.try_again("restart", by=ONCALL)
-        await fail_once(world, "Down")
-        await fail_once(world, "Down")
-        await fail_once(world, "Slow")
-        (end,) = await world.told(events.RunEnded, "slow")
-        assert (end.outcome, end.by_guard, end.changed) == ("skipped", "breaker", False)
-        assert end.reason.startswith("the last 2 runs of restart did not help; ")
-        assert world.mend.done("restart") == 2
-        with pytest.raises(DeniedError):
-            await world.commands.try_again("restart", by=STRANGER)
-        excused = await world.commands.try_again("restart", by=ONCALL, reason="new driver")
-        assert len(excused) == 2
-        entry = (await world.store.read(lambda tx: tx.entries("access")))[-1]
-        tried = entry.event()
-        assert isinstance(tried, events.BreakerTried)
-        assert (tried.playbook_id, tried.reason, entry.actor) == (
-            "restart",
-            "new driver",
-            ONCALL.actor,
-        )
-        await fail_once(world, "Slow")
-        assert world.mend.done("restart") == 3, "one more run may try"
-        await fail_once(world, "Slow")
-        assert world.mend.done("restart") == 3, "and when it fails, none may"
-
-
-async def test_what_recurs_asks_a_person_and_says_why(tmp_path: Path) -> None:
-    recurring = RESTART.replace(
-        "approval:", "guards: {recurrence: {times: 2, within: 1d}}\napproval:"
-    )
-    async with a_world(tmp_path, mode="auto", rules=TWO_RULES, playbook=recurring) as world:
-        await world.fire()
-        await world.elapse(15)
-        assert await world.told(events.ApprovalRequested) == []
-        first = (await world.incident()).name
-        world.look.will("serves", BAD)
-        world.mend.will("restart", mending(world))
-        await world.fire("Slow")
-        (asked,) = await world.told(events.ApprovalRequested, "slow")
-        assert asked.why == (
-            f"restart on gpu-07 would be for the 2. time within 1d ({first}): "
-            "it does not last, so open a ticket for the cause"
-        )
-        assert world.mend.done("restart") == 1
-        world.clock.advance(1)
-        await world.settle("message")
-        shown, _ = world.notifier.shown[-1]
-        assert ("why is a person asked?", asked.why) in shown.evidence
-        await approve(world, "slow")
-        assert world.mend.done("restart") == 2
 
 
 async def test_what_never_began_is_given_back(auto: World) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, text
 
 from engine.core.alert import Firing, Occurrence
+from engine.core.incident import Incident
 from engine.ports.store import Store, Tx
 from engine.store.occurrence_rows import (
     OCCURRENCES,
@@ -16,7 +17,7 @@ from engine.store.occurrence_rows import (
 )
 from engine.store.tables import notices
 from tests.services.stores import START
-from tests.store.values import an_occurrence
+from tests.store.values import an_incident, an_occurrence
 
 DEADLINE_S = 30.0
 
@@ -52,6 +53,29 @@ async def test_open_occurrences_are_those_that_fire_in_the_incident(store: Store
     await store.write(lambda tx: tx.put_occurrences([closed]))
     of_a, of_b = await store.read(lambda tx: [tx.open_occurrences(i, 10) for i in "ab"])
     assert (of_a, of_b) == ([early, late], [])
+
+
+async def test_a_target_fires_while_an_alert_of_it_does_in_an_open_incident(store: Store) -> None:
+    def of(incident: Incident, fingerprint: str, target: str) -> Occurrence:
+        found = an_occurrence(fingerprint, incident_ids=(incident.id,))
+        return replace(found, alert=replace(found.alert, target=target))
+
+    first, second, cleared = (an_incident(name, number=n) for n, name in enumerate("abc", 1))
+    cleared = replace(cleared, status="resolved")
+    fire = [of(first, "f1", "gpu-07"), of(first, "f2", "gpu-07"), of(second, "f3", "gpu-08")]
+    quiet = [of(second, "f4", ""), of(cleared, "f5", "gpu-09")]
+
+    def work(tx: Tx) -> None:
+        for incident in (first, second, cleared):
+            tx.put_incident(incident)
+        tx.put_occurrences([*fire, *quiet])
+
+    await store.write(work)
+    assert await store.read(lambda tx: tx.firing_targets(9)) == [("gpu-08", 2), ("gpu-07", 1)]
+    assert await store.read(lambda tx: tx.firing_targets(1)) == [("gpu-08", 2)]
+    ended = [replace(each, ended_at=START, ended_by="source") for each in fire]
+    await store.write(lambda tx: tx.put_occurrences(ended))
+    assert await store.read(lambda tx: tx.firing_targets(9)) == []
 
 
 async def test_what_ended_long_ago_is_found_page_by_page_and_forgotten(store: Store) -> None:

@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
+from engine.core.blast_radius import first_excess, radii_of
+from engine.core.documents import InventoryDocument
 from engine.core.guards import Guard, Refusal, Reservation, first_refusal, guards_of
+from engine.core.inventory import build_inventory
+from engine.core.mistakes import Mistakes
+from engine.core.policy_documents import NO_LIMITS, Limits
 from engine.ports.store import Store, Tx
 from tests.doubles.runs import a_plan, a_playbook
 from tests.services.stores import START, Database
@@ -160,6 +165,57 @@ async def test_each_guard_of_a_playbook_fires_on_each_database(
 
     found = await store.write(work)
     assert (found.guard if found else None) == guard
+
+
+@pytest.mark.parametrize(
+    ("limits", "refused"),
+    [({"max": 1}, "changes"), ({"max": 2}, None), ({"max": 1, "per": "target"}, None)],
+)
+async def test_what_policy_limits_fires_on_each_database(
+    store: Store, limits: Mapping[str, Any], refused: str | None
+) -> None:
+    limited = Limits.model_validate({"changes": {"within": "15m", **limits}})
+    guards = guards_of(a_plan(a_playbook()), "rule", ["größe"], limited)
+
+    def work(tx: Tx) -> Refusal | None:
+        tx.reserve([a_run("r1", taken_at=tx.now)])
+        return first_refusal(guards, tx.counted, "new", tx.now)
+
+    found = await store.write(work)
+    assert (found.guard if found else None) == refused
+
+
+async def test_of_runs_of_one_group_only_as_many_begin_as_its_radius_allows(
+    store: Store, other_store: Store
+) -> None:
+    """Each looks and reserves in one transaction, as an intent does."""
+    hosts = {f"h{number}": {"kind": "host", "service": "llm"} for number in range(8)}
+    document = {"language": 1, "targets": hosts, "services": {"llm": {}}}
+    inventory = build_inventory(InventoryDocument.model_validate(document), Mistakes())
+    guards = {"blast_radius": {"group": "llm", "max_unavailable": "25%"}}
+
+    async def begin(on: Store, host: str) -> bool:
+        plan = a_plan(a_playbook())
+        changing, *looks = plan.steps
+        steps = (changing.model_copy(update={"targets": (host,)}), *looks)
+        plan = plan.model_copy(update={"run_id": host, "guards": guards, "steps": steps})
+        radii = radii_of(plan, inventory, NO_LIMITS)
+
+        def work(tx: Tx) -> bool:
+            tx.hold_guards([each.guard.key for each in radii])
+            if first_excess(radii, plan, tx.counted, dict) is not None:
+                return False
+            tx.reserve([a_run(host, service="llm")])
+            return True
+
+        return await on.write(work)
+
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        begun = [
+            group.create_task(begin(on, host))
+            for host, on in zip(hosts, (store, other_store) * 4, strict=True)
+        ]
+    assert sum(each.result() for each in begun) == 2
 
 
 async def test_excused_failures_let_one_run_try(store: Store) -> None:

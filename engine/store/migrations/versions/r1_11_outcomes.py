@@ -1,4 +1,4 @@
-"""How each run that reserved targets ended, and an index over the services of the targets."""
+"""How each run ended, the services of reservations, and the targets on which something fires."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column; an older release leaves it empty, which counts as no failure."""
+    """Add columns; an older release leaves them empty: no failure, and no target that is known."""
+    name = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+    op.add_column("open_occurrences", sa.Column("target", name, nullable=False, server_default=""))
     op.add_column("reservations", sa.Column("outcome", sa.Text, nullable=False, server_default=""))
     op.create_index("reservations_of_service", "reservations", ["service", "taken_at_us"])

@@ -15,7 +15,8 @@ from engine.errors import TransientError
 from engine.gateway.app import build_gateway
 from engine.gateway.parts import GatewayParts
 from tests.connectors.sources.azure_monitor.azure import AUDIENCE, TENANT, around, notice, source
-from tests.doubles.gateway import NOW, MemoryIntake, gateway_parts
+from tests.doubles.fixed_clock import NOW
+from tests.doubles.gateway import MemoryIntake, gateway_parts
 from tests.doubles.virtual_time import VirtualClock, until
 from tests.services.azure_action_group import ActionGroup, Delivery
 from tests.services.key_issuer import KeyIssuer, key_issuer

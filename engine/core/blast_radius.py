@@ -1,0 +1,99 @@
+"""How many of a group may be unavailable or touched at once, and the sentence that says so."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.core.documents import Guards
+from engine.core.guards import Guard, Refusal, Reservation
+from engine.core.inventory import Inventory
+from engine.core.plan import Plan
+from engine.core.policy_documents import Limits
+
+# Of more alerts than this that fire at once, nobody says any more which targets are available.
+FIRING_AT_MOST = 2000
+TOLD_AT_MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Radius:
+    """Of these members at most so many; `guard` finds who touches some of them.
+
+    `service` is the group, "" for the whole fleet.
+    """
+
+    service: str
+    members: tuple[str, ...]
+    share: int | str
+    guard: Guard
+
+    @property
+    def at_most(self) -> int:
+        """The most that may be unavailable, with what the run touches."""
+        return allowed(self.share, len(self.members))
+
+
+def allowed(share: int | str, size: int) -> int:
+    """So many, or this share of a group, rounded up.
+
+    As Kubernetes reads maxUnavailable of a PodDisruptionBudget: 50% of 7 are 4
+    (kubernetes.io/docs/tasks/run-application/configure-pdb).
+    """
+    if isinstance(share, int) or not share.endswith("%"):
+        return int(share)
+    return -(-size * int(share.removesuffix("%")) // 100)
+
+
+def radii_of(plan: Plan, inventory: Inventory, limits: Limits) -> tuple[Radius, ...]:
+    """What bounds a plan: the playbook's own group, and policy's bound over the fleet."""
+    found = []
+    if (own := Guards.model_validate(plan.guards).blast_radius) is not None:
+        members = [each for each in inventory.targets if inventory.service_of(each) == own.group]
+        found.append(_radius(own.group, members, own.max_unavailable))
+    if limits.fleet_unavailable is not None:
+        found.append(_radius("", list(inventory.targets), limits.fleet_unavailable))
+    return tuple(found)
+
+
+def _radius(service: str, members: Sequence[str], share: int | str) -> Radius:
+    guard = Guard("blast_radius", (("service", service),) if service else (), "held", then="wait")
+    return Radius(service, tuple(sorted(members)), share, guard)
+
+
+def first_excess(
+    radii: Sequence[Radius],
+    plan: Plan,
+    reserved: Callable[[Guard], Sequence[Reservation]],
+    firing: Callable[[], Mapping[str, str] | None],
+) -> Refusal | None:
+    """The first radius that this plan would exceed; None when all let it pass.
+
+    `firing` gives the open incident in which each target fires, None where that can't be told. What
+    the plan would touch counts once, whether it is available or not. A target that nobody knows
+    counts as unavailable.
+    """
+    for radius in radii:
+        name = radius.service or "the fleet"
+        if not radius.members:
+            return _refusal(f"the inventory has no target of {name}")
+        fires = firing()
+        if fires is None:
+            return _refusal(f"too much fires at once to tell what of {name} is available")
+        down = {each: f"fires in {fires[each]}" for each in radius.members if each in fires}
+        for held in reserved(radius.guard):
+            if held.run_id != plan.run_id and held.released_at is None:
+                down[held.target or held.run_id] = f"the run of {held.incident} is at work"
+        touched = set(plan.changed_targets) & {*radius.members, ""}
+        others = {each: why for each, why in down.items() if each not in touched}
+        if touched and len(touched) + len(others) > radius.at_most:
+            told = [f"{each} ({why})" for each, why in sorted(others.items())]
+            more = f" and {len(told) - TOLD_AT_MOST} more" if len(told) > TOLD_AT_MOST else ""
+            because = f": {', '.join(told[:TOLD_AT_MOST])}{more}" if told else ""
+            return _refusal(
+                f"{len(touched) + len(others)} of {len(radius.members)} of {name} would be "
+                f"unavailable, and {radius.at_most} may{because}"
+            )
+    return None
+
+
+def _refusal(reason: str) -> Refusal:
+    return Refusal("blast_radius", reason, waits=True)

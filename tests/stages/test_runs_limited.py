@@ -1,0 +1,115 @@
+"""What the guards of a playbook and policy make of a run: it waits, ends, or asks."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.core import events
+from engine.errors import DeniedError, NotFoundError
+from tests.doubles.scripted import BAD, OK
+from tests.doubles.world import ONCALL, STRANGER, World, a_world, approve, mending
+from tests.doubles.written import RESTART, TWO_RULES
+
+
+async def fail_once(world: World, name: str) -> None:
+    """A run that changes something and never verifies; its incident clears afterwards."""
+    world.look.will("serves", BAD)
+    world.mend.will("restart", OK)
+    await world.fire(name)
+    await world.elapse(400)
+    await world.resolve(name)
+    await world.elapse(3600)
+
+
+async def test_a_breaker_stops_the_playbook_until_a_person_lets_one_run_try(
+    tmp_path: Path,
+) -> None:
+    broken = RESTART.replace("approval:", "guards: {breaker: {failures: 2}}\napproval:")
+    async with a_world(tmp_path, mode="auto", rules=TWO_RULES, playbook=broken) as world:
+        with pytest.raises(NotFoundError, match="the last run of 'restart' did not fail"):
+            await world.commands.try_again("restart", by=ONCALL)
+        await fail_once(world, "Down")
+        await fail_once(world, "Down")
+        await fail_once(world, "Slow")
+        (end,) = await world.told(events.RunEnded, "slow")
+        assert (end.outcome, end.by_guard, end.changed) == ("skipped", "breaker", False)
+        assert end.reason.startswith("the last 2 runs of restart did not help; ")
+        assert world.mend.done("restart") == 2
+        with pytest.raises(DeniedError):
+            await world.commands.try_again("restart", by=STRANGER)
+        excused = await world.commands.try_again("restart", by=ONCALL, reason="new driver")
+        assert len(excused) == 2
+        entry = (await world.store.read(lambda tx: tx.entries("access")))[-1]
+        tried = entry.event()
+        assert isinstance(tried, events.BreakerTried)
+        assert (tried.playbook_id, tried.reason, entry.actor) == (
+            "restart",
+            "new driver",
+            ONCALL.actor,
+        )
+        await fail_once(world, "Slow")
+        assert world.mend.done("restart") == 3, "one more run may try"
+        await fail_once(world, "Slow")
+        assert world.mend.done("restart") == 3, "and when it fails, none may"
+
+
+async def test_what_recurs_asks_a_person_and_says_why(tmp_path: Path) -> None:
+    recurring = RESTART.replace(
+        "approval:", "guards: {recurrence: {times: 2, within: 1d}}\napproval:"
+    )
+    async with a_world(tmp_path, mode="auto", rules=TWO_RULES, playbook=recurring) as world:
+        await world.fire()
+        await world.elapse(15)
+        assert await world.told(events.ApprovalRequested) == []
+        first = (await world.incident()).name
+        world.look.will("serves", BAD)
+        world.mend.will("restart", mending(world))
+        await world.fire("Slow")
+        (asked,) = await world.told(events.ApprovalRequested, "slow")
+        assert asked.why == (
+            f"restart on gpu-07 would be for the 2. time within 1d ({first}): "
+            "it does not last, so open a ticket for the cause"
+        )
+        assert world.mend.done("restart") == 1
+        world.clock.advance(1)
+        await world.settle("message")
+        shown, _ = world.notifier.shown[-1]
+        assert ("why is a person asked?", asked.why) in shown.evidence
+        await approve(world, "slow")
+        assert world.mend.done("restart") == 2
+
+
+async def test_a_blast_radius_counts_what_fires_and_what_is_touched(tmp_path: Path) -> None:
+    radius = "{group: '${{ target(params.host).service }}', max_unavailable: 1}"
+    bounded = RESTART.replace("approval:", f"guards: {{blast_radius: {radius}}}\napproval:")
+    async with a_world(tmp_path, mode="auto", rules=TWO_RULES, playbook=bounded) as world:
+        world.mend.will("restart", OK)
+        await world.fire()
+        assert world.mend.done("restart") == 1, "what it mends is down already, and counts once"
+        first = (await world.incident()).name
+        await world.fire("Slow", instance="gpu-08:9100")
+        (held,) = await world.told(events.RunHeldBack, "slow")
+        assert held.guard == "blast_radius"
+        assert held.reason == (
+            f"2 of 2 of llm would be unavailable, and 1 may: gpu-07 (the run of {first} is at work)"
+        )
+        await world.elapse(400)
+        (held, later) = await world.told(events.RunHeldBack, "slow")
+        assert later.reason.endswith(f"and 1 may: gpu-07 (fires in {first})")
+        await world.resolve()
+        await world.elapse(30)
+        assert len(await world.told(events.AttemptIntended, "slow")) == 1, "it is available again"
+
+
+async def test_a_limit_of_policy_makes_the_next_change_of_the_service_wait(tmp_path: Path) -> None:
+    async with a_world(tmp_path, mode="auto", rules=TWO_RULES) as world:
+        world.policy("language: 1\nlimits: {changes: {per: service, max: 1, within: 15m}}\n")
+        world.mend.will("restart", OK)
+        await world.fire()
+        await world.fire("Slow", instance="gpu-08:9100")
+        (held,) = await world.told(events.RunHeldBack, "slow")
+        assert held.guard == "changes"
+        await world.elapse(14 * 60)
+        assert await world.told(events.AttemptIntended, "slow") == []
+        await world.elapse(2 * 60)
+        assert len(await world.told(events.AttemptIntended, "slow")) == 1
