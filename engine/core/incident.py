@@ -154,10 +154,8 @@ def apply(  # noqa: C901 - one case a kind of event is the simplest form
             return replace(after, severity=Severity[event.severity], wants_postmortem=wanted)
         case events.IncidentResolved():
             calm: Phase = "idle" if after.phase == "needs_person" else after.phase
-            resolved_at = max(after.opened_at, _decided(event.decided_at, at))
-            return replace(
-                after, status="resolved", resolved_at=resolved_at, phase=calm, flaps=False
-            )
+            over = max(after.opened_at, _decided(event.decided_at, at))
+            return replace(after, status="resolved", resolved_at=over, phase=calm, flaps=False)
         case events.IncidentReopened():
             # Its run is over, and doesn't begin again by itself.
             again: Phase = "needs_person" if after.outcome else after.phase

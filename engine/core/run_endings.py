@@ -70,7 +70,8 @@ def roll_back(state: RunState, plan: Plan, world: World, failed: PlannedStep | N
     known = state.step(failed.phase, failed.id)
     reason = f"step {failed.id}: {known.error or known.outcome}"
     if known.outcome == "unknown":
-        return end(state, "unknown", reason)
+        badly = f"; rollback failed: {', '.join(undone_badly)}" if undone_badly else ""
+        return end(state, "unknown", reason + badly)
     kept = [s.id for s in plan.of("steps") if _kept(state, plan, s)]
     if kept or undone_badly:
         left = ", ".join([*kept, *undone_badly])

@@ -41,3 +41,18 @@ def test_what_can_not_be_undone_after_a_failure_is_a_partial_success() -> None:
     drive.until_interesting()
     assert drive.state.outcome == "partial"
     assert "drain" in drive.state.outcome_reason
+
+
+def test_a_rollback_that_failed_is_named_though_the_step_s_own_end_is_unknown() -> None:
+    drive = Drive(a_playbook(a_step("drain", rollback=(UNDO,)), a_step("restart")))
+    drive.end(drive.intend(drive.to_first_attempt()), "succeeded")
+    second = drive.until_interesting()
+    assert isinstance(second, Attempt)
+    drive.end(drive.intend(second), "unknown")
+    undo = drive.until_interesting()
+    assert isinstance(undo, Attempt)
+    assert undo.step.id == "undo"
+    drive.end(drive.intend(undo), "failed")
+    drive.until_interesting()
+    assert drive.state.outcome == "unknown"
+    assert drive.state.outcome_reason.endswith("; rollback failed: undo")
