@@ -26,6 +26,7 @@ from engine.gateway.answers import (
     silences_answer,
     stops_answer,
     trust_answer,
+    waiting_answer,
 )
 from engine.ports.api import (
     ApprovalAnswer,
@@ -45,6 +46,7 @@ from engine.ports.api import (
     SilencesAnswer,
     StopsAnswer,
     TrustAnswer,
+    WaitingAnswer,
 )
 from engine.ports.breaker_api import TryAnswer
 from engine.ports.commands import By, WantedSilence
@@ -199,6 +201,14 @@ class LocalSite:
     def judge(self, incident: str, verdict: Literal["right", "wrong"], *, reason: str = "") -> None:
         """Say whether an incident's run was the right thing."""
         self._tell(lambda commands, by: commands.judge(incident, verdict, by=by, reason=reason))
+
+    def waiting(self, limit: int = 50) -> WaitingAnswer:
+        """Alerts that fire and open nothing yet, and what they wait for."""
+
+        async def ask(queries: QueryStage) -> WaitingAnswer:
+            return waiting_answer(await queries.waiting(limit))
+
+        return self._ask(ask)
 
     def silences(self) -> SilencesAnswer:
         """What people silenced, by when it ends."""

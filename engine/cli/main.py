@@ -37,6 +37,7 @@ from engine.cli import (
     stop,
     test,
     trust,
+    waiting,
 )
 from engine.cli.output import complain
 from engine.errors import (
@@ -87,6 +88,7 @@ for verbs in (
     locks,
     breaker,
     incidents,
+    waiting,
     audit,
     normalize,
     balance,

@@ -56,6 +56,7 @@ from engine.ports.api import (
     StopOrder,
     StopsAnswer,
     TrustAnswer,
+    WaitingAnswer,
 )
 from engine.ports.breaker_api import TryAnswer, TryOrder
 
@@ -209,6 +210,10 @@ class QuellClient:
         """Say whether an incident's run was the right thing."""
         path = f"/v1/incidents/{_segment(incident)}/judgement"
         self._sent(path, JudgeOrder(verdict=verdict, reason=reason))
+
+    def waiting(self, limit: int = 50) -> WaitingAnswer:
+        """Alerts that fire and open nothing yet, and what they wait for."""
+        return self._read(WaitingAnswer, "/v1/waiting", {"limit": str(limit)})
 
     def silences(self) -> SilencesAnswer:
         """What people silenced, by when it ends."""

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Sequence
 
+from engine.core.alert import Alert
+from engine.core.conditions import Hold
 from engine.core.guards import Lock
 from engine.core.incident import Incident
 from engine.core.journal import Entry
@@ -33,6 +35,8 @@ from engine.ports.api import (
     StopsAnswer,
     TimelineEntry,
     TrustAnswer,
+    WaitingAlert,
+    WaitingAnswer,
 )
 from engine.ports.commands import AuditReport, Balance, Decided, Replayed, Repositioned, Timeline
 from engine.ports.rows import ApprovalRow, DeadLetter
@@ -144,6 +148,23 @@ def trust_answer(standings: Sequence[Standing]) -> TrustAnswer:
         for each in standings
     )
     return TrustAnswer(standings=found)
+
+
+def waiting_answer(waiting: Sequence[tuple[Alert, Hold]]) -> WaitingAnswer:
+    """Alerts that fire and don't act yet."""
+    found = tuple(
+        WaitingAlert(
+            name=alert.name,
+            service=alert.service,
+            fingerprint=alert.fingerprint,
+            rule=hold.rule_id,
+            kind=hold.kind,
+            since=hold.since,
+            until=hold.until,
+        )
+        for alert, hold in waiting
+    )
+    return WaitingAnswer(waiting=found)
 
 
 def silence_answer(silence: Silence) -> SilenceAnswer:

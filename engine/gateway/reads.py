@@ -18,6 +18,7 @@ from engine.gateway.answers import (
     silences_answer,
     stops_answer,
     trust_answer,
+    waiting_answer,
 )
 from engine.gateway.parts import GatewayParts
 from engine.ports.api import (
@@ -33,6 +34,7 @@ from engine.ports.api import (
     SilencesAnswer,
     StopsAnswer,
     TrustAnswer,
+    WaitingAnswer,
 )
 from engine.ports.commands import TIMELINE_PAGE, Queries
 from engine.ports.rows import IncidentFilter
@@ -110,6 +112,14 @@ async def stops(queries: Asked) -> StopsAnswer:
 async def trust(queries: Asked) -> TrustAnswer:
     """How far each rule has earned trust, by environment."""
     return trust_answer(await queries.trust())
+
+
+@router.get("/waiting")
+async def waiting(
+    queries: Asked, limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50
+) -> WaitingAnswer:
+    """Alerts that fire and open nothing yet, the latest first, and what they wait for."""
+    return waiting_answer(await queries.waiting(limit))
 
 
 @router.get("/silences")

@@ -212,6 +212,24 @@ class LocksAnswer(Answer):
     locks: tuple[LockAnswer, ...]
 
 
+class WaitingAlert(Answer):
+    """An alert that fires and doesn't act by a rule yet; `until` is null where no time is known."""
+
+    name: str
+    service: str
+    fingerprint: str
+    rule: str
+    kind: str
+    since: datetime
+    until: datetime | None
+
+
+class WaitingAnswer(Answer):
+    """The latest first."""
+
+    waiting: tuple[WaitingAlert, ...]
+
+
 class StandingAnswer(Answer):
     """One rule in one environment; `lacks` is what it needs to be proposed for auto, "" nothing.
 

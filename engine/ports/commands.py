@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from engine.core.alert import Alert
+from engine.core.conditions import Hold
 from engine.core.events import Decision
 from engine.core.guards import Lock
 from engine.core.incident import Incident
@@ -251,6 +252,10 @@ class Queries(Protocol):
 
     async def trust(self) -> Sequence[Standing]:
         """How far each rule has earned trust, by environment."""
+        ...
+
+    async def waiting(self, limit: int) -> Sequence[tuple[Alert, Hold]]:
+        """The alerts that don't act by a rule yet, the latest first, and why."""
         ...
 
     async def silences(self) -> Sequence[Silence]:

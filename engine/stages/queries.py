@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from engine.core.alert import Alert
 from engine.core.audit_check import AuditCheck
 from engine.core.audit_export import end_line, entry_line, format_line, head_line, told
 from engine.core.checkpoint import CHAIN, Head, SignatureCheck
+from engine.core.conditions import Hold
 from engine.core.guards import Lock
 from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry
@@ -85,6 +87,16 @@ class QueryStage:
     async def trust(self) -> Sequence[Standing]:
         """How far each rule has earned trust, by environment."""
         return await standings_of(self.store)
+
+    async def waiting(self, limit: int) -> Sequence[tuple[Alert, Hold]]:
+        """The alerts that don't act by a rule yet, the latest first, and why."""
+
+        def work(tx: Tx) -> Sequence[tuple[Alert, Hold]]:
+            held = tx.conditions.held(limit)
+            known = tx.occurrences(sorted({fingerprint for fingerprint, _ in held}))
+            return [(known[each].alert, hold) for each, hold in held if each in known]
+
+        return await self.store.read(work)
 
     async def silences(self) -> Sequence[Silence]:
         """Those that people set and that haven't ended, by when they end."""

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource
 from engine.core.alert import Alert
+from engine.core.conditions import Hold
 from engine.core.events import Decision, IncidentAcknowledged
 from engine.core.guards import Lock, Reservation
 from engine.core.incident import Incident
@@ -259,6 +260,10 @@ class MemoryQueries(Queries):
 
     @override
     async def trust(self) -> Sequence[Standing]:
+        return []
+
+    @override
+    async def waiting(self, limit: int) -> Sequence[tuple[Alert, Hold]]:
         return []
 
     @override
