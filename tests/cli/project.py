@@ -58,6 +58,7 @@ playbooks_dir: playbooks
 inventory: inventory.yaml
 people: {roles: {oncall: ['slack:T1/U1']}}
 egress: {allow: ['127.0.0.1:9']}
+sla: {}
 """
 SUMMARY = "The OpenAI-compatible endpoint of llm-70b does not answer any more since five minutes"
 

@@ -15,6 +15,13 @@ from tests.services.process import free_port
 
 # Whose lease on a run it is; "" while no worker has it.
 WORKERS = "SELECT worker FROM tasks WHERE kind = 'run' AND worker <> ''"
+# Of those, the ones whose incident's last entry is the intent of a change.
+CHANGING = (
+    "SELECT t.worker FROM tasks t "
+    "JOIN heads h ON h.chain = 'incident/' || (t.payload::json ->> 'incident_id') "
+    "JOIN entries e ON e.chain = h.chain AND e.seq = h.seq "
+    "WHERE t.kind = 'run' AND t.worker <> '' AND e.kind = 'attempt.intended@1'"
+)
 
 
 @dataclass
@@ -45,7 +52,14 @@ class Replicas:
 
     def at_work(self) -> list[Quell]:
         """Those that hold a run's lease now."""
-        workers = self.ask(WORKERS).split()
+        return self._holders(WORKERS)
+
+    def changing(self) -> list[Quell]:
+        """Those of whose runs a change is under way."""
+        return self._holders(CHANGING)
+
+    def _holders(self, statement: str) -> list[Quell]:
+        workers = self.ask(statement).split()
         holders = {int(worker.rpartition("/")[2]) for worker in workers}
         return [each for each in self.all if each.running and each.pid in holders]
 

@@ -80,8 +80,10 @@ def test_a_dead_endpoint_is_restarted_verified_and_written_up_after_one_click(
         "run succeeded",
     ):
         assert part in written, f"{part!r} is not in\n{written}"
-    for moment in ("acknowledged", "mitigated (verified)", "resolved"):
-        assert re.search(rf"\| {re.escape(moment)} \| [\d.ms]+ \| kept \(15m\) \|", written)
+    promises = {"acknowledged": "5m", "mitigated (verified)": "15m", "resolved": "4h"}
+    for moment, within in promises.items():
+        row = rf"\| {re.escape(moment)} \| [\d.ms]+ \| kept \({within}\) \|"
+        assert re.search(row, written), moment
 
     (issue,) = site.jira.issues()
     assert incident["ticket"] == issue.key

@@ -50,12 +50,12 @@ def alerts(marked: MarkedHost) -> list[Labels]:
 
 
 def in_a_step(replicas: Replicas) -> Quell:
-    """A replica that works on a run right now, while a step is under way on the host."""
+    """A replica of whose run a step is under way on the host right now."""
     found: list[Quell] = []
 
     def look() -> bool:
         if replicas.marked.begun() - replicas.marked.marks():
-            found.extend(replicas.at_work())
+            found.extend(replicas.changing())
         return bool(found)
 
     wait_until(look, "a replica is in the middle of a step", 30)

@@ -105,7 +105,7 @@ def _start(
         match,
         occurrence,
         work.tx.next_incident_number(),
-        decided_at=at.isoformat(),
+        decided_at=(work.decided_at or at).isoformat(),
         explained_by=tuple(work.admitting.explaining(match, occurrence)),
         previous=work.tx.previous_incident(key),
     )
