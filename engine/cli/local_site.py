@@ -45,12 +45,11 @@ from engine.ports.api import (
     SilenceOrder,
     SilencesAnswer,
     StopsAnswer,
-    TrustAnswer,
-    WaitingAnswer,
 )
 from engine.ports.breaker_api import TryAnswer
 from engine.ports.commands import By, WantedSilence
 from engine.ports.rows import IncidentFilter
+from engine.ports.rules_api import TrustAnswer, WaitingAnswer
 from engine.stages.commands import CommandStage
 from engine.stages.queries import QueryStage
 

@@ -7,7 +7,7 @@ import typer
 from engine.cli.options import DATA, Data, Json
 from engine.cli.output import Column, print_json, print_table, say
 from engine.cli.site import reach
-from engine.ports.api import StandingAnswer
+from engine.ports.rules_api import StandingAnswer
 
 verbs = typer.Typer(help="How far each rule has earned trust: report, mark.", no_args_is_help=True)
 

@@ -8,7 +8,7 @@ import typer
 from engine.cli.options import DATA, Data, Json
 from engine.cli.output import Column, ago, print_json, print_table, say
 from engine.cli.site import reach
-from engine.ports.api import WaitingAlert
+from engine.ports.rules_api import WaitingAlert
 
 COLUMNS = (
     Column("alert"),

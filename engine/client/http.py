@@ -39,7 +39,6 @@ from engine.ports.api import (
     IncidentAnswer,
     IncidentPage,
     IncidentStory,
-    JudgeOrder,
     LocksAnswer,
     Order,
     PositionOrder,
@@ -55,10 +54,9 @@ from engine.ports.api import (
     SilencesAnswer,
     StopOrder,
     StopsAnswer,
-    TrustAnswer,
-    WaitingAnswer,
 )
 from engine.ports.breaker_api import TryAnswer, TryOrder
+from engine.ports.rules_api import JudgeOrder, TrustAnswer, WaitingAnswer
 
 A = TypeVar("A", bound=Answer)
 

@@ -30,16 +30,13 @@ from engine.ports.api import (
     RepositionAnswer,
     SilenceAnswer,
     SilencesAnswer,
-    StandingAnswer,
     StopAnswer,
     StopsAnswer,
     TimelineEntry,
-    TrustAnswer,
-    WaitingAlert,
-    WaitingAnswer,
 )
 from engine.ports.commands import AuditReport, Balance, Decided, Replayed, Repositioned, Timeline
 from engine.ports.rows import ApprovalRow, DeadLetter
+from engine.ports.rules_api import StandingAnswer, TrustAnswer, WaitingAlert, WaitingAnswer
 
 # More of a body than a person reads.
 SHOWN_BYTES = 64 * 1024

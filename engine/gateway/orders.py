@@ -24,7 +24,6 @@ from engine.ports.api import (
     DecisionOrder,
     EndSilenceOrder,
     IncidentAnswer,
-    JudgeOrder,
     LocksAnswer,
     PositionOrder,
     ReleaseOrder,
@@ -39,6 +38,7 @@ from engine.ports.api import (
 )
 from engine.ports.breaker_api import TryAnswer, TryOrder
 from engine.ports.commands import By, Commands, Replays, Repositions, WantedSilence
+from engine.ports.rules_api import JudgeOrder
 
 # Set by the gateway from the credential alone: a caller can't say who it is.
 ORDERED_BY = "quell.by"

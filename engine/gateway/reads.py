@@ -33,11 +33,10 @@ from engine.ports.api import (
     PositionsAnswer,
     SilencesAnswer,
     StopsAnswer,
-    TrustAnswer,
-    WaitingAnswer,
 )
 from engine.ports.commands import TIMELINE_PAGE, Queries
 from engine.ports.rows import IncidentFilter
+from engine.ports.rules_api import TrustAnswer, WaitingAnswer
 
 MAX_PAGE = 500
 # A number, of the last incident or entry that was shown.
