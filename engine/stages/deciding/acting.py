@@ -10,6 +10,7 @@ from engine.core.alert import Occurrence
 from engine.core.classify import Classification, Match, classify, labels_of
 from engine.core.conditions import AT_ONCE, Hold
 from engine.core.incident import Incident, correlation_key
+from engine.core.severity import Severity
 from engine.core.trigger import first_run, opened_by
 from engine.ports.recording import open_incident, record, task_for
 from engine.stages.deciding.admitting import Heard
@@ -70,15 +71,15 @@ def _joined(
     for match in matches:
         if match.rule.conditions.absorbs:
             occurrence = work.admitting.causes(occurrence)
-    new = []
+    new: dict[str, Severity] = {}
     for match in matches:
         incident = join(work, match, occurrence, at)
         if incident not in occurrence.incident_ids:
-            new.append(incident)
+            new[incident] = match.severity
     if new:
         occurrence = replace(occurrence, incident_ids=(*occurrence.incident_ids, *new))
-    for incident in new:
-        work.join(incident, occurrence)
+    for incident, severity in new.items():
+        work.join(incident, occurrence, severity)
     return occurrence
 
 

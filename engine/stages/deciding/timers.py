@@ -92,7 +92,7 @@ def _absence(work: BatchWork, tick: Tick, partition_key: str) -> None:
     match = match_alone(alert, rule, work.catalog.rules)
     incident = join(work, replace(match, group=state.values), occurrence, tick.due_at)
     occurrence = replace(occurrence, incident_ids=(incident,))
-    work.join(incident, occurrence)
+    work.join(incident, occurrence, match.severity)
     work.keep(occurrence)
 
 

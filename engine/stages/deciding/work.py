@@ -59,6 +59,8 @@ class BatchWork:
     settling: set[str] = field(default_factory=set)
     # Open for so long that they may be more severe, and stable for long enough after flapping.
     aged: dict[str, Severity] = field(default_factory=dict)
+    # By incident the gravest of what joined it, by its rule's severity, and that alert's name.
+    gravest: dict[str, tuple[Severity, str]] = field(default_factory=dict)
     calm: set[str] = field(default_factory=set)
     opened: list[Incident] = field(default_factory=list)
     book: SilenceBook | None = None
@@ -113,9 +115,12 @@ class BatchWork:
             self.ended.setdefault(incident, []).append(occurrence)
             self._count(incident, -1)
 
-    def join(self, incident: str, occurrence: Occurrence) -> None:
-        """It belongs to an incident from now on."""
+    def join(self, incident: str, occurrence: Occurrence, severity: Severity) -> None:
+        """It belongs to an incident from now on, and is as severe as this by itself."""
         self.joined.setdefault(incident, []).append(occurrence)
+        known = self.gravest.get(incident)
+        if known is None or severity < known[0]:
+            self.gravest[incident] = (severity, occurrence.alert.name)
         self._count(incident, 1)
 
     def absorb(self, incident: Incident, occurrence: Occurrence, cause: str) -> None:

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from engine.core import events
 from engine.core.alert import Occurrence
 from engine.core.bounds import cut_texts, size_of
-from engine.core.conditions import AT_ONCE, Conditions, Flapping, Mark, enough, marked
+from engine.core.conditions import AT_ONCE, Conditions, Escalation, Flapping, Mark, enough, marked
 from engine.core.durations import format_duration
 from engine.core.events.event import BRIEF_LIMIT
 from engine.core.ids import derived_id
@@ -44,6 +44,7 @@ def settle(work: BatchWork) -> None:
         for part in (work.joined, work.ended, work.absorbed, work.first_runs, work.most):
             part.pop(incident_id, None)
         work.aged.pop(incident_id, None)
+        work.gravest.pop(incident_id, None)
         work.calm.discard(incident_id)
 
 
@@ -51,7 +52,7 @@ def _settled(work: BatchWork, incident: Incident) -> Incident:
     incident = record(work.tx, incident, _story(work, incident.id), work.author)
     rule = work.catalog.rule(incident.rule_id)
     conditions = rule.conditions if rule is not None else AT_ONCE
-    if conditions.escalate and incident.status == "open":
+    if incident.status == "open":
         incident = _grown(work, incident, conditions)
     if conditions.flapping is not None:
         incident = _flapped(work, incident, conditions, conditions.flapping)
@@ -77,31 +78,32 @@ def _story(work: BatchWork, incident_id: str) -> Sequence[events.Event]:
 
 
 def _grown(work: BatchWork, incident: Incident, conditions: Conditions) -> Incident:
-    """Its severity rises with how much of it fires, and for how long; it never falls."""
+    """Its severity rises with what joins it, how much of it fires, how long; it never falls."""
     reached = [
-        each
+        (each.severity, _reason(each))
         for each in conditions.escalate
-        if each.severity < incident.severity
-        and (
-            (each.firing is not None and work.most.get(incident.id, 0) >= each.firing)
-            or (each.after is not None and work.aged.get(incident.id) == each.severity)
-        )
+        if (each.firing is not None and work.most.get(incident.id, 0) >= each.firing)
+        or (each.after is not None and work.aged.get(incident.id) == each.severity)
     ]
-    if not reached:
+    if joined := work.gravest.get(incident.id):
+        severity, name = joined
+        reached.append((severity, f"{name} joined, which is graver"))
+    severity, reason = min(reached, key=lambda each: each[0], default=(incident.severity, ""))
+    if severity >= incident.severity:
         return incident
-    worst = min(reached, key=lambda each: each.severity)
-    reason = (
-        f"{worst.firing} alerts fire"
-        if worst.after is None
-        else f"open for {format_duration(worst.after)}"
-    )
     rule = work.catalog.rule(incident.rule_id)
     raised = events.SeverityRaised(
-        severity=worst.severity.name,
+        severity=severity.name,
         reason=reason,
-        postmortem=rule is not None and worst.severity in rule.postmortem,
+        postmortem=rule is not None and severity in rule.postmortem,
     )
     return record(work.tx, incident, [raised], work.author)
+
+
+def _reason(reached: Escalation) -> str:
+    if reached.after is not None:
+        return f"open for {format_duration(reached.after)}"
+    return f"{reached.firing} alerts fire"
 
 
 def _over(work: BatchWork, incident: Incident) -> Incident:

@@ -66,3 +66,28 @@ async def test_an_incident_that_grows_or_lasts_becomes_more_severe(tmp_path: Pat
             ("P2", "3 alerts fire"),
             ("P1", "open for 1h"),
         ]
+
+
+GRADED = """
+  - id: leak
+    description: Leak
+    matchers: ['alertname="Leak"']
+    severity: [{when: 'alert.labels.severity == "critical"', is: P1}, {is: P3}]
+    group_by: [service]
+"""
+
+
+async def test_a_graver_alert_makes_the_incident_that_it_joins_as_severe(tmp_path: Path) -> None:
+    async with ruled(tmp_path, GRADED) as world:
+        await world.fire("Leak", service="s", severity="warning")
+        assert (await world.incident("leak")).severity.name == "P3"
+        await world.fire("Leak", service="s", severity="critical")
+        incident = await world.incident("leak")
+        assert (incident.severity.name, incident.wants_postmortem) == ("P1", True)
+        await world.resolve("Leak", service="s", severity="critical")
+        await world.fire("Leak", service="s", severity="info")
+        assert (await world.incident("leak")).severity.name == "P1"  # it never falls
+        told = await world.told(events.SeverityRaised, "leak")
+        assert [(each.severity, each.reason) for each in told] == [
+            ("P1", "Leak joined, which is graver")
+        ]
