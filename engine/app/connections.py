@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from heapq import nlargest
 from http import HTTPStatus
+from time import monotonic
 from typing import Any, Protocol, cast
 
 from typing_extensions import override
@@ -29,7 +30,8 @@ _ALTERNATIVES = frozenset({"DNS", "URI", "email", "IP Address"})
 class Connection(Protocol):
     """One of those that are open, whatever it has come to."""
 
-    # Whose it is, and since when (the loop's time) its next move is awaited.
+    # Whose it is, and since when (`monotonic`: a loop's own time may count whole
+    # milliseconds) its next move is awaited.
     peer: str
     since: float
 
@@ -121,7 +123,7 @@ class BoundedHttp(HttpToolsProtocol):
             everybody.discard(self.door)
             self.certificate_names = names_in(transport.get_extra_info("peercert"))
         self.peer = self.client[0] if self.client else ""
-        now = self.loop.time()
+        now = monotonic()
         self.since = self.since or now
         if has_room(self, everybody):
             self._begin(self.since + HEAD_WITHIN_S - now)
@@ -149,7 +151,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop()
-        self.since = self.loop.time()
+        self.since = monotonic()
         super().on_headers_complete()
 
     @override
@@ -160,7 +162,7 @@ class BoundedHttp(HttpToolsProtocol):
     @override
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self.since = self.loop.time()
+        self.since = monotonic()
         if self.transport.is_closing():
             self._await_reading()
 
@@ -196,7 +198,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _await_reading(self) -> None:
         if self._reading is None:
-            self.since = self.loop.time()
+            self.since = monotonic()
             self._reading = self.loop.call_later(READ_WITHIN_S, self.transport.abort)
 
     def _stop_reading(self) -> None:

@@ -6,6 +6,7 @@ import ssl
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any, cast
 
 import structlog
@@ -156,7 +157,7 @@ class TlsDoor(asyncio.Protocol):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         address = get_remote_addr(cast("asyncio.Transport", transport))
-        self.peer, self.since = address[0] if address else "", self._loop.time()
+        self.peer, self.since = address[0] if address else "", monotonic()
         self._connections.add(self)
         if has_room(self, self._connections):
             accepted = transport.get_extra_info("socket").dup()

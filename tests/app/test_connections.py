@@ -31,11 +31,16 @@ P99_S = 0.5
 
 
 @pytest.fixture
+def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for three connections."""
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
+
+
+@pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bounds that a test reaches soon."""
+    """Bounds of time that a test reaches soon."""
     monkeypatch.setattr(connections, "HEAD_WITHIN_S", 0.3)
     monkeypatch.setattr(connections, "READ_WITHIN_S", 0.3)
-    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
 
 
 @pytest.fixture
@@ -89,9 +94,9 @@ def test_headers_within_their_bound_and_a_body_of_any_size_pass(port: int) -> No
 
 
 def test_one_connection_too_many_takes_the_place_of_the_one_that_is_silent_longest(
-    port: int,
+    crowded: None,
 ) -> None:
-    with ExitStack() as callers:
+    with serving(gateway_parts()) as (port, _), ExitStack() as callers:
         silent = [callers.enter_context(connected(port)) for _ in range(3)]
         for caller in silent:
             caller.sendall(HEALTH + b"\r\n")
@@ -106,7 +111,7 @@ def test_one_connection_too_many_takes_the_place_of_the_one_that_is_silent_longe
         assert b"retry-after: 5\r\n" in refusal
 
 
-def test_where_nobody_is_silent_one_too_many_is_told_to_come_back(soon: None) -> None:
+def test_where_nobody_is_silent_one_too_many_is_told_to_come_back(crowded: None) -> None:
     asked: list[None] = []
     released = Event()
 
@@ -148,7 +153,7 @@ class Waiter:
         self.gave_way = True
 
 
-def test_of_the_callers_the_one_with_most_connections_makes_room(soon: None) -> None:
+def test_of_the_callers_the_one_with_most_connections_makes_room(crowded: None) -> None:
     crowd = [Waiter("203.0.113.9", since) for since in (7, 5, 6)]
     crowd[1].waits = False
     one = Waiter("192.0.2.1", 1)
@@ -157,7 +162,7 @@ def test_of_the_callers_the_one_with_most_connections_makes_room(soon: None) -> 
     assert [each.gave_way for each in (one, *crowd, newcomer)] == [False, False, False, True, False]
 
 
-def test_a_newcomer_alone_does_not_make_room_for_itself(soon: None) -> None:
+def test_a_newcomer_alone_does_not_make_room_for_itself(crowded: None) -> None:
     busy = [Waiter("192.0.2.1", 1, waits=False) for _ in range(3)]
     newcomer = Waiter("192.0.2.2", 9)
     assert not has_room(newcomer, [*busy, newcomer])

@@ -3,8 +3,11 @@
 import fcntl
 import os
 import shutil
+import socket
+import struct
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -122,13 +125,23 @@ class KafkaBroker:
             storage = [*self._java, "kafka.tools.StorageTool", "format"]
             run([*storage, "-t", CLUSTER_ID, "-c", self._settings, *self._additions.format_options])
         starts = self._starts_logged()
-        self._process.start(lambda: self._starts_logged() > starts)
+        self._process.start(lambda: self._starts_logged() > starts and self._names_itself())
 
     def stop(self) -> None:
         self._process.stop()
 
     def kill(self) -> None:
         self._process.kill()
+
+    def _names_itself(self) -> bool:
+        """Whether it names a broker to clients; it hears that it may a moment after its start."""
+        # A Metadata request, version 1, without topics: its answer begins with the brokers.
+        request = struct.pack(">hhihi", 3, 1, 0, -1, 0)
+        with closing(socket.create_connection(("127.0.0.1", self.port), 10)) as client:
+            client.sendall(struct.pack(">i", len(request)) + request)
+            with client.makefile("rb") as answer:
+                _size, _correlation, brokers = struct.unpack(">iii", answer.read(12))
+        return bool(brokers)
 
     def tool(self, name: str, *options: str) -> str:
         """Run one of Kafka's own programs, by its class, on this broker; what it printed."""
