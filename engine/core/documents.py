@@ -65,10 +65,14 @@ class Window(Document):
     within: Duration
 
 
+# So many alerts may have to come together; what is kept of a group is bounded by it.
+MAX_PARTS = 10
+
+
 class AllOf(Document):
     """One alert of each of these matchers, at most so far apart; one that fires counts as now."""
 
-    alerts: tuple[tuple[str, ...], ...] = Field(min_length=2, max_length=10)
+    alerts: tuple[tuple[str, ...], ...] = Field(min_length=2, max_length=MAX_PARTS)
     within: Duration
 
 

@@ -119,8 +119,6 @@ def enrich(alert: Alert, inventory: Inventory) -> Alert:
     access and policy follow it and a sender could write anything (Prometheus's `job` passes for a
     service where nothing better is known); labels fill what it leaves out.
     """
-    if not inventory.aliases and not inventory.services and not alert.target:
-        return alert  # which is then all that is known
     target = _target_of(alert, inventory)
     service = inventory.service_of(target) or alert.service
     owner = inventory.services.get(service)

@@ -14,6 +14,7 @@ from engine.core.journal import Entry
 from engine.core.run import RunState, fold
 from engine.core.stops import stopped_by
 from engine.errors import NotFoundError, PermanentError
+from engine.ports.explaining import firing_cause
 from engine.ports.rows import Task
 from engine.ports.silencing import silenced
 from engine.ports.store import Tx
@@ -82,13 +83,11 @@ def _known(entries: Iterable[Entry]) -> Iterator[tuple[events.Event, datetime, s
 
 def _explained(tx: Tx, incident: Incident) -> Refusal | None:
     """Whether an alert fires meanwhile that says why the incident is there."""
-    found = tx.conditions.inhibiting(incident.explained_by)
+    found = firing_cause(tx, incident.explained_by, lambda each: tx.occurrences([each]).get(each))
     if found is None:
         return None
-    occurrence = tx.occurrences([found[1]]).get(found[1])
-    if occurrence is None or not occurrence.is_open:
-        return None
-    return Refusal("inhibited", f"{occurrence.alert.name} fires, which explains this", waits=True)
+    _, cause = found
+    return Refusal("inhibited", f"{cause.alert.name} fires, which explains this", waits=True)
 
 
 def _firing(tx: Tx) -> Mapping[str, str] | None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import structlog
 
@@ -39,12 +40,11 @@ class MessageStage:
 
         Raises TransientError where one of them is away, so that the task is done again.
         """
-        by = await self.store.read(lambda tx: silenced(tx, incident_of(tx, task)))
-        if by is not None and by.until is not None:
-            until = by.until  # when people are told what there is then
-            await self.store.write(lambda tx: tx.release_task(task, until))
+        told = await self.store.read(lambda tx: _told(tx, task))
+        if isinstance(told, datetime):
+            await self.store.write(lambda tx: tx.release_task(task, told))
             return
-        incident, entries, earlier = await self.store.read(lambda tx: _told(tx, task))
+        incident, entries, earlier = told
         # In a thread, because a long story takes longer than other work may wait.
         shown = await asyncio.to_thread(view, incident, entries)
         sent: list[events.Event] = []
@@ -79,9 +79,15 @@ class MessageStage:
         tx.put_task(replace(task, not_before=tx.now))
 
 
-def _told(tx: Tx, task: Task) -> tuple[Incident, Sequence[Entry], Mapping[str, str]]:
-    """What is to be told, and the message that each notifier has of it already."""
+def _told(tx: Tx, task: Task) -> tuple[Incident, Sequence[Entry], Mapping[str, str]] | datetime:
+    """What is to be told, and the message that each notifier has of it already.
+
+    While all of it is silenced: when people are told what there is then.
+    """
     incident = incident_of(tx, task)
+    by = silenced(tx, incident)
+    if by is not None and by.until is not None:
+        return by.until
     # One entry a notifier.
     sent = tx.page(chain_of(incident.id), kind=events.MessageSent.KIND, limit=MOST_NOTIFIERS)
     told = [event for entry in sent if isinstance(event := entry.event(), events.MessageSent)]

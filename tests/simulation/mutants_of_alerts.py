@@ -10,7 +10,7 @@ from engine.core.trigger import first_run
 from engine.errors import TransientError
 from engine.ports.stream import Batch
 from engine.stages import intake, runs
-from engine.stages.deciding import acting, batch
+from engine.stages.deciding import acting, admitting, batch
 from engine.store import incident_rows, position_rows
 from tests.simulation import scenario
 from tests.simulation.mutant import Mutant, put, together, wrap
@@ -117,7 +117,7 @@ OF_ALERTS: Sequence[Mutant] = (
         "the key is not derived",
         2,
         together(
-            wrap(acting, "correlation_key", _another_key),
+            wrap(admitting, "correlation_key", _another_key),
             wrap(trigger, "correlation_key", _another_key),
         ),
     ),

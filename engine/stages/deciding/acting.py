@@ -9,7 +9,7 @@ from engine.core.absence import absence_fingerprint
 from engine.core.alert import Occurrence
 from engine.core.classify import Classification, Match, classify, labels_of
 from engine.core.conditions import AT_ONCE, Hold
-from engine.core.incident import Incident, correlation_key
+from engine.core.incident import Incident
 from engine.core.severity import Severity
 from engine.core.trigger import first_run, opened_by
 from engine.ports.recording import open_incident, record, task_for
@@ -35,7 +35,7 @@ def act(
     acting: list[Match] = []
     after = occurrence
     for match in found.matches:
-        live = work.tx.live_incident(correlation_key(match.rule.id, match.group))
+        live = work.tx.live_incident(work.admitting.correlation(match))
         if live is not None and live.id in after.incident_ids:
             hold = work.admitting.explained(match, after, at)
             if hold is not None and hold.kind == "absorbed":
@@ -85,10 +85,7 @@ def _joined(
 
 def join(work: BatchWork, match: Match, occurrence: Occurrence, at: datetime) -> str:
     """The incident that an occurrence belongs to by `match`: a live one, or one new at `at`."""
-    group = (match.rule.id, *match.group.items())
-    key = work.correlations.get(group)
-    if key is None:
-        key = work.correlations[group] = correlation_key(match.rule.id, match.group)
+    key = work.admitting.correlation(match)
     incident = work.tx.live_incident(key)
     if incident is None:
         incident = _start(work, match, key, occurrence, at)

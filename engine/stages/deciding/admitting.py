@@ -25,17 +25,17 @@ from engine.core.conditions import (
     lately,
     marked,
 )
+from engine.core.documents import MAX_PARTS
 from engine.core.incident import correlation_key
 from engine.core.journal import to_us
 from engine.core.rule import Rule
+from engine.ports.explaining import firing_cause
 from engine.ports.rows import Task
 from engine.ports.store import Tx
 
 # What brings an occurrence here: the notice that opened it, a later one, or a tick.
 Heard = Literal["opened", "repeat", "asked"]
 
-# So many parts of an all_of are kept; a rule has ten at most.
-_PARTS = 10
 # Another replica may open an incident at the same moment: then neither sees the other's.
 LOOK_AGAIN = timedelta(seconds=10)
 _AGAIN = "/again"
@@ -46,12 +46,22 @@ _AT_ONCE = timedelta(0)
 class Admitting:
     """The conditions of one transaction's occurrences.
 
-    `latest` gives the occurrence of a fingerprint as it is after this batch so far.
+    `latest` gives the occurrence of a fingerprint as it is after this batch so far;
+    `correlations` are the keys that are known already, by rule and group.
     """
 
     tx: Tx
     catalog: Catalog
     latest: Callable[[str], Occurrence | None]
+    correlations: dict[tuple[object, ...], str]
+
+    def correlation(self, match: Match) -> str:
+        """The correlation key of what a rule makes of an alert."""
+        group = (match.rule.id, *match.group.items())
+        key = self.correlations.get(group)
+        if key is None:
+            key = self.correlations[group] = correlation_key(match.rule.id, match.group)
+        return key
 
     def hold(self, match: Match, occurrence: Occurrence, at: datetime, heard: Heard) -> Hold | None:
         """Why the occurrence doesn't act by this rule at `at`; None: it does."""
@@ -69,7 +79,7 @@ class Admitting:
             return Hold(match.rule.id, "for", at, until=due)
         if conditions.window is None and conditions.all_of is None:
             return None
-        live = self.tx.live_incident(correlation_key(match.rule.id, match.group))
+        live = self.tx.live_incident(self.correlation(match))
         if live is not None and live.status == "open":
             return None
         return self._counted(match, occurrence, at, heard)
@@ -79,8 +89,11 @@ class Admitting:
         kinds = self.explaining(match, occurrence)
         if not kinds:
             return None
-        key = self._firing(list(kinds), occurrence.alert.fingerprint)
-        return Hold(match.rule.id, kinds[key], at, waits_for=key) if key else None
+        found = firing_cause(self.tx, list(kinds), self.latest, occurrence.alert.fingerprint)
+        if found is None:
+            return None
+        key, _ = found
+        return Hold(match.rule.id, kinds[key], at, waits_for=key)
 
     def explaining(self, match: Match, occurrence: Occurrence) -> dict[str, HoldKind]:
         """The keys under which a firing alert would, and what it then is to this one."""
@@ -97,22 +110,10 @@ class Admitting:
             found.update({absorber_key(name): "absorbed" for name in sorted(needed)})
         return found
 
-    def _firing(self, keys: list[str], but: str) -> str:
-        """The first key under which an occurrence that really fires holds back, else ""."""
-        while (found := self.tx.conditions.inhibiting(keys, but=but)) is not None:
-            key, fingerprint = found
-            occurrence = self.latest(fingerprint)
-            if occurrence is not None and occurrence.is_open:
-                return key
-            # A replica of an older release ended it, and knows nothing of this row.
-            self.tx.conditions.stop_inhibiting(fingerprint)
-        return ""
-
     def cause_of(self, hold: Hold) -> str:
         """The incident of what explains an occurrence, as people call it."""
-        found = self.tx.conditions.inhibiting([hold.waits_for])
-        cause = self.latest(found[1]) if found is not None else None
-        ids = cause.incident_ids if cause is not None else ()
+        found = firing_cause(self.tx, [hold.waits_for], self.latest)
+        ids = found[1].incident_ids if found is not None else ()
         incident = self.tx.incident(ids[0]) if ids else None
         return incident.name if incident is not None else "another incident"
 
@@ -126,7 +127,7 @@ class Admitting:
         if conditions.all_of is not None:
             part = _part_of(conditions, occurrence)
             if heard != "asked":
-                marks = marked(state.marks, Mark(str(part), at), _PARTS)
+                marks = marked(state.marks, Mark(str(part), at), MAX_PARTS)
                 state = replace(state, marks=marks)
             here = {str(part), *map(str, self.tx.conditions.parts(state.id))}
             here |= lately(state.marks, conditions.all_of.within, at)
@@ -156,8 +157,7 @@ class Admitting:
         return replace(state, marks=marked(state.marks, Mark(of, when), window.at_least))
 
     def _group(self, match: Match) -> GroupState:
-        correlation = correlation_key(match.rule.id, match.group)
-        return self.tx.conditions.group(match.rule.conditions.group(correlation))
+        return self.tx.conditions.group(match.rule.conditions.group(self.correlation(match)))
 
     def _beat(self, match: Match, occurrence: Occurrence, at: datetime, heard: Heard) -> Hold:
         """A heartbeat: it acts by not coming."""
@@ -180,7 +180,7 @@ class Admitting:
 
     def expect_from(self, group: str, due: datetime, partition_key: str) -> None:
         """Ask at `due` whether a heartbeat came."""
-        self.tx.put_task(_timer("absence", group, due, partition_key))
+        self.tx.put_task(timer_task("absence", group, due, partition_key))
 
     # What an occurrence does to others.
 
@@ -215,7 +215,7 @@ class Admitting:
             self._ask_dependants_at(cause, subject + _AGAIN, due_at + LOOK_AGAIN)
 
     def _ask_dependants_at(self, cause: Occurrence, subject: str, due_at: datetime) -> None:
-        self.tx.put_task(_timer("absorption", subject, due_at, cause.partition_key))
+        self.tx.put_task(timer_task("absorption", subject, due_at, cause.partition_key))
 
     def _inhibiting(self, occurrence: Occurrence, keys: Iterable[str]) -> Occurrence:
         new = [key for key in keys if key not in occurrence.inhibits]
@@ -231,12 +231,11 @@ class Admitting:
             self._last_heard(fingerprint, at)
             self.tx.conditions.put_holds(fingerprint, "", ())
             self.tx.cancel_task("tick", f"hold_due/{fingerprint}")
+            occurrence = replace(occurrence, held_by=(), heard_by=())
         if occurrence.inhibits:
             self.tx.conditions.stop_inhibiting(fingerprint)
             gone = [key for key in occurrence.inhibits if not self.tx.conditions.inhibiting([key])]
             self.wake(gone, but=fingerprint)
-        if occurrence.held_by or occurrence.heard_by:
-            return replace(occurrence, held_by=(), heard_by=())
         return occurrence
 
     def _last_heard(self, fingerprint: str, at: datetime) -> None:
@@ -244,7 +243,7 @@ class Admitting:
         for hold in self.tx.conditions.holds_of(fingerprint):
             if hold.kind == "all_of":
                 state = self.tx.conditions.group(hold.waits_for)
-                marks = marked(state.marks, Mark(str(hold.part), at), _PARTS)
+                marks = marked(state.marks, Mark(str(hold.part), at), MAX_PARTS)
                 self.tx.conditions.put_group(replace(state, marks=marks))
 
     def wake(self, keys: Iterable[str], *, but: str) -> None:
@@ -262,10 +261,10 @@ class Admitting:
             self.tx.conditions.put_holds(fingerprint, occurrence.partition_key, held)
         due = min((hold.until for hold in held if hold.until is not None), default=None)
         if due is not None:
-            self.tx.put_task(_timer("hold_due", fingerprint, due, occurrence.partition_key))
+            self.tx.put_task(timer_task("hold_due", fingerprint, due, occurrence.partition_key))
 
     def _ask(self, fingerprint: str, partition_key: str, later: timedelta) -> None:
-        self.tx.put_task(_timer("hold_due", fingerprint, self.tx.now + later, partition_key))
+        self.tx.put_task(timer_task("hold_due", fingerprint, self.tx.now + later, partition_key))
 
 
 def _part_of(conditions: Conditions, occurrence: Occurrence) -> int:
@@ -273,7 +272,8 @@ def _part_of(conditions: Conditions, occurrence: Occurrence) -> int:
     return -1 if part is None else part
 
 
-def _timer(timer: str, subject: str, due: datetime, partition_key: str) -> Task:
+def timer_task(timer: str, subject: str, due: datetime, partition_key: str) -> Task:
+    """What puts a tick into the partition of this key when it is due."""
     return Task(
         kind="tick",
         key=f"{timer}/{subject}",

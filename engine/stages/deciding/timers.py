@@ -12,8 +12,8 @@ from engine.core.inventory import enrich
 from engine.core.records import Tick
 from engine.core.severity import Severity
 from engine.ports.recording import record
-from engine.ports.rows import Task
 from engine.stages.deciding.acting import act, join
+from engine.stages.deciding.admitting import timer_task
 from engine.stages.deciding.work import BatchWork
 
 
@@ -25,15 +25,8 @@ def take_tick(work: BatchWork, tick: Tick, partition_key: str) -> None:
 def expire_later(work: BatchWork, occurrence: Occurrence, partition_key: str) -> None:
     """Ask at its expiry whether it was moved: most repeats leave the timer as it is."""
     if occurrence.expires_at is not None:
-        work.tx.put_task(
-            Task(
-                kind="tick",
-                key=f"occurrence_expiry/{occurrence.alert.fingerprint}",
-                not_before=occurrence.expires_at,
-                priority=3,
-                payload={"partition_key": partition_key},
-            )
-        )
+        fingerprint, due = occurrence.alert.fingerprint, occurrence.expires_at
+        work.tx.put_task(timer_task("occurrence_expiry", fingerprint, due, partition_key))
 
 
 def _expiry(work: BatchWork, tick: Tick, partition_key: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -82,7 +82,7 @@ class BatchWork:
     @property
     def admitting(self) -> Admitting:
         """The conditions of this batch's occurrences."""
-        return Admitting(self.tx, self.catalog, self.occurrence)
+        return Admitting(self.tx, self.catalog, self.occurrence, self.correlations)
 
     def incident(self, incident: str) -> Incident | None:
         """As it is after this batch so far."""
@@ -108,8 +108,6 @@ class BatchWork:
         ended_at = occurrence.ended_at
         if ended_at is not None and (occurrence.held_by or occurrence.inhibits):
             occurrence = self.admitting.ends(occurrence, ended_at)
-        elif occurrence.heard_by:
-            occurrence = replace(occurrence, heard_by=())
         self.keep(occurrence)
         for incident in occurrence.incident_ids:
             self.ended.setdefault(incident, []).append(occurrence)
