@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import DATA, Data, Json
+from engine.cli.options import DATA, Data, Json, Reason
 from engine.cli.output import print_json, say
 from engine.cli.site import reach
 
@@ -27,9 +27,7 @@ def try_again(
     target: Annotated[
         str, typer.Option("--target", metavar="TARGET", help="Only what failed on this one.")
     ] = "",
-    reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Kept in the journal.")
-    ] = "",
+    reason: Reason = "",
     data: Data = DATA,
     json: Json = False,
 ) -> int:

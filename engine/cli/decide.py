@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from engine.cli.options import DATA, Data, Json
+from engine.cli.options import DATA, Data, Json, Reason
 from engine.cli.output import print_json, say
 from engine.cli.site import reach
 from engine.errors import ConflictError
@@ -13,7 +13,6 @@ from engine.ports.api import DecisionAnswer
 Id = Annotated[
     str, typer.Argument(metavar="ID", help="Of an approval, run or incident; INC-12 too.")
 ]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept in the journal.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import DATA, Data, Json
+from engine.cli.options import DATA, Data, Json, Reason
 from engine.cli.output import Column, ago, print_json, print_table, say
 from engine.cli.site import reach
 
@@ -58,9 +58,7 @@ def listing(data: Data = DATA, json: Json = False) -> int:
 @verbs.command("release")
 def release(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="Its id in the inventory.")],
-    reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Kept in the journal.")
-    ] = "",
+    reason: Reason = "",
     data: Data = DATA,
     json: Json = False,
 ) -> int:

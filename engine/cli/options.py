@@ -7,6 +7,7 @@ import typer
 
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="The engine's data folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept in the journal.")]
 Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="quell.yaml; default: ./quell.yaml if there."),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from engine.cli.options import DATA, Data, Json, Parameters, parse_parameters
+from engine.cli.options import DATA, Data, Json, Parameters, Reason, parse_parameters
 from engine.cli.output import print_json, say
 from engine.cli.site import reach
 from engine.cli.story import actor_width, event_of, tell_entry, whole
@@ -30,9 +30,7 @@ def register(app: typer.Typer) -> None:
 def run(
     playbook: Annotated[str, typer.Argument(metavar="PLAYBOOK", help="Its id.")],
     parameter: Parameters = None,
-    reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Kept in the journal.")
-    ] = "",
+    reason: Reason = "",
     data: Data = DATA,
     json: Json = False,
 ) -> int:

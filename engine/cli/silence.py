@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.options import DATA, Data, Json
+from engine.cli.options import DATA, Data, Json, Reason
 from engine.cli.output import Column, print_json, print_table, say
 from engine.cli.site import reach
 from engine.core.durations import parse_duration
@@ -92,7 +92,7 @@ def listing(data: Data = DATA, json: Json = False) -> int:
 @verbs.command("end")
 def end(
     id_: Annotated[str, typer.Argument(metavar="ID", help="Of a silence, or how it begins.")],
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept.")] = "",
+    reason: Reason = "",
     data: Data = DATA,
     json: Json = False,
 ) -> int:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import DATA, Data, Json
+from engine.cli.options import DATA, Data, Json, Reason
 from engine.cli.output import print_json, say
 from engine.cli.site import reach
 from engine.core.stops import StopScope, what_is_stopped
@@ -17,7 +17,6 @@ Playbook = Annotated[
     str, typer.Option("--playbook", metavar="ID", help="The runs of this playbook.")
 ]
 Everything = Annotated[bool, typer.Option("--all", help="All runs.")]
-Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept in the journal.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -57,7 +56,7 @@ def resume(
     rule: Rule = "",
     playbook: Playbook = "",
     all_: Everything = False,
-    reason: Why = "",
+    reason: Reason = "",
     data: Data = DATA,
     json: Json = False,
 ) -> int:
@@ -87,7 +86,7 @@ def resume(
 
 def cancel(
     id_: Annotated[str, typer.Argument(metavar="ID", help="Of a run or an incident; INC-12 too.")],
-    reason: Why = "",
+    reason: Reason = "",
     data: Data = DATA,
     json: Json = False,
 ) -> int:
