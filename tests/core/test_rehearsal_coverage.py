@@ -5,6 +5,7 @@ from pathlib import Path
 from engine.core import events
 from engine.core.rehearsal_coverage import Goal, as_json, covered, goals_of, percent, reached_by
 from tests.doubles.declarations import firing
+from tests.doubles.runs import created
 from tests.doubles.written import MORE_STEPS, RULES, a_catalog
 
 CASES = RULES.replace(
@@ -20,18 +21,7 @@ def playbook_goals(folder: Path) -> list[str]:
 
 
 def story(*more: events.Event) -> tuple[events.Event, ...]:
-    created = events.RunCreated(
-        run_id="r",
-        trigger="t",
-        attempt=1,
-        playbook_id="restart",
-        playbook_hash="h",
-        parameters={},
-        mode="approve",
-        mode_decided_by="rule down",
-        reason="",
-    )
-    return (created, *more)
+    return (created(run_id="r"), *more)
 
 
 def intended(step: str) -> events.AttemptIntended:

@@ -10,6 +10,7 @@ from engine.core import events
 from engine.core.incident import Incident, opened
 from engine.core.severity import Mode
 from engine.core.trust import Case, Standing, Story, case_of, order_of, standings, usual_durations
+from tests.doubles import runs
 from tests.doubles.runs import START
 from tests.doubles.stories import OPENED
 
@@ -18,17 +19,7 @@ DAY = timedelta(days=1)
 
 
 def created(mode: Literal["observe", "approve"]) -> events.RunCreated:
-    return events.RunCreated(
-        run_id="r",
-        trigger="t",
-        attempt=1,
-        playbook_id="restart",
-        playbook_hash="h",
-        parameters={"host": "gpu-07"},
-        mode=mode,
-        mode_decided_by="rule",
-        reason="",
-    )
+    return runs.created(mode, "r", {"host": "gpu-07"})
 
 
 def ended(outcome: events.RunOutcome, **more: object) -> events.RunEnded:

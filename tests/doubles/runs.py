@@ -1,8 +1,11 @@
 """Playbooks, plans and journals for tests of the run machine, without files or actions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
+
+from pydantic import JsonValue
 
 from engine.core import events
 from engine.core.actions import Effect
@@ -147,6 +150,25 @@ def an_incident(status: Literal["open", "resolved", "closed"] = "open") -> Incid
     )
 
 
+def created(
+    mode: Literal["observe", "suggest", "approve", "auto"] = "approve",
+    run_id: str = RUN,
+    parameters: Mapping[str, JsonValue] | None = None,
+) -> events.RunCreated:
+    """The first entry of a run of the playbook `restart`."""
+    return events.RunCreated(
+        run_id=run_id,
+        trigger="t",
+        attempt=1,
+        playbook_id="restart",
+        playbook_hash="text",
+        parameters=parameters or {},
+        mode=mode,
+        mode_decided_by="test",
+        reason="",
+    )
+
+
 @dataclass
 class Drive:
     """Obeys the machine without a world: each effect's end is said by the test."""
@@ -163,19 +185,7 @@ class Drive:
     story: list[tuple[events.Event, datetime, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.write(
-            events.RunCreated(
-                run_id=RUN,
-                trigger="t",
-                attempt=1,
-                playbook_id="restart",
-                playbook_hash="text",
-                parameters={},
-                mode=self.mode.value,
-                mode_decided_by="test",
-                reason="",
-            )
-        )
+        self.write(created(self.mode.value))
 
     @property
     def state(self) -> RunState:

@@ -8,6 +8,7 @@ from engine.errors import ConflictError
 from engine.ports.known_secrets import KNOWN
 from engine.ports.recording import MESSAGE_DELAY, Author, open_incident, record
 from engine.ports.store import Tx
+from tests.doubles.runs import created
 from tests.doubles.world import World
 
 OPENED = events.IncidentOpened(
@@ -22,17 +23,7 @@ OPENED = events.IncidentOpened(
     notify=("team",),
     postmortem=True,
 )
-CREATED = events.RunCreated(
-    run_id="run",
-    trigger="t",
-    attempt=1,
-    playbook_id="restart",
-    playbook_hash="h",
-    parameters={},
-    mode="approve",
-    mode_decided_by="rule",
-    reason="",
-)
+CREATED = created(run_id="run")
 ENDED = events.RunEnded(run_id="run", outcome="succeeded", reason="it holds")
 RESOLVED = events.IncidentResolved()
 AUTHOR = Author(actor="local:test", catalog="v1")

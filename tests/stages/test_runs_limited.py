@@ -1,21 +1,18 @@
 """What the guards of a playbook and policy make of a run: it waits, ends, or asks."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import cast
 
 import pytest
 
 from engine.core import events
-from engine.core.journal import Entry, NewEntry
 from engine.errors import DeniedError, NotFoundError
-from engine.ports.store import Store, Tx
+from engine.ports.store import Store
+from tests.doubles.noting import NotingStore
 from tests.doubles.scripted import BAD, OK
 from tests.doubles.world import ONCALL, STRANGER, World, a_world, approve, mending
 from tests.doubles.written import RESTART, TWO_RULES
-
-T = TypeVar("T")
 
 
 async def fail_once(world: World, name: str) -> None:
@@ -122,45 +119,6 @@ async def test_a_limit_of_policy_makes_the_next_change_of_the_service_wait(tmp_p
         assert len(await world.told(events.AttemptIntended, "slow")) == 1
 
 
-@dataclass
-class Noting:
-    """A store that notes which guards each transaction held, and what it wrote."""
-
-    store: Store
-    seen: list[tuple[list[str], list[str]]] = field(default_factory=list)
-
-    async def write(self, work: Callable[[Tx], T]) -> T:
-        def noted(tx: Tx) -> T:
-            noting = NotingTx(tx)
-            result = work(cast(Tx, noting))
-            self.seen.append((noting.held, noting.kinds))
-            return result
-
-        return await self.store.write(noted)
-
-    async def read(self, work: Callable[[Tx], T]) -> T:
-        return await self.store.read(work)
-
-
-class NotingTx:
-    def __init__(self, tx: Tx) -> None:
-        self._tx = tx
-        self.held: list[str] = []
-        self.kinds: list[str] = []
-
-    def __getattr__(self, name: str) -> object:
-        found: object = getattr(self._tx, name)
-        return found
-
-    def hold_guards(self, keys: Sequence[str]) -> None:
-        self.held += keys
-        self._tx.hold_guards(keys)
-
-    def append(self, chain: str, entries: Sequence[NewEntry]) -> Sequence[Entry]:
-        self.kinds += [each.event.KIND for each in entries]
-        return self._tx.append(chain, entries)
-
-
 async def test_an_intent_holds_what_its_radius_counts_until_its_commit(tmp_path: Path) -> None:
     """Else two replicas that count at the same time both find that there is room."""
     limited = RESTART.replace(
@@ -170,8 +128,9 @@ async def test_an_intent_holds_what_its_radius_counts_until_its_commit(tmp_path:
         await world.fire()
         row = await world.approval()
         await world.commands.decide(row.id, "approved", plan_hash=row.plan_hash, by=ONCALL)
-        noting = Noting(world.store)
+        noting = NotingStore(world.store)
         runs = replace(world.runs, store=cast(Store, noting))
         await runs.advance(await world.claimed("run"))
-        (held,) = [held for held, kinds in noting.seen if events.AttemptIntended.KIND in kinds]
+        intent = events.AttemptIntended.KIND
+        (held,) = [each.guards for each in noting.seen if intent in each.kinds]
         assert sorted(held) == ["service=llm", "target=gpu-07"]

@@ -1,19 +1,19 @@
 """After a stop or a cancellation nothing is begun, and what is under way is told to end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar, cast
 
 import pytest
 
 from engine.core import events
 from engine.core.actions import Call, ProbeAnswer, Repeat, Result
-from engine.core.journal import Entry, NewEntry
 from engine.core.json_value import JsonObject
-from engine.core.stops import Stop, StopScope
-from engine.ports.store import Store, Tx
+from engine.core.stops import StopScope
+from engine.ports.store import Store
+from tests.doubles.noting import NotingStore
 from tests.doubles.scripted import FAILED, OK
 from tests.doubles.virtual_time import until
 from tests.doubles.world import ONCALL, World, approve, ended, mending
@@ -208,51 +208,12 @@ async def test_after_a_resume_new_runs_go_on_and_the_ended_ones_stay_ended(world
     assert (await world.incident("by-hand")).outcome == "succeeded"
 
 
-@dataclass(frozen=True)
-class Noting:
-    """A store that notes, of each transaction, whether it held the stops and what it appended."""
-
-    store: Store
-    seen: list[tuple[bool, list[str]]] = field(default_factory=list)
-
-    async def write(self, work: Callable[[Tx], T]) -> T:
-        def noted(tx: Tx) -> T:
-            noting = NotingTx(tx)
-            result = work(cast(Tx, noting))
-            self.seen.append((noting.held, noting.kinds))
-            return result
-
-        return await self.store.write(noted)
-
-    async def read(self, work: Callable[[Tx], T]) -> T:
-        return await self.store.read(work)
-
-
-class NotingTx:
-    def __init__(self, tx: Tx) -> None:
-        self._tx = tx
-        self.held = False
-        self.kinds: list[str] = []
-
-    def __getattr__(self, name: str) -> object:
-        found: object = getattr(self._tx, name)
-        return found
-
-    def hold_stops(self) -> Sequence[Stop]:
-        self.held = not self.kinds
-        return self._tx.hold_stops()
-
-    def append(self, chain: str, entries: Sequence[NewEntry]) -> Sequence[Entry]:
-        self.kinds += [each.event.KIND for each in entries]
-        return self._tx.append(chain, entries)
-
-
 async def test_an_intent_holds_the_stops_until_its_commit(world: World) -> None:
     await world.fire()
     row = await world.approval()
     await world.commands.decide(row.id, "approved", plan_hash=row.plan_hash, by=ONCALL)
-    noting = Noting(world.store)
+    noting = NotingStore(world.store)
     runs = replace(world.runs, store=cast(Store, noting))
     await runs.advance(await world.claimed("run"))
     intent = events.AttemptIntended.KIND
-    assert [held for held, kinds in noting.seen if intent in kinds] == [True]
+    assert [each.held_stops for each in noting.seen if intent in each.kinds] == [True]
