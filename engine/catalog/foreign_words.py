@@ -71,7 +71,6 @@ _PLAYBOOK = {
     "rollback": "it belongs to the step that it undoes",
     "rescue": "it is `rollback` here, at the step that it undoes",
     "on_failure": f"`on_failure` {_LATER}; a failed run pages",
-    "on_cancel": f"`on_cancel` {_LATER}",
     "revert": f"`revert` {_LATER}",
 }
 _STEP = {
@@ -164,7 +163,7 @@ def _mappings(kind: Kind, root: Node) -> Iterator[tuple[MappingNode, Mapping[str
 
 
 def _steps(root: Node) -> Iterator[Node]:
-    for part in ("investigate", "steps", "verify"):
+    for part in ("investigate", "steps", "verify", "on_cancel"):
         for step in _elements(root, part):
             yield step
             yield from _elements(step, "rollback")

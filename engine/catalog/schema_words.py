@@ -83,9 +83,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "guards": "what keeps a run from beginning",
         "approval": "who is asked, how many, for how long",
         "timeout": "how long one attempt of a step may take",
+        "deadline": "from the first attempt to the end of the verification, at most so long",
         "investigate": "reads, before the plan is made",
         "steps": "the change, in order",
         "verify": "what proves that it worked; looked at before the change too",
+        "on_cancel": "what follows when a person cancels it halfway, before the rollback",
     },
     "Parameter": {
         "type": "labels are texts, and typed parameters read them strictly",

@@ -16,6 +16,7 @@ PHASES: Sequence[tuple[PlanPhase, str]] = (
     ("steps", "change"),
     ("verify", "verify"),
     ("rollback", "roll back"),
+    ("on_cancel", "when cancelled"),
 )
 
 

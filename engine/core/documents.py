@@ -276,9 +276,11 @@ class PlaybookDocument(Document):
     guards: Guards = Guards()
     approval: Approval = Approval()
     timeout: Duration = "5m"
+    deadline: Duration = "1h"
     investigate: tuple[StepDocument, ...] = ()
     steps: tuple[StepDocument, ...]
     verify: tuple[StepDocument, ...]
+    on_cancel: tuple[StepDocument, ...] = ()
 
 
 class Argument(Document):

@@ -27,7 +27,7 @@ def known_to(state: RunState, incident: Incident, inventory: Inventory) -> Known
         for (phase, step_id), step in state.steps.items()
         if phase == "steps"
     }
-    return Known(state.parameters, incident, inventory, outputs)
+    return Known(state.parameters, incident, inventory, outputs, failed=state.failed)
 
 
 def _outputs(step: StepState) -> Mapping[str, Json]:

@@ -4,7 +4,7 @@ The only file that knows the CEL library. Nothing here reads a clock, and no exp
 its length, depth and iterations are bounded.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -142,6 +142,16 @@ class Expression:
     expects: ValueType | None
     _program: object
     _compared: Equalities = ()
+
+    def calls(self, names: Collection[str]) -> bool:
+        """Whether it calls one of these functions."""
+        tokens = read_tokens(self.text)
+        return any(
+            token.text in names
+            and text_at(tokens, index + 1) == "("
+            and text_at(tokens, index - 1) != "."
+            for index, token in enumerate(tokens)
+        )
 
     def evaluate(self, values: "Mapping[str, object] | Bindings") -> object:
         """Its value in plain Python: str, int, float, bool, timedelta, datetime, list, dict, None.

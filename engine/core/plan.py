@@ -7,7 +7,10 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from engine.core.ids import derived_id, sha256_hex
 from engine.core.json_value import canonical_bytes
 
-PlanPhase = Literal["investigate", "steps", "verify", "rollback"]
+PlanPhase = Literal["investigate", "steps", "verify", "rollback", "on_cancel"]
+
+# What a person's cancellation doesn't end, but begins.
+AFTER_CANCEL = frozenset({"on_cancel", "rollback"})
 
 
 class PlannedStep(BaseModel):
@@ -50,6 +53,7 @@ class Plan(BaseModel):
     """What a run may do at most; execution may skip, never add or alter.
 
     `source_confirms`: without a person, only while the source itself says that it still fires.
+    `deadline_s` counts from the first attempt.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +70,8 @@ class Plan(BaseModel):
     always_ask: bool
     source_confirms: bool
     on_expiry: Literal["escalate", "cancel"]
+    # Plans of older versions have none.
+    deadline_s: float | None = None
     steps: tuple[PlannedStep, ...]
 
     @property

@@ -99,6 +99,7 @@ class Planner:
             always_ask=approval.always,
             source_confirms=self.catalog.policy.source_confirms,
             on_expiry=approval.on_expiry,
+            deadline_s=playbook.deadline.total_seconds(),
             steps=tuple(planned),
         )
         size = len(plan.to_bytes())
@@ -183,7 +184,8 @@ def _guards(playbook: Playbook, known: Known) -> dict[str, JsonValue]:
 def _in_order(playbook: Playbook) -> list[tuple[Step, str]]:
     """The steps that a plan holds, each with the id of the step that it undoes, or ""."""
     undoing = [(undo, step.id) for step in playbook.steps for undo in step.rollback]
-    return [*((step, "") for step in (*playbook.steps, *playbook.verify)), *undoing]
+    own = ((step, "") for step in (*playbook.steps, *playbook.verify))
+    return [*own, *undoing, *((step, "") for step in playbook.on_cancel)]
 
 
 def subjects_of(

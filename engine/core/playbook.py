@@ -11,6 +11,7 @@ from engine.core.expressions import Expression
 from engine.core.parameters import TypedParameter
 from engine.core.plan import PlanPhase
 from engine.core.rendering import Renderable
+from engine.core.scopes import AFTER_FAILURE
 from engine.core.severity import Mode, ModeLimit
 from engine.core.templates import Template
 
@@ -47,6 +48,11 @@ class Step:
         """Whether it can do more than read."""
         return self.effects != {Effect.READ}
 
+    @property
+    def runs_after_failure(self) -> bool:
+        """Whether its `if` asks for a failure, so that one before doesn't skip it."""
+        return self.condition is not None and self.condition.calls(AFTER_FAILURE)
+
 
 @dataclass(frozen=True, slots=True)
 class ApprovalPolicy:
@@ -63,7 +69,8 @@ class ApprovalPolicy:
 class Playbook:
     """One playbook, ready to be rendered into plans. `text_hash` is the SHA-256 of its file.
 
-    `group` is the service of its blast radius, None without one.
+    `group` is the service of its blast radius, None without one. From a run's first attempt to the
+    end of its verification may pass no more than `deadline`.
     """
 
     id: str
@@ -74,15 +81,17 @@ class Playbook:
     guards: Guards
     group: Template | str | None
     approval: ApprovalPolicy
+    deadline: timedelta
     investigate: tuple[Step, ...]
     steps: tuple[Step, ...]
     verify: tuple[Step, ...]
+    on_cancel: tuple[Step, ...] = ()
 
     @property
     def all_steps(self) -> tuple[Step, ...]:
-        """Every step of every part, rollback too, in the order of the text."""
+        """Every step of every part, rollback too."""
         undoing = (undo for step in self.steps for undo in step.rollback)
-        return (*self.investigate, *self.steps, *self.verify, *undoing)
+        return (*self.investigate, *self.steps, *self.verify, *undoing, *self.on_cancel)
 
     def step(self, step_id: str) -> Step:
         """The step of this id, of whichever part: ids are unique. Raises KeyError."""

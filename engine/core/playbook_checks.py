@@ -48,11 +48,13 @@ def compile_playbook(
     compiler = StepCompiler(
         context, scope, compile_duration(document.timeout, mistakes.at("timeout"))
     )
+    deadline = compile_duration(document.deadline, mistakes.at("deadline"))
     investigate = compiler.compile_part(
         "investigate", document.investigate, mistakes.at("investigate")
     )
     steps = compiler.compile_part("steps", document.steps, mistakes.at("steps"))
     verify = compiler.compile_part("verify", document.verify, mistakes.at("verify"))
+    on_cancel = compiler.compile_part("on_cancel", document.on_cancel, mistakes.at("on_cancel"))
     if len(mistakes.found) > before:
         return None
     return Playbook(
@@ -64,9 +66,11 @@ def compile_playbook(
         guards=document.guards,
         group=group,
         approval=approval,
+        deadline=deadline,
         investigate=investigate,
         steps=steps,
         verify=verify,
+        on_cancel=on_cancel,
     )
 
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from engine.core.plan import Plan, plan_hash
+from engine.core.plan import Plan
 from engine.core.run import RunState
 from engine.core.run_clearance import needs_approval, stale_confirmation, stale_precheck
 from engine.core.run_commands import Attempt
+from engine.core.run_steps import comes_too_late
 from engine.core.run_world import World
 
 # What was found fresh before may become this much older on the way to the intent.
@@ -42,10 +43,12 @@ class Moment:
 def judge(command: Attempt, moment: Moment) -> Judgement:
     """Whether this attempt may be intended now."""
     state, plan, world = moment.state, moment.state.plan, moment.world
-    if plan is None or state.outcome is not None or state.cancelled_by:
+    if plan is None or not state.may_begin(command.step.phase):
         return Judgement("waits", "the run has ended, or is about to")
     if world.stopped:
         return Judgement("waits", world.stopped)
+    if comes_too_late(state, plan, command.step, world):
+        return Judgement("waits", "the run's deadline passed")
     if command.first:
         waiting = _first(state, plan, world, world.now - moment.looked - SLACK)
         if waiting:
@@ -75,7 +78,7 @@ def _approved(state: RunState, plan: Plan, world: World, approved_hash: str) -> 
         return Judgement("passes")
     if state.approval is None or state.approval.decision != "approved":
         return Judgement("waits", "a person has to approve")
-    if plan_hash(plan.to_bytes()) == approved_hash == state.plan_hash:
+    if approved_hash == state.plan_hash:
         return Judgement("passes")
     return Judgement(
         "broken",

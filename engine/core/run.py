@@ -8,7 +8,8 @@ from typing import Literal
 from pydantic import JsonValue
 
 from engine.core import events
-from engine.core.plan import Plan, PlanPhase
+from engine.core.journal import ENGINE
+from engine.core.plan import AFTER_CANCEL, Plan, PlanPhase, plan_hash
 from engine.core.severity import Mode
 from engine.core.still_firing import Confirmation
 
@@ -87,7 +88,10 @@ class HeldBack:
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """A run after its latest entry; None and empty until it happens."""
+    """A run after its latest entry; None and empty until it happens.
+
+    `began_at` is when its first attempt was intended; `late` says that its deadline passed.
+    """
 
     run_id: str
     playbook_id: str
@@ -105,6 +109,8 @@ class RunState:
     confirmed: Confirmed | None = None
     held_back: HeldBack | None = None
     steps: Mapping[StepKey, StepState] = field(default_factory=dict)
+    began_at: datetime | None = None
+    late: str = ""
     looks: Mapping[str, tuple[Look, ...]] = field(default_factory=dict)
     verifying_since: datetime | None = None
     verified: bool | None = None
@@ -122,6 +128,26 @@ class RunState:
     def began(self) -> bool:
         """Whether any attempt may have had an effect."""
         return any(step.may_have_happened for step in self.steps.values())
+
+    @property
+    def failed(self) -> bool:
+        """Whether a step that is required failed, as far as is known, or came too late."""
+        if self.plan is None:
+            return False
+        ends = (self.step("steps", s.id).outcome for s in self.plan.of("steps") if s.required)
+        return bool(self.late) or any(end in ("failed", "unknown") for end in ends)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a stop ended it: nothing follows, not even its rollback."""
+        # The engine cancels only what is stopped.
+        return self.cancelled_by == ENGINE
+
+    def may_begin(self, phase: PlanPhase) -> bool:
+        """Whether no end of the run, or of its plan, stands before a step of this phase."""
+        if self.outcome is not None or self.is_stopped:
+            return False
+        return not self.cancelled_by or phase in AFTER_CANCEL
 
 
 _PROBED: Mapping[str, StepOutcome] = {"done": "succeeded", "not_done": "failed"}
@@ -169,7 +195,8 @@ def _after(  # noqa: C901 - one case a kind of event is the simplest form
             return replace(
                 state,
                 plan=Plan.model_validate_json(event.plan),
-                plan_hash=event.plan_hash,
+                # Of what would run, whatever the entry says.
+                plan_hash=plan_hash(event.plan.encode()),
                 mode=Mode(event.mode),
                 mode_decided_by=event.mode_decided_by,
                 holes=event.holes,
@@ -195,6 +222,8 @@ def _after(  # noqa: C901 - one case a kind of event is the simplest form
         case events.StepSkipped():
             skipped = StepState(outcome="skipped", error=event.reason, changed_at=at)
             return _with_step(state, event.phase, event.step_id, skipped)
+        case events.DeadlinePassed():
+            return replace(state, late=event.reason)
         case events.VerificationStarted():
             return replace(state, verifying_since=at)
         case events.VerificationEnded():
@@ -250,6 +279,7 @@ def _attempted(
     step = state.step(event.phase, event.step_id)
     match event:
         case events.AttemptIntended():
+            state = replace(state, began_at=state.began_at or at)
             step = StepState(
                 outcome="open",
                 attempts=event.number,

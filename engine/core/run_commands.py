@@ -77,6 +77,39 @@ Command: TypeAlias = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What the rollback came to: the changes that it undid, those that stay, and what failed.
+
+    `kept` are changes without a rollback that were surely made; `left` are all that may stay.
+    """
+
+    undone: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+    @property
+    def outcome(self) -> events.Rollback:
+        """In one word."""
+        if not self.left:
+            return "done" if self.undone else ""
+        return "partial" if self.undone else "none"
+
+    @property
+    def words(self) -> str:
+        """For people, behind the reason of the end; "" where nothing had to be undone."""
+        told = (
+            ("rolled back", self.undone),
+            ("rollback failed", self.failed),
+            ("what stays as it is", self.kept),
+        )
+        return "".join(f"; {what}: {', '.join(names)}" for what, names in told if names)
+
+
+NOTHING_UNDONE = Undone()
+
+
 def end(
     state: RunState,
     outcome: events.RunOutcome,
@@ -84,6 +117,7 @@ def end(
     *,
     by_guard: str = "",
     keeps_locks: bool = False,
+    undone: Undone = NOTHING_UNDONE,
 ) -> Record:
     """The last entry of the run."""
     return Record(
@@ -94,5 +128,7 @@ def end(
             changed=state.began,
             by_guard=by_guard,
             keeps_locks=keeps_locks,
+            rollback=undone.outcome,
+            left=undone.left,
         )
     )

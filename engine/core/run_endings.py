@@ -1,12 +1,13 @@
 """How a run ends: the verification, the rollback, and what is said at the end."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from engine.core import events
 from engine.core.plan import Plan, PlannedStep
 from engine.core.run import Look, RunState
-from engine.core.run_commands import Command, Read, Record, Wait, end
-from engine.core.run_steps import advance
+from engine.core.run_commands import Command, Read, Record, Undone, Wait, end
+from engine.core.run_steps import advance, deadline, deadline_words
 from engine.core.run_world import World
 
 
@@ -18,18 +19,22 @@ def verify(state: RunState, plan: Plan, world: World) -> Command:
         return end(state, "succeeded", state.verification_reason or "the verification held")
     if state.verifying_since is None:
         return Record(events.VerificationStarted(run_id=state.run_id))
+    due = deadline(state, plan)
     for step in plan.of("verify"):
         looks = state.looks.get(step.id, ())
         if _held(step, looks):
             continue
-        deadline = state.verifying_since + timedelta(seconds=step.within_s + step.stable_for_s)
-        if world.now >= deadline and (not looks or not looks[-1].holds or looks[-1].at >= deadline):
+        until = state.verifying_since + timedelta(seconds=step.within_s + step.stable_for_s)
+        if world.now >= until and (not looks or not looks[-1].holds or looks[-1].at >= until):
             return _verification(
                 state, holds=False, reason=f"{step.id} did not hold within {step.within_s:g} s"
             )
-        due = looks[-1].at + timedelta(seconds=step.every_s) if looks else world.now
-        if world.now < due:
-            return Wait(due, f"verifying {step.id}")
+        if due is not None and world.now >= due:
+            reason = f"{deadline_words(plan)} before {step.id} held"
+            return _verification(state, holds=False, reason=reason)
+        next_look = looks[-1].at + timedelta(seconds=step.every_s) if looks else world.now
+        if world.now < next_look:
+            return Wait(min(next_look, due or next_look), f"verifying {step.id}")
         return Read(step, "verify")
     return _verification(state, holds=True, reason="every verification held")
 
@@ -48,38 +53,88 @@ def _verification(state: RunState, *, holds: bool, reason: str) -> Record:
     return Record(events.VerificationEnded(run_id=state.run_id, holds=holds, reason=reason))
 
 
-def roll_back(state: RunState, plan: Plan, world: World, failed: PlannedStep | None) -> Command:
-    """Undo in reverse what was or may have been done, then end with what is left."""
-    undone_badly = []
-    for done in reversed(
-        [s for s in plan.of("steps") if state.step("steps", s.id).may_have_happened]
-    ):
-        for step in plan.of("rollback"):
-            if step.undoes != done.id:
-                continue
-            command, broken = advance(state, plan, step, world)
+def undo(state: RunState, plan: Plan, world: World) -> Command | Undone:
+    """The next thing that undoes, in reverse, what was or may have been done; then what it came to.
+
+    A part that fails keeps no other from being undone.
+    """
+    undone: list[str] = []
+    kept: list[str] = []
+    left: list[str] = []
+    failed: list[str] = []
+    for done in reversed(changes_of(state, plan)):
+        undoing = [step for step in plan.of("rollback") if step.undoes == done.id]
+        broken: list[str] = []
+        for step in undoing:
+            command, badly = advance(state, plan, step, world)
             if command is not None:
                 return command
-            if broken is not None:
-                undone_badly.append(broken.id)
-    if failed is None:
+            if badly is not None:
+                broken.append(badly.id)
+        failed += broken
+        if undoing and not broken:
+            undone.append(done.id)
+        else:
+            left.append(done.id)
+            if not undoing and state.step("steps", done.id).outcome == "succeeded":
+                kept.append(done.id)
+    return Undone(tuple(undone), tuple(reversed(kept)), tuple(reversed(left)), tuple(failed))
+
+
+def changes_of(state: RunState, plan: Plan) -> Sequence[PlannedStep]:
+    """The steps of the plan that changed something, or may have, in their order."""
+    return [step for step in plan.of("steps") if state.step("steps", step.id).may_have_happened]
+
+
+def roll_back(state: RunState, plan: Plan, world: World, failed: PlannedStep | None) -> Command:
+    """Undo it, then end with what is left; `failed` is the step that failed, if one did."""
+    found = undo(state, plan, world)
+    if not isinstance(found, Undone):
+        return found
+    outcome: events.RunOutcome = "failed"
+    if failed is None and not state.late:
         reason = state.verification_reason
-        if undone_badly:
-            return end(state, "partial", f"{reason}; rollback failed: {', '.join(undone_badly)}")
-        return end(state, "failed", reason)
-    known = state.step(failed.phase, failed.id)
-    reason = f"step {failed.id}: {known.error or known.outcome}"
-    if known.outcome == "unknown":
-        badly = f"; rollback failed: {', '.join(undone_badly)}" if undone_badly else ""
-        return end(state, "unknown", reason + badly)
-    kept = [s.id for s in plan.of("steps") if _kept(state, plan, s)]
-    if kept or undone_badly:
-        left = ", ".join([*kept, *undone_badly])
-        return end(state, "partial", f"{reason}; what stays as it is: {left}")
-    return end(state, "failed", reason)
+        if found.failed or (found.undone and found.kept):
+            outcome = "partial"
+    else:
+        reason = state.late
+        if failed is not None:
+            known = state.step(failed.phase, failed.id)
+            reason = f"step {failed.id}: {known.error or known.outcome}"
+            outcome = "unknown" if known.outcome == "unknown" else outcome
+        if outcome != "unknown" and (found.kept or found.failed):
+            outcome = "partial"
+    return end(state, outcome, reason + found.words, undone=found)
 
 
-def _kept(state: RunState, plan: Plan, step: PlannedStep) -> bool:
-    """Whether a change was done and has no rollback."""
-    done = step.changes and state.step("steps", step.id).outcome == "succeeded"
-    return done and not any(undo.undoes == step.id for undo in plan.of("rollback"))
+def cancel(state: RunState, world: World) -> Command:
+    """End the plan: by a stop at once, by a person after `on_cancel` and the rollback."""
+    plan = state.plan
+    if plan is None or not state.began:
+        return end(state, "cancelled", _why_cancelled(state))
+    if state.is_stopped:
+        # Stopped halfway, a target is in nobody's hands: it stays locked until a person lets go.
+        held = ", ".join(filter(None, plan.changed_targets))
+        stays = f"; it was under way, so {held} stays locked (`quell locks`)" if held else ""
+        reason = _why_cancelled(state) + stays
+        left = tuple(step.id for step in changes_of(state, plan))
+        return end(state, "cancelled", reason, keeps_locks=True, undone=Undone(left=left))
+    badly = []
+    for step in plan.of("on_cancel"):
+        command, broken = advance(state, plan, step, world)
+        if command is not None:
+            return command
+        if broken is not None:
+            badly.append(broken.id)
+    found = undo(state, plan, world)
+    if not isinstance(found, Undone):
+        return found
+    failed = f"; on_cancel failed: {', '.join(badly)}" if badly else ""
+    return end(state, "cancelled", _why_cancelled(state) + failed + found.words, undone=found)
+
+
+def _why_cancelled(state: RunState) -> str:
+    # A stop's own reason says by whom.
+    if state.is_stopped:
+        return state.cancel_reason
+    return f"cancelled by {state.cancelled_by}: {state.cancel_reason}"

@@ -7,13 +7,12 @@ own transaction, what may have changed since.
 """
 
 from engine.core import events
-from engine.core.journal import ENGINE
 from engine.core.plan import Plan
 from engine.core.run import RunState
 from engine.core.run_clearance import before_first_change
-from engine.core.run_commands import Command, Ended, Investigate, MakePlan, Record, end
-from engine.core.run_endings import roll_back, verify
-from engine.core.run_steps import advance, settle_unknown
+from engine.core.run_commands import Command, Ended, Investigate, MakePlan, Record, Wait, end
+from engine.core.run_endings import cancel, roll_back, verify
+from engine.core.run_steps import advance, deadline, deadline_words, settle_unknown
 from engine.core.run_world import World
 from engine.core.severity import Mode
 
@@ -22,32 +21,19 @@ def next_command(state: RunState, world: World) -> Command:
     """The one thing to do now."""
     if state.outcome is not None:
         return Ended()
-    if world.stopped and not state.cancelled_by and state.verified is not True:
+    if world.stopped and not state.is_stopped and state.verified is not True:
         # Journaled at once: what was stopped never goes on, however soon the stop is lifted.
         return Record(events.RunCancelled(run_id=state.run_id, reason=world.stopped))
     uncertain = settle_unknown(state, world)
     if uncertain is not None:
         return uncertain
     if state.cancelled_by and state.verified is not True:
-        # Stopped halfway, a target is in nobody's hands: it stays locked until a person lets go.
-        keeps_locks = state.began and state.cancelled_by == ENGINE
-        reason = _cancellation(state)
-        if keeps_locks and state.plan is not None:
-            held = ", ".join(filter(None, state.plan.changed_targets))
-            reason += f"; it was under way, so {held} stays locked (`quell locks`)" if held else ""
-        return end(state, "cancelled", reason, keeps_locks=keeps_locks)
+        return cancel(state, world)
     if not world.incident_open and not state.began:
         return end(state, "skipped", "the incident cleared before anything was done")
     if state.plan is None:
         return _prepare(state, world)
     return _execute(state, state.plan, world)
-
-
-def _cancellation(state: RunState) -> str:
-    # The engine cancels only what is stopped, and its reason says by whom.
-    if state.cancelled_by == ENGINE:
-        return state.cancel_reason
-    return f"cancelled by {state.cancelled_by}: {state.cancel_reason}"
 
 
 def _prepare(state: RunState, world: World) -> Command:
@@ -68,13 +54,27 @@ def _execute(state: RunState, plan: Plan, world: World) -> Command:
             return blocked
     failed = None
     for step in plan.of("steps"):
-        command, failed = advance(state, plan, step, world)
+        is_over = failed is not None or state.late
+        if is_over and not world.playbook.step(step.id).runs_after_failure:
+            continue
+        command, broken = advance(state, plan, step, world)
         if command is not None:
-            return command
-        if failed is not None:
-            break
-    if failed is not None:
+            return command if is_over else _in_time(state, plan, world, command)
+        failed = failed or broken
+    if failed is not None or state.late:
         return roll_back(state, plan, world, failed)
     if not state.began:
         return end(state, "skipped", "no step was needed")
     return verify(state, plan, world)
+
+
+def _in_time(state: RunState, plan: Plan, world: World, command: Command) -> Command:
+    """The command, unless the run's deadline comes first."""
+    due = deadline(state, plan)
+    if due is None:
+        return command
+    if world.now >= due:
+        return Record(events.DeadlinePassed(run_id=state.run_id, reason=deadline_words(plan)))
+    if isinstance(command, Wait) and command.until > due:
+        return Wait(due, command.reason)
+    return command

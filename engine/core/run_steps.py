@@ -1,8 +1,9 @@
 """The steps of a plan one after the other: attempts, their repeats, and unknown outcomes."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from engine.core import events
+from engine.core.durations import format_duration
 from engine.core.evaluating import holds_if, known_to
 from engine.core.plan import Plan, PlannedStep
 from engine.core.run import RunState, StepState
@@ -15,6 +16,27 @@ PROBE_AGAIN = timedelta(seconds=10)
 MAX_PROBES = 6
 # How many interrupted attempts of a step may be made up for, beside its retries.
 MAX_EXCUSED = 2
+
+
+def deadline(state: RunState, plan: Plan) -> datetime | None:
+    """When the run's steps and verification must be over; None while nothing was begun."""
+    if state.began_at is None or plan.deadline_s is None or not state.began:
+        return None
+    return state.began_at + timedelta(seconds=plan.deadline_s)
+
+
+def deadline_words(plan: Plan) -> str:
+    """What is said once it has passed."""
+    span = format_duration(timedelta(seconds=plan.deadline_s or 0))
+    return f"the deadline of {span} passed"
+
+
+def comes_too_late(state: RunState, plan: Plan, step: PlannedStep, world: World) -> bool:
+    """Whether the deadline keeps this step from being begun now."""
+    due = deadline(state, plan)
+    if step.phase != "steps" or due is None or world.now < due:
+        return False
+    return not world.playbook.step(step.id).runs_after_failure
 
 
 def advance(

@@ -55,6 +55,10 @@ INCIDENT = Scope(
 
 TARGET_FUNCTION = FunctionType((_TEXT,), ValueType.object_of({}))
 
+# GitHub Actions' words for an `if`: a step that asks one of them isn't skipped after a failure.
+FAILURE, ALWAYS = "failure", "always"
+AFTER_FAILURE = frozenset({FAILURE, ALWAYS})
+
 # How a step of a playbook ended, beside its own outputs: succeeded, failed, unknown or skipped.
 OUTCOME = "outcome"
 
@@ -79,6 +83,13 @@ def playbook_scope(parameters: Mapping[str, Parameter]) -> Scope:
     """What every part of a playbook may name: params, incident and `target(id)`."""
     own = {f"params.{name}": parameter_type(spec) for name, spec in parameters.items()}
     return Scope(own).merged(INCIDENT).with_function("target", TARGET_FUNCTION)
+
+
+def condition_scope(scope: Scope) -> Scope:
+    """What an `if` may name beside that: whether a step failed before."""
+    for name in (FAILURE, ALWAYS):
+        scope = scope.with_function(name, FunctionType((), ValueType.BOOL))
+    return scope
 
 
 def alert_bindings(alert: Alert) -> Bindings:
@@ -106,7 +117,7 @@ class Known:
     """What a run knows when an expression of its playbook is evaluated.
 
     `outputs` leads from a step's id to its outputs, with `outcome` among them once it ended.
-    `result` is the call that an `until` looks at.
+    `result` is the call that an `until` looks at. `failed`: a step failed, or came too late.
     """
 
     parameters: Mapping[str, Json]
@@ -114,6 +125,7 @@ class Known:
     inventory: Inventory
     outputs: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     result: Mapping[str, Json] | None = None
+    failed: bool = False
 
     def bindings(self) -> Bindings:
         """The values for every scope of a playbook."""
@@ -123,7 +135,12 @@ class Known:
             values.update({f"steps.{step}.{name}": value for name, value in outputs.items()})
         if self.result is not None:
             values.update({f"result.{name}": value for name, value in self.result.items()})
-        return Bindings(values, {"target": target_function(self.inventory)})
+        functions: dict[str, Callable[..., object]] = {
+            "target": target_function(self.inventory),
+            FAILURE: lambda: self.failed,
+            ALWAYS: lambda: True,
+        }
+        return Bindings(values, functions)
 
 
 def target_function(inventory: Inventory) -> Callable[[str], Mapping[str, object]]:

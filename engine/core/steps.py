@@ -19,7 +19,7 @@ from engine.core.mistakes import Mistakes
 from engine.core.plan import PlanPhase
 from engine.core.playbook import Step
 from engine.core.rendering import Renderable
-from engine.core.scopes import OUTCOME
+from engine.core.scopes import OUTCOME, condition_scope
 from engine.core.severity import Mode
 
 READ_TIMEOUT = timedelta(seconds=30)
@@ -29,6 +29,7 @@ _WORDS: Mapping[PlanPhase, frozenset[str]] = {
     "investigate": _EVERYWHERE | {"required"},
     "steps": _EVERYWHERE | {"required", "if_", "retry", "rollback"},
     "rollback": _EVERYWHERE | {"required", "if_", "retry"},
+    "on_cancel": _EVERYWHERE | {"required", "if_", "retry"},
     "verify": _EVERYWHERE | {"until", "within", "every", "stable_for"},
 }
 
@@ -61,7 +62,7 @@ class StepCompiler:
     def compile_part(
         self, phase: PlanPhase, documents: Sequence[StepDocument], mistakes: Mistakes
     ) -> tuple[Step, ...]:
-        """The steps of one part; the order of calls is investigate, steps, verify."""
+        """The steps of one part; the order of calls is that of a run."""
         return tuple(self._compiled(phase, documents, mistakes))
 
     def _compiled(
@@ -82,6 +83,8 @@ class StepCompiler:
 
     def _remember(self, phase: PlanPhase, document: StepDocument, action: Declaration) -> None:
         """Later steps see what this one gave: in `if` always, in inputs what investigate gave."""
+        if phase in ("verify", "on_cancel"):
+            return
         outputs = {f"steps.{document.id}.{name}": kind for name, kind in action.outputs.items()}
         if phase == "investigate":
             self.inputs = self.inputs.merged(Scope(outputs))
@@ -98,7 +101,8 @@ class StepCompiler:
         self._check_connection(document, action, mistakes)
         condition = None
         if document.if_ is not None:
-            condition = compile_condition(document.if_, self.outcomes, mistakes.at("if"))
+            scope = condition_scope(self.outcomes)
+            condition = compile_condition(document.if_, scope, mistakes.at("if"))
         until = None
         if document.until is not None:
             result = {f"result.{name}": kind for name, kind in action.outputs.items()}

@@ -94,6 +94,8 @@ def sentence(event: events.Event, actor: str) -> tuple[str, str]:  # noqa: C901 
             return f"{event.step_id} probed: {event.answer.replace('_', ' ')}", event.evidence
         case events.StepSkipped():
             return f"{event.step_id} skipped: {event.reason}", ""
+        case events.DeadlinePassed():
+            return event.reason, ""
         case events.VerificationStarted():
             return "verifying", ""
         case events.VerificationEnded():

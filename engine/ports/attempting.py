@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from engine.core import events
 from engine.core.actions import Call, Result
+from engine.core.plan import AFTER_CANCEL
 from engine.core.reporting import Ending
 from engine.core.stops import stopped_by
 from engine.errors import OutcomeUnknownError, PermanentError, TransientError
@@ -54,7 +55,7 @@ class Attempting:
         try:
             async with asyncio.TaskGroup() as group:
                 acting = group.create_task(self._act(action, call))
-                watching = group.create_task(self._signal(acting, intent.run_id))
+                watching = group.create_task(self._signal(acting, intent))
                 acting.add_done_callback(lambda _: watching.cancel())
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
@@ -66,13 +67,13 @@ class Attempting:
         duration_s = self.clock.monotonic() - began_at
         return Ending(Result(succeeded=False, error=error), "unknown", duration_s=duration_s)
 
-    async def _signal(self, acting: asyncio.Task[Ending], run_id: str) -> str:
+    async def _signal(self, acting: asyncio.Task[Ending], intent: events.AttemptIntended) -> str:
         """Cancel `acting` once its run may not go on, and return why."""
         while True:
             await self.clock.sleep(WATCH_S)
             # A store that can't be asked is no reason to cut a change short.
             with suppress(TransientError):
-                why = await self.store.read(lambda tx: _revoked(tx, run_id))
+                why = await self.store.read(lambda tx: _revoked(tx, intent))
                 if why:
                     acting.cancel()
                     return why
@@ -91,12 +92,12 @@ class Attempting:
         return Ending(result, outcome, begun, self.clock.monotonic() - began_at)
 
 
-def _revoked(tx: Tx, run_id: str) -> str:
-    """Why an attempt of this run must end, "" while it need not."""
-    run, stops = tx.run(run_id), tx.stops()
+def _revoked(tx: Tx, intent: events.AttemptIntended) -> str:
+    """Why this attempt must end, "" while it need not."""
+    run, stops = tx.run(intent.run_id), tx.stops()
     if run is None:
         return ""
-    if run.phase == "cancelling":
+    if run.phase == "cancelling" and intent.phase not in AFTER_CANCEL:
         return "the run was cancelled"
     incident = tx.incident(run.incident_id) if stops else None
     return stopped_by(stops, incident.rule_id if incident else "", run.playbook_id)

@@ -9,8 +9,9 @@ import pytest
 from engine.core import events
 from engine.core.guards import Refusal
 from engine.core.inventory import Inventory
+from engine.core.plan import PlanPhase, plan_hash
 from engine.core.point_of_no_return import Judgement, Moment, judge
-from engine.core.run import ApprovalState
+from engine.core.run import ApprovalState, StepState
 from engine.core.run_commands import Attempt
 from engine.core.run_world import World
 from engine.core.severity import Mode
@@ -158,9 +159,39 @@ def test_an_altered_plan_is_broken() -> None:
     def alter(moment: Moment) -> Moment:
         assert moment.state.plan is not None
         plan = moment.state.plan.model_copy(update={"playbook_id": "another"})
-        return replace(moment, state=replace(moment.state, plan=plan))
+        altered = plan_hash(plan.to_bytes())
+        return replace(moment, state=replace(moment.state, plan=plan, plan_hash=altered))
 
     assert judged(alter).outcome == "broken"
+
+
+@pytest.mark.parametrize(
+    ("phase", "actor", "outcome"),
+    [
+        ("steps", "local:me", "waits"),
+        ("rollback", "local:me", "passes"),
+        ("on_cancel", "local:me", "passes"),
+        ("rollback", "engine", "waits"),
+    ],
+)
+def test_after_a_cancel_only_what_follows_it_passes_and_after_a_stop_nothing(
+    phase: PlanPhase, actor: str, outcome: str
+) -> None:
+    command, moment = approved()
+    undo = command.step.model_copy(update={"phase": phase})
+    cancelled = in_state(cancelled_by=actor)(moment)
+    assert judge(Attempt(undo, 1, first=False), cancelled).outcome == outcome
+
+
+@pytest.mark.parametrize(("late_s", "outcome"), [(-1, "passes"), (0, "waits")])
+def test_no_step_begins_after_the_deadline(late_s: int, outcome: str) -> None:
+    command, moment = approved()
+    began_at = moment.world.now - timedelta(hours=1, seconds=late_s)
+    changed = {("steps", "drain"): StepState(outcome="succeeded", attempts=1)}
+    begun = in_state(began_at=began_at, steps=changed)(moment)
+    assert judge(Attempt(command.step, 1, first=False), begun).outcome == outcome
+    undo = command.step.model_copy(update={"phase": "rollback"})
+    assert judge(Attempt(undo, 1, first=False), begun).outcome == "passes"
 
 
 def test_a_rejection_that_came_meanwhile_is_no_approval() -> None:

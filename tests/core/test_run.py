@@ -43,6 +43,20 @@ def test_entries_of_other_runs_and_of_the_incident_are_passed_over() -> None:
     assert fold(RUN, [*STORY, *((event, at, "x") for event in foreign)]) == fold(RUN, STORY)
 
 
+def test_the_hash_of_a_plan_is_that_of_its_text_whatever_the_entry_says() -> None:
+    said = [
+        (event.model_copy(update={"plan": event.plan + " "}), at, by)
+        if isinstance(event, events.RunPlanned)
+        else (event, at, by)
+        for event, at, by in STORY
+    ]
+    before, after = fold(RUN, STORY), fold(RUN, said)
+    assert before is not None
+    assert after is not None
+    assert before.plan == after.plan
+    assert before.plan_hash != after.plan_hash
+
+
 def test_without_its_first_entry_there_is_no_run() -> None:
     assert fold("other", STORY) is None
 

@@ -1,18 +1,24 @@
 """What a run does next, in tables."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from engine.core import events
+from engine.core.expressions import Scope, ValueType, compile_expression
 from engine.core.run_commands import (
     Attempt,
+    Command,
     Ended,
     Probe,
     Read,
     Record,
     Wait,
 )
+from engine.core.scopes import condition_scope
 from engine.core.severity import Mode
-from tests.doubles.runs import Drive, a_playbook, a_step, an_incident
+from tests.doubles.runs import START, Drive, a_playbook, a_step, an_incident
 
 UNDO = a_step("undo", "rollback")
 
@@ -64,6 +70,97 @@ def test_an_incident_that_clears_during_a_step_is_verified_all_the_same() -> Non
     drive.end(intent, "succeeded")
     drive.until_interesting(holds=True)
     assert drive.state.outcome == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("condition", "ends", "ran"),
+    [
+        ("failure()", "failed", ["restart", "clean"]),
+        ("failure()", "unknown", ["restart", "clean"]),
+        ("failure()", "succeeded", ["restart", "drain"]),
+        ("always()", "failed", ["restart", "clean"]),
+        ("always()", "succeeded", ["restart", "clean", "drain"]),
+        ("!failure()", "failed", ["restart"]),
+        ("true", "failed", ["restart"]),
+        ('failure() && steps.restart.outcome == "unknown"', "failed", ["restart"]),
+        ('failure() && steps.restart.outcome == "unknown"', "unknown", ["restart", "clean"]),
+    ],
+)
+def test_after_a_failure_only_what_asks_for_one_runs(
+    condition: str, ends: events.AttemptOutcome, ran: list[str]
+) -> None:
+    scope = condition_scope(Scope({"steps.restart.outcome": ValueType.FORMATTED}))
+    asks = compile_expression(condition, scope, ValueType.BOOL)
+    drive = Drive(a_playbook(a_step("restart"), a_step("clean", condition=asks), a_step("drain")))
+    command: Command = drive.to_first_attempt()
+    begun = []
+    while isinstance(command, Attempt):
+        begun.append(command.step.id)
+        drive.end(drive.intend(command), ends if len(begun) == 1 else "succeeded")
+        command = drive.until_interesting(holds=True)
+    assert begun == ran
+    assert drive.state.failed == (ends != "succeeded")
+
+
+def test_a_step_that_runs_after_a_failure_is_undone_like_any_other() -> None:
+    asks = compile_expression("failure()", condition_scope(Scope()), ValueType.BOOL)
+    clean = a_step("clean", condition=asks, rollback=(UNDO,))
+    drive = Drive(a_playbook(a_step("restart"), clean))
+    drive.end(drive.intend(drive.to_first_attempt()), "failed")
+    second = drive.until_interesting()
+    assert isinstance(second, Attempt)
+    drive.end(drive.intend(second), "failed")
+    third = drive.until_interesting()
+    assert isinstance(third, Attempt)
+    assert third.step.id == "undo"
+    drive.end(drive.intend(third), "succeeded")
+    drive.until_interesting()
+    assert drive.state.outcome_reason.startswith("step restart: "), "the first failure is told"
+
+
+def test_after_its_deadline_a_run_begins_no_step_and_rolls_back() -> None:
+    drive = Drive(a_playbook(a_step("drain", rollback=(UNDO,)), a_step("restart")))
+    drive.end(drive.intend(drive.to_first_attempt()), "succeeded")
+    drive.now = START + timedelta(hours=1)
+    undo = drive.until_interesting()
+    assert isinstance(undo, Attempt)
+    assert undo.step.id == "undo"
+    drive.end(drive.intend(undo), "succeeded")
+    drive.until_interesting()
+    assert drive.state.outcome == "failed"
+    assert drive.state.outcome_reason == "the deadline of 1h passed; rolled back: drain"
+
+
+def test_what_waits_past_the_deadline_wakes_at_it() -> None:
+    drive = Drive(a_playbook(a_step("drain"), a_step("restart", retry_attempts=2)))
+    drive.end(drive.intend(drive.to_first_attempt()), "succeeded")
+    due = drive.now + timedelta(hours=1)
+    second = drive.until_interesting()
+    assert isinstance(second, Attempt)
+    drive.now = due - timedelta(seconds=1)
+    drive.end(drive.intend(second), "failed", begun=False)
+    waiting = drive.next()
+    assert isinstance(waiting, Wait)
+    assert waiting.until == due
+    drive.until_interesting()
+    assert "deadline" in drive.state.outcome_reason
+
+
+def test_a_verification_is_not_waited_for_past_the_deadline() -> None:
+    drive = Drive(replace(a_playbook(), deadline=timedelta(seconds=30)))
+    drive.end(drive.intend(drive.to_first_attempt()), "succeeded")
+    drive.until_interesting(holds=False)
+    assert drive.state.outcome == "failed"
+    assert drive.state.outcome_reason.startswith("the deadline of 30s passed before serves held")
+    assert drive.now == START + timedelta(seconds=30)
+
+
+def test_a_run_that_waits_for_approval_has_not_begun_to_use_its_deadline() -> None:
+    drive = Drive(a_playbook())
+    assert isinstance(drive.until_interesting(), Record)
+    drive.now += timedelta(hours=2)
+    drive.decide("approved")
+    assert isinstance(drive.until_interesting(), Attempt)
 
 
 def test_a_cancelled_run_begins_nothing_more_and_settles_what_is_open() -> None:

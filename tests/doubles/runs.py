@@ -77,6 +77,7 @@ def a_playbook(*steps: Step, investigate: tuple[Step, ...] = ()) -> Playbook:
         guards=Guards(),
         group=None,
         approval=ApprovalPolicy(("role:oncall",), 1, timedelta(minutes=10), "escalate", False),
+        deadline=timedelta(hours=1),
         investigate=investigate,
         steps=steps or (a_step("restart"),),
         verify=(a_step("serves", "verify"),),
@@ -122,9 +123,11 @@ def a_plan(playbook: Playbook, *, repeat: Repeat = "never", always: bool = False
         always_ask=always,
         source_confirms=False,
         on_expiry="escalate",
+        deadline_s=playbook.deadline.total_seconds(),
         steps=(
             *(planned(step, repeat=repeat) for step in (*playbook.steps, *playbook.verify)),
             *(planned(undo, undoes, repeat) for undo, undoes in undoing),
+            *(planned(step, repeat=repeat) for step in playbook.on_cancel),
         ),
     )
 

@@ -18,8 +18,10 @@ RunOutcome = Literal[
     "expired",
 ]
 AttemptOutcome = Literal["succeeded", "failed", "unknown", "cancelled"]
-StepPhase = Literal["investigate", "precheck", "steps", "verify", "rollback"]
+StepPhase = Literal["investigate", "precheck", "steps", "verify", "rollback", "on_cancel"]
 Decision = Literal["approved", "rejected", "expired"]
+# What became of the changes that a run made or may have made; "" where none had to be undone.
+Rollback = Literal["", "done", "partial", "none"]
 StillFiring = Literal["firing", "resolved", "cannot_tell"]
 ConfirmationBasis = Literal["source", "last notice"]
 
@@ -150,6 +152,14 @@ class StepSkipped(Event):
     reason: Brief
 
 
+class DeadlinePassed(Event):
+    """From here no step begins but those that ask for a failure; what was done is undone."""
+
+    KIND = "run.deadline_passed@1"
+    run_id: str
+    reason: Brief
+
+
 class VerificationStarted(Event):
     """From here the `within` of the verification counts."""
 
@@ -199,7 +209,7 @@ class RunParked(Event):
 
 
 class RunCancelled(Event):
-    """A person ended the run, or a stop did; what is under way is not undone."""
+    """A person ended the plan, or a stop the whole run: then nothing is undone either."""
 
     KIND = "run.cancelled@1"
     run_id: str
@@ -220,6 +230,8 @@ class RunEnded(Event):
 
     `changed` is False when nothing of it can have had an effect. `by_guard` names the guard that
     stopped it, "" for none. With `keeps_locks` its targets stay locked until a person lets go.
+    `rollback` is the end of its undoing, and `left` names the steps whose changes, as far as known,
+    stay.
     """
 
     KIND = "run.ended@1"
@@ -229,3 +241,5 @@ class RunEnded(Event):
     changed: bool = True
     by_guard: str = ""
     keeps_locks: bool = False
+    rollback: Rollback = ""
+    left: tuple[str, ...] = ()
