@@ -70,7 +70,6 @@ _PLAYBOOK = {
     "runs-on": "a host is a parameter here: parameters: {host: {type: target, kind: host}}",
     "rollback": "it belongs to the step that it undoes",
     "rescue": "it is `rollback` here, at the step that it undoes",
-    "on_failure": f"`on_failure` {_LATER}; a failed run pages",
     "revert": f"`revert` {_LATER}",
 }
 _STEP = {

@@ -1,7 +1,7 @@
 """Every file of a catalog parsed, checked against all others and made ready, or nothing at all."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.catalog.overlays import caps_of, overlaid, rule_findings, unknown_rules
 from engine.catalog.parsing import parse
@@ -82,7 +82,8 @@ def context_of(
     catalog: Catalog, actions: Mapping[str, Declaration], roles: frozenset[str] = frozenset()
 ) -> PlaybookContext:
     """What `parse_playbook` checks an old text against: the catalog that is active now."""
-    return PlaybookContext(actions, catalog.estate.commands, catalog.inventory, roles)
+    parameters = {name: each.parameters for name, each in catalog.playbooks.items()}
+    return PlaybookContext(actions, catalog.estate.commands, catalog.inventory, roles, parameters)
 
 
 @dataclass(slots=True)
@@ -154,11 +155,17 @@ class _Loader:
         """The parameters of every playbook (None where its file isn't one), and the playbooks."""
         parameters: dict[str, Mapping[str, TypedParameter] | None] = {}
         playbooks: dict[str, Playbook] = {}
-        for file in files:
-            parsed = parse(file, PlaybookDocument, self.findings)
+        read = [(file, parse(file, PlaybookDocument, self.findings)) for file in files]
+        for file, parsed in read:
             if parsed is None:
-                # A rule that names it has no mistake of its own.
+                # Who names it has no mistake of its own.
                 parameters.setdefault(file.stem, None)
+                continue
+            own = compile_parameters(parsed.document, context.inventory, Mistakes())
+            parameters.setdefault(parsed.document.id, own)
+        context = replace(context, playbooks=parameters)
+        for file, parsed in read:
+            if parsed is None:
                 continue
             document, mistakes = parsed.document, parsed.mistakes
             if document.id != file.stem:
@@ -167,11 +174,6 @@ class _Loader:
                 )
             if self._counts(f"playbook {document.id!r}", file, mistakes.at("id")):
                 playbook = compile_playbook(document, parsed.text_hash, context, mistakes)
-                parameters[document.id] = (
-                    playbook.parameters
-                    if playbook is not None
-                    else compile_parameters(document, context.inventory, Mistakes())
-                )
                 if playbook is not None:
                     playbooks[document.id] = playbook
             self.findings += parsed.findings()

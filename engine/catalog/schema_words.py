@@ -87,8 +87,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "investigate": "reads, before the plan is made",
         "steps": "the change, in order",
         "verify": "what proves that it worked; looked at before the change too",
+        "on_failure": "the playbook that follows when this one failed",
         "on_cancel": "what follows when a person cancels it halfway, before the rollback",
     },
+    "Follower": {"playbook": "its id", "with": "what is given to its parameters"},
     "Parameter": {
         "type": "labels are texts, and typed parameters read them strictly",
         "description": "what it means",

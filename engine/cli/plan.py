@@ -7,6 +7,7 @@ import typer
 
 from engine.cli.options import Config, Inventory, Json, Parameters, Playbooks, parse_parameters
 from engine.cli.output import print_indented, print_json, say
+from engine.core.incident_view import what_follows
 from engine.core.plan import Plan, PlannedStep, PlanPhase, plan_hash
 from engine.core.severity import ModeLimit, effective_mode
 from engine.settings import load_settings
@@ -97,6 +98,9 @@ def described(plan: Plan, holes: Sequence[str] = ()) -> Iterator[tuple[str, str]
         width = max((len(step.id) for step in steps), default=0)
         for step in steps:
             yield f"{step.id:<{width}}", _what(step)
+    if follows := what_follows(plan):
+        yield "if it fails", ""
+        yield from (("then", each) for each in follows)
     if holes:
         yield "can't be planned before it is investigated, if at all", ""
         yield from (("?", hole) for hole in holes)
@@ -104,6 +108,9 @@ def described(plan: Plan, holes: Sequence[str] = ()) -> Iterator[tuple[str, str]
     quorum = "" if plan.approval_quorum == 1 else f"{plan.approval_quorum} of "
     within = _seconds(plan.approval_expires_s)
     yield "by", f"{quorum}{', '.join(plan.approval_from)}, within {within}"
+    if plan.deadline_s is not None:
+        yield "done or undone", ""
+        yield "within", f"{_seconds(plan.deadline_s)} of the first attempt"
 
 
 def _what(step: PlannedStep) -> str:

@@ -265,6 +265,13 @@ class StepDocument(Document):
     rollback: Literal["none"] | tuple["StepDocument", ...] | None = None
 
 
+class Follower(Document):
+    """The playbook that a run which failed starts: a run of its own, with its own approval."""
+
+    playbook: Id
+    with_: Mapping[str, JsonValue] = Field(default={}, alias="with")
+
+
 class PlaybookDocument(Document):
     """A file under playbooks/: a typed procedure with its proof."""
 
@@ -281,6 +288,7 @@ class PlaybookDocument(Document):
     steps: tuple[StepDocument, ...]
     verify: tuple[StepDocument, ...]
     on_cancel: tuple[StepDocument, ...] = ()
+    on_failure: Follower | None = None
 
 
 class Argument(Document):

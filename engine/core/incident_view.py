@@ -125,7 +125,7 @@ def _approval(run: RunState) -> ApprovalView | None:
         id=run.approval.id,
         plan_hash=run.approval.plan_hash,
         commands=descriptions(run.plan, "steps"),
-        rollback=descriptions(run.plan, "rollback"),
+        rollback=(*descriptions(run.plan, "rollback"), *what_follows(run.plan)),
         verification=tuple(
             f"{step.description} until {step.until}" for step in run.plan.of("verify")
         ),
@@ -134,6 +134,15 @@ def _approval(run: RunState) -> ApprovalView | None:
         decision=run.approval.decision,
         decided_by=run.approval.actor,
     )
+
+
+def what_follows(plan: Plan) -> tuple[str, ...]:
+    """What a failure starts, for people; empty where nothing follows."""
+    start = plan.on_failure
+    if start is None:
+        return ()
+    given = ", ".join(f"{name}={value}" for name, value in start.parameters.items())
+    return (f"playbook {start.playbook} ({given}) follows a failure, as a run of its own",)
 
 
 def descriptions(plan: Plan, phase: str) -> tuple[str, ...]:

@@ -49,6 +49,15 @@ class PlannedStep(BaseModel):
         return self.effect != "read"
 
 
+class PlannedStart(BaseModel):
+    """A playbook that would follow, and what would be given to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    playbook: str
+    parameters: dict[str, JsonValue]
+
+
 class Plan(BaseModel):
     """What a run may do at most; execution may skip, never add or alter.
 
@@ -72,6 +81,7 @@ class Plan(BaseModel):
     on_expiry: Literal["escalate", "cancel"]
     # Plans of older versions have none.
     deadline_s: float | None = None
+    on_failure: PlannedStart | None = None
     steps: tuple[PlannedStep, ...]
 
     @property

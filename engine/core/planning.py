@@ -13,7 +13,7 @@ from engine.core.incident import Incident
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
 from engine.core.masking import MARK, NO_SECRETS, Masker
-from engine.core.plan import Plan, PlannedStep
+from engine.core.plan import Plan, PlannedStart, PlannedStep
 from engine.core.playbook import Playbook, Step
 from engine.core.policy import Policy, policy_limits
 from engine.core.rendering import render
@@ -78,12 +78,14 @@ class Planner:
                 if not with_holes:
                     raise
                 holes.append(str(error))
+        guards: dict[str, JsonValue] = {}
+        on_failure = None
         try:
             guards = _guards(playbook, known)
+            on_failure = _follower(playbook, known)
         except PlanError as error:
             if not with_holes:
                 raise
-            guards = {}
             holes.append(str(error))
         approval = playbook.approval
         plan = Plan(
@@ -100,6 +102,7 @@ class Planner:
             source_confirms=self.catalog.policy.source_confirms,
             on_expiry=approval.on_expiry,
             deadline_s=playbook.deadline.total_seconds(),
+            on_failure=on_failure,
             steps=tuple(planned),
         )
         size = len(plan.to_bytes())
@@ -179,6 +182,17 @@ def _guards(playbook: Playbook, known: Known) -> dict[str, JsonValue]:
         radius = guards.blast_radius.model_copy(update={"group": group})
         guards = guards.model_copy(update={"blast_radius": radius})
     return guards.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _follower(playbook: Playbook, known: Known) -> PlannedStart | None:
+    start = playbook.on_failure
+    if start is None:
+        return None
+    try:
+        given = start.render_arguments(known.bindings())
+    except ExpressionFailedError as error:
+        raise PlanError(f"on_failure: {error}") from error
+    return PlannedStart(playbook=start.playbook, parameters=dict(given))
 
 
 def _in_order(playbook: Playbook) -> list[tuple[Step, str]]:

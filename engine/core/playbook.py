@@ -13,6 +13,7 @@ from engine.core.plan import PlanPhase
 from engine.core.rendering import Renderable
 from engine.core.scopes import AFTER_FAILURE
 from engine.core.severity import Mode, ModeLimit
+from engine.core.starts import Start
 from engine.core.templates import Template
 
 
@@ -86,6 +87,7 @@ class Playbook:
     steps: tuple[Step, ...]
     verify: tuple[Step, ...]
     on_cancel: tuple[Step, ...] = ()
+    on_failure: Start | None = None
 
     @property
     def all_steps(self) -> tuple[Step, ...]:

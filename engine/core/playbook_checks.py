@@ -19,6 +19,7 @@ from engine.core.parameters import TypedParameter, spec_problem
 from engine.core.playbook import ApprovalPolicy, Playbook
 from engine.core.scopes import ALERT, playbook_scope
 from engine.core.severity import Mode
+from engine.core.starts import Start, StartContext, compile_start
 from engine.core.steps import PlaybookContext, StepCompiler
 from engine.core.templates import Template
 
@@ -55,6 +56,7 @@ def compile_playbook(
     steps = compiler.compile_part("steps", document.steps, mistakes.at("steps"))
     verify = compiler.compile_part("verify", document.verify, mistakes.at("verify"))
     on_cancel = compiler.compile_part("on_cancel", document.on_cancel, mistakes.at("on_cancel"))
+    on_failure = _follower(document, scope, context, mistakes.at("on_failure"))
     if len(mistakes.found) > before:
         return None
     return Playbook(
@@ -71,6 +73,7 @@ def compile_playbook(
         steps=steps,
         verify=verify,
         on_cancel=on_cancel,
+        on_failure=on_failure,
     )
 
 
@@ -138,6 +141,16 @@ def _guards(guards: Guards, scope: Scope, mistakes: Mistakes) -> Template | str 
     if isinstance(share, str) and not share.removesuffix("%").isdecimal():
         here.at("max_unavailable").add(f"{share!r} isn't a number or a share like '10%'")
     return compile_text(guards.blast_radius.group, scope, ValueType.STRING, here.at("group"))
+
+
+def _follower(
+    document: PlaybookDocument, scope: Scope, context: PlaybookContext, mistakes: Mistakes
+) -> Start | None:
+    follower = document.on_failure
+    if follower is None:
+        return None
+    start = StartContext(context.playbooks, context.inventory, scope)
+    return compile_start(follower.playbook, follower.with_, start, mistakes)
 
 
 def _look_back(text: str, mistakes: Mistakes) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
@@ -11,12 +12,23 @@ from engine.core.bounds import size_of
 from engine.core.evaluating import Answer
 from engine.core.json_value import Json, JsonObject
 from engine.core.plan import PlannedStep
+from engine.core.run import RunState
+from engine.core.run_commands import Attempt
 from engine.errors import PermanentError
 
 OUTPUT_LIMIT = 16_000
+# How long after its intent an attempt may begin.
+BEGIN_WITHIN = timedelta(seconds=5)
+# What the effect may take beside its own bound: to end a process, to hear that a peer is gone.
+CLEAN_UP = timedelta(seconds=10)
 # What an action of ours reads at most (an answer, a command's output), as one value.
 VALUE_LIMIT_BYTES = 64 * 1024
 OUTPUTS_LIMIT_BYTES = 256 * 1024
+
+
+def not_after(intended_at: datetime, timeout_s: float) -> datetime:
+    """When the effect of an attempt can no longer be under way."""
+    return intended_at + BEGIN_WITHIN + timedelta(seconds=timeout_s) + CLEAN_UP
 
 
 def prepared(step: PlannedStep) -> Prepared:
@@ -53,6 +65,30 @@ def observed(
         evidence=result.evidence,
         error=result.error or problem,
         duration_s=duration_s,
+    )
+
+
+def never_began(state: RunState, reason: str) -> events.RunEnded:
+    """The end of a run that had no plan, or whose investigation failed."""
+    return events.RunEnded(run_id=state.run_id, outcome="failed", reason=reason, changed=False)
+
+
+def intended(
+    run_id: str, command: Attempt, call: Call, now: datetime, before: JsonObject
+) -> events.AttemptIntended:
+    """The intent of this attempt, made at `now`; `before` is what a probe will compare with."""
+    step = command.step
+    return events.AttemptIntended(
+        run_id=run_id,
+        attempt_id=call.attempt_id,
+        phase=step.phase,
+        step_id=step.id,
+        number=command.number,
+        description=step.description,
+        effect="destroy" if step.effect == "destroy" else "change",
+        targets=step.targets,
+        not_after=not_after(now, step.timeout_s).isoformat(),
+        before=before,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from engine.core.compiling import compile_argument, compile_condition
+from engine.core.compiling import compile_condition
 from engine.core.condition_words import compile_conditions, compile_matchers
 from engine.core.conditions import AT_ONCE, Conditions
 from engine.core.documents import ModeCase, RuleDefaults, RuleDocument, SeverityCase
@@ -13,10 +13,10 @@ from engine.core.inventory import Inventory
 from engine.core.json_value import Json
 from engine.core.matchers import Matcher
 from engine.core.mistakes import Mistakes
-from engine.core.parameters import TypedParameter
 from engine.core.rendering import Renderable, render
 from engine.core.scopes import ALERT
 from engine.core.severity import Mode, ModeLimit, Severity
+from engine.core.starts import Playbooks, StartContext, compile_start
 
 T = TypeVar("T")
 
@@ -76,14 +76,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RuleContext:
-    """What a rule is checked against.
-
-    `playbooks` leads from each known id to its parameters, None where that file has mistakes.
-    """
+    """What a rule is checked against."""
 
     file: str
     defaults: RuleDefaults
-    playbooks: Mapping[str, Mapping[str, TypedParameter] | None]
+    playbooks: Playbooks
     inventory: Inventory
     caps: tuple[ModeLimit, ...] = ()
 
@@ -156,23 +153,5 @@ def _arguments(
         if document.with_:
             mistakes.at("with").add("`with` belongs to a `playbook`, and this rule starts none")
         return {}
-    if document.playbook not in context.playbooks:
-        mistakes.at("playbook").unknown("playbook", document.playbook, context.playbooks)
-        return {}
-    parameters = context.playbooks[document.playbook]
-    if parameters is None:
-        return {}
-    here = mistakes.at("with")
-    for name, parameter in parameters.items():
-        if parameter.required and name not in document.with_:
-            there = here if document.with_ else mistakes.at("playbook")
-            there.add(f"playbook {document.playbook!r} needs {name!r} in `with`")
-    found = {}
-    for name, value in document.with_.items():
-        if name not in parameters:
-            here.at(name).unknown(f"parameter of playbook {document.playbook!r}", name, parameters)
-            continue
-        found[name] = compile_argument(
-            value, parameters[name].spec, ALERT, context.inventory, here.at(name)
-        )
-    return found
+    start = StartContext(context.playbooks, context.inventory, ALERT)
+    return compile_start(document.playbook, document.with_, start, mistakes).arguments

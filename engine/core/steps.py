@@ -21,6 +21,7 @@ from engine.core.playbook import Step
 from engine.core.rendering import Renderable
 from engine.core.scopes import OUTCOME, condition_scope
 from engine.core.severity import Mode
+from engine.core.starts import Playbooks
 
 READ_TIMEOUT = timedelta(seconds=30)
 
@@ -36,12 +37,16 @@ _WORDS: Mapping[PlanPhase, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class PlaybookContext:
-    """What playbooks are checked against. Empty `roles` means that roles aren't known here."""
+    """What playbooks are checked against. Empty `roles` means that roles aren't known here.
+
+    `playbooks` are those that one of them may start.
+    """
 
     actions: Mapping[str, Declaration]
     commands: Mapping[str, CommandDocument]
     inventory: Inventory
     roles: frozenset[str] = frozenset()
+    playbooks: Playbooks = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from engine.core.json_value import Json
 from engine.core.parameters import MAX_VALUES_BYTES, Arguments, check_parameters
 from engine.core.plan import run_id
 from engine.core.planning import trigger_limits
+from engine.core.playbook import Playbook
 from engine.core.scopes import POLICY_FIELDS, alert_bindings
 from engine.core.severity import Mode, ModeLimit, effective_mode
 from engine.errors import NotFoundError, PermanentError
@@ -97,7 +98,7 @@ def first_run(
         said = f"it was decided {waited // timedelta(minutes=1)} min late"
         limits = (*limits, ModeLimit(Mode.APPROVE, said))
     mode = effective_mode((match.mode, *limits))
-    created = _created(incident.id, match.rule.id, playbook.id, mode, catalog)
+    created = created_run(incident.id, match.rule.id, playbook, mode)
     shown = arguments.values or (given if size_of(given) <= MAX_VALUES_BYTES else {})
     reason = cut("; ".join(match.reasons), BRIEF_LIMIT)
     created = created.model_copy(update={"parameters": shown, "reason": reason})
@@ -143,22 +144,22 @@ def run_by_hand(
         group=group,
         notify=("team",),
     )
-    created = _created(opened.incident_id, BY_HAND, playbook.id, mode, catalog)
+    created = created_run(opened.incident_id, BY_HAND, playbook, mode)
     return opened, (
         created.model_copy(update={"parameters": arguments.values, "reason": "a person's order"}),
     )
 
 
-def _created(
-    incident: str, rule: str, playbook_id: str, mode: ModeLimit, catalog: Catalog
+def created_run(
+    incident: str, rule: str, playbook: Playbook, mode: ModeLimit, attempt: int = 1
 ) -> events.RunCreated:
-    attempt = 1
+    """The first entry of an incident's run number `attempt`, without its parameters."""
     return events.RunCreated(
         run_id=run_id(incident, rule, attempt),
         trigger=trigger_key(incident, rule, attempt),
         attempt=attempt,
-        playbook_id=playbook_id,
-        playbook_hash=catalog.playbooks[playbook_id].text_hash,
+        playbook_id=playbook.id,
+        playbook_hash=playbook.text_hash,
         parameters={},
         mode=mode.mode.value,
         mode_decided_by=mode.decided_by,

@@ -3,7 +3,6 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from engine.core import events
 from engine.core.actions import Call, Result
@@ -17,15 +16,6 @@ from engine.ports.store import Store, Tx
 
 # How often an attempt under way looks whether it must end: within a second it is signalled.
 WATCH_S = 0.5
-# How long after its intent an attempt may begin.
-BEGIN_WITHIN = timedelta(seconds=5)
-# What the effect may take beside its own bound: to end a process, to hear that a peer is gone.
-CLEAN_UP = timedelta(seconds=10)
-
-
-def not_after(intended_at: datetime, timeout_s: float) -> datetime:
-    """When the effect of an attempt can no longer be under way."""
-    return intended_at + BEGIN_WITHIN + timedelta(seconds=timeout_s) + CLEAN_UP
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Literal
 from engine.core import events
 from engine.core.actions import Call, Repeat, Result
 from engine.core.evaluating import holds_until, known_to
+from engine.core.followers import with_follower
 from engine.core.freezes import CheckedFreeze, freeze_limits, freeze_refusal, freezes_over
 from engine.core.guards import Refusal, Reservation, reservations_of, services_of
 from engine.core.json_value import JsonObject
@@ -20,7 +21,16 @@ from engine.core.plan import Plan, PlannedStep, attempt_id, plan_hash
 from engine.core.planning import PlanError, Planner, subjects_of_plan
 from engine.core.playbook import Playbook, Step
 from engine.core.point_of_no_return import MAX_SKEW, Moment, judge
-from engine.core.reporting import Ending, attempt_ended, kept_before, observed, prepared
+from engine.core.reporting import (
+    BEGIN_WITHIN,
+    Ending,
+    attempt_ended,
+    intended,
+    kept_before,
+    never_began,
+    observed,
+    prepared,
+)
 from engine.core.run import RunState
 from engine.core.run_commands import (
     Attempt,
@@ -40,7 +50,7 @@ from engine.core.scopes import Known
 from engine.core.severity import Mode, ModeLimit, effective_mode
 from engine.errors import PermanentError, QuellError, TransientError
 from engine.ports.action import Action
-from engine.ports.attempting import BEGIN_WITHIN, Attempting, not_after
+from engine.ports.attempting import Attempting
 from engine.ports.catalogs import ActiveCatalog
 from engine.ports.clock import Clock
 from engine.ports.confirming import ASKED_AT_MOST, Confirming
@@ -190,9 +200,11 @@ class RunStage:
         return after
 
     def _record(self, tx: Tx, seen: Seen, *story: events.Event) -> None:
+        if isinstance(story[-1], events.RunEnded):
+            plan, catalog = seen.state.plan, self.catalogs.active
+            story = (*story[:-1], *with_follower(story[-1], plan, seen.incident, catalog))
         incident = record(tx, seen.incident, story, self._author())
-        ended = any(isinstance(event, events.RunEnded) for event in story)
-        if ended and incident.by_hand and incident.status == "open":
+        if incident.by_hand and incident.outcome and incident.status == "open":
             record(tx, incident, [events.IncidentResolved()], self._author())
 
     def _author(self) -> Author:
@@ -207,7 +219,7 @@ class RunStage:
                 playbook, state.run_id, self._known(seen), with_holes=state.mode is Mode.OBSERVE
             )
         except PlanError as error:
-            return (_never_began(state, f"no plan: {error}"),)
+            return (never_began(state, f"no plan: {error}"),)
         stored = rendered.plan.to_bytes()
         limits = (*rendered.limits, *freeze_limits(self._freezes(seen, rendered.plan)))
         mode = effective_mode([ModeLimit(state.mode, state.mode_decided_by), *limits])
@@ -239,7 +251,7 @@ class RunStage:
         story: list[events.Event] = [found]
         if step.required and found.outcome == "failed":
             reason = f"investigation {step.id} failed: {found.error}"
-            story.append(_never_began(seen.state, reason))
+            story.append(never_began(seen.state, reason))
         return await self._write(task, seen, *story)
 
     def _planner(self) -> Planner:
@@ -312,20 +324,22 @@ class RunStage:
                 return current, begin_by
             if command.first:
                 tx.reserve(self._reservations(current))
-            self._record(tx, current, _intent(current, command, call, before))
+            self._record(
+                tx, current, intended(current.state.run_id, command, call, current.now, before)
+            )
             return look(tx, task, current, self.catalogs.active), begin_by
 
-        intended, begin_by = await self.store.write(intend)
-        known = intended.state.step(step.phase, step.id)
+        after, begin_by = await self.store.write(intend)
+        known = after.state.step(step.phase, step.id)
         if known.outcome != "open" or known.attempts != command.number or known.attempt is None:
-            return intended  # something changed meanwhile; the machine decides afresh
+            return after  # something changed meanwhile; the machine decides afresh
         if unseen:
             ending = Ending(Result(succeeded=False, error=unseen), "failed", begun=False)
         else:
             watched = Attempting(self.store, self.clock)
             ending = await watched.make(action, call, known.attempt, begin_by)
         ended = attempt_ended(seen.state.run_id, step, call, ending)
-        return await self._write(task, intended, ended)
+        return await self._write(task, after, ended)
 
     def _reservations(self, seen: Seen) -> Sequence[Reservation]:
         plan, incident = seen.state.plan, seen.incident
@@ -371,27 +385,7 @@ class RunStage:
             )
 
 
-def _intent(seen: Seen, command: Attempt, call: Call, before: JsonObject) -> events.AttemptIntended:
-    step = command.step
-    return events.AttemptIntended(
-        run_id=seen.state.run_id,
-        attempt_id=call.attempt_id,
-        phase=step.phase,
-        step_id=step.id,
-        number=command.number,
-        description=step.description,
-        effect="destroy" if step.effect == "destroy" else "change",
-        targets=step.targets,
-        not_after=not_after(seen.now, step.timeout_s).isoformat(),
-        before=before,
-    )
-
-
 def _approved_hash(tx: Tx, seen: Seen) -> str:
     """The hash of the plan that somebody approved by the store's row, "" without one."""
     approval = tx.approval(seen.state.approval.id) if seen.state.approval else None
     return approval.plan_hash if approval is not None and approval.state == "approved" else ""
-
-
-def _never_began(state: RunState, reason: str) -> events.RunEnded:
-    return events.RunEnded(run_id=state.run_id, outcome="failed", reason=reason, changed=False)

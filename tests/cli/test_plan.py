@@ -29,6 +29,8 @@ def test_the_plan_reads_well_in_eighty_columns(
         "           min",
         "approval",
         "  by  role:oncall, within 10 min",
+        "done or undone",
+        "  within  60 min of the first attempt",
     ]
     assert max(map(len, lines)) <= 80
 

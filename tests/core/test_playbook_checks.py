@@ -51,6 +51,30 @@ MISTAKES = [
         "'10%'",
     ),
     ("timeout", "0s", "timeout", 0, "no time"),
+    ("deadline", "0s", "deadline", 0, "no time"),
+    ("on_failure", {"playbook": "failovre"}, "on_failure/playbook", 0, "did you mean 'failover'?"),
+    ("on_failure", {"playbook": "failover"}, "on_failure/playbook", 0, "needs 'host' in `with`"),
+    (
+        "on_failure",
+        {"playbook": "failover", "with": {"host": "gpu-7"}},
+        "on_failure/with/host",
+        0,
+        "did you mean 'gpu-07'?",
+    ),
+    (
+        "on_failure",
+        {"playbook": "failover", "with": {"host": "${{ params.hots }}"}},
+        "on_failure/with/host",
+        5,
+        "did you mean 'params.host'?",
+    ),
+    (
+        "on_failure",
+        {"playbook": "failover", "with": {"host": "gpu-07", "whi": "x"}},
+        "on_failure/with/whi",
+        0,
+        "did you mean 'why'?",
+    ),
 ]
 
 

@@ -4,9 +4,10 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from engine.core.documents import CommandsDocument, InventoryDocument, PlaybookDocument
+from engine.core.documents import CommandsDocument, InventoryDocument, Parameter, PlaybookDocument
 from engine.core.inventory import build_inventory
 from engine.core.mistakes import Mistakes
+from engine.core.parameters import TypedParameter
 from engine.core.playbook import Playbook
 from engine.core.playbook_checks import compile_playbook
 from engine.core.steps import PlaybookContext
@@ -44,6 +45,13 @@ CONTEXT = PlaybookContext(
         Mistakes(),
     ),
     frozenset({"oncall"}),
+    {
+        "failover": {
+            "host": TypedParameter(Parameter(type="target", kind="host")),
+            "why": TypedParameter(Parameter(type="string"), "it failed"),
+        },
+        "broken": None,
+    },
 )
 PLAYBOOK: Mapping[str, Any] = {
     "language": 1,

@@ -331,12 +331,13 @@ async def a_world(
     *,
     mode: str = "approve",
     rules: str = RULES,
-    playbook: str = RESTART,
+    playbook: str | Sequence[str] = RESTART,
     publishes: bool = False,
 ) -> AsyncIterator[World]:
     """A world whose model server is down until it is restarted."""
     clock = VirtualClock()
-    catalogs = a_catalog(folder / "catalog", rules.replace("%s", mode), playbook)
+    playbooks = (playbook,) if isinstance(playbook, str) else playbook
+    catalogs = a_catalog(folder / "catalog", rules.replace("%s", mode), *playbooks)
     store = SqliteStore(folder / "quell.db", clock, publishes=publishes)
     stream = EmbeddedStream(folder / "stream.db", partitions=2)
     await store.open()

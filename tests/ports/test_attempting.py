@@ -6,7 +6,8 @@ import pytest
 
 from engine.core import events
 from engine.core.actions import Call, Estate
-from engine.ports.attempting import Attempting, not_after
+from engine.core.reporting import not_after
+from engine.ports.attempting import Attempting
 from tests.doubles.world import World
 
 TIMEOUT_S = 60.0

@@ -12,10 +12,9 @@ from engine.core.actions import Call, Repeat, Result
 from engine.core.events.event import EVIDENCE_LIMIT
 from engine.core.json_value import JsonObject
 from engine.core.plan import plan_hash
-from engine.core.reporting import OUTPUT_LIMIT
+from engine.core.reporting import OUTPUT_LIMIT, not_after
 from engine.core.severity import Mode
 from engine.errors import OutcomeUnknownError, PermanentError, TransientError
-from engine.ports.attempting import not_after
 from engine.stages.runs import LOOK_WITHIN_S
 from tests.doubles.scripted import BAD, FAILED, OK
 from tests.doubles.world import LEASE_S, ONCALL, World, a_world, approve, ended, mending

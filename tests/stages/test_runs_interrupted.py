@@ -9,8 +9,8 @@ import pytest
 
 from engine.core import events
 from engine.core.actions import Call, ProbeAnswer, Repeat, Result
+from engine.core.reporting import BEGIN_WITHIN, CLEAN_UP
 from engine.errors import FencedError, OutcomeUnknownError, TransientError
-from engine.ports.attempting import BEGIN_WITHIN, CLEAN_UP
 from engine.stages.runs import Pace
 from tests.doubles.scripted import OK, never
 from tests.doubles.virtual_time import until

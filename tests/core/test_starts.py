@@ -1,0 +1,70 @@
+"""What is given to a playbook is checked where it is written."""
+
+from typing import Any
+
+import pytest
+
+from engine.core.documents import Parameter
+from engine.core.expressions import Bindings, Scope, ValueType
+from engine.core.inventory import Inventory
+from engine.core.mistakes import Mistakes
+from engine.core.parameters import TypedParameter
+from engine.core.scopes import ALERT
+from engine.core.starts import Start, StartContext, compile_start
+from engine.core.templates import compile_template
+
+RUN = Scope({"params.count": ValueType.INT, "params.unit": ValueType.FORMATTED})
+PLAYBOOKS = {
+    "scale": {
+        "replicas": TypedParameter(Parameter(type="integer", minimum=1)),
+        "model": TypedParameter(
+            Parameter(type="string"),
+            compile_template("${{ alert.labels.model }}", ALERT, ValueType.STRING),
+        ),
+        "why": TypedParameter(Parameter(type="string"), "it failed"),
+    },
+    "broken": None,
+}
+
+
+def started(playbook: str, given: dict[str, Any], scope: Scope = RUN) -> tuple[Start, list[str]]:
+    mistakes = Mistakes()
+    context = StartContext(PLAYBOOKS, Inventory(), scope)
+    start = compile_start(playbook, given, context, mistakes)
+    return start, [f"{'/'.join(map(str, each.path))}: {each.message}" for each in mistakes.found]
+
+
+def test_values_and_templates_are_rendered_for_the_playbook() -> None:
+    start, told = started(
+        "scale", {"replicas": "${{ params.count }}", "model": "llama-${{ params.unit }}"}
+    )
+    assert not told
+    values = start.render_arguments(Bindings({"params.count": 3, "params.unit": "a"}))
+    assert values == {"replicas": 3, "model": "llama-a"}
+
+
+@pytest.mark.parametrize(
+    ("playbook", "given", "place", "message"),
+    [
+        ("scael", {}, "playbook", "did you mean 'scale'?"),
+        ("scale", {"model": "a"}, "with", "needs 'replicas' in `with`"),
+        ("scale", {}, "playbook", "needs 'replicas' in `with`"),
+        ("scale", {"replicas": 2}, "with", "needs 'model' in `with`"),
+        ("scale", {"replicas": 0, "model": "a"}, "with/replicas", "below the minimum 1"),
+        ("scale", {"replicas": 2, "model": "a", "whi": "b"}, "with/whi", "did you mean 'why'?"),
+        ("scale", {"replicas": "${{ params.cuont }}", "model": "a"}, "with/replicas", "count"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_its_place(
+    playbook: str, given: dict[str, Any], place: str, message: str
+) -> None:
+    _, told = started(playbook, given)
+    assert any(each.startswith(f"{place}: ") and message in each for each in told), told
+
+
+def test_a_rule_knows_the_alert_so_a_default_made_of_it_is_enough() -> None:
+    assert started("scale", {"replicas": 2}, ALERT)[1] == []
+
+
+def test_a_playbook_with_mistakes_gives_its_starter_none() -> None:
+    assert started("broken", {"anything": 1})[1] == []
