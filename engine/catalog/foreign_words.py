@@ -114,7 +114,8 @@ _STEP = {
     "parallel": f"`parallel` {_LATER}",
     "call": f"`call` {_LATER}",
     "ask": f"`ask` {_LATER}",
-    "wait": f"`wait` {_LATER}",
+    "sleep": "it is `wait` here, a step of its own: {id: settle, wait: 30s}",
+    "pause": "it is `wait` here, a step of its own: {id: settle, wait: 30s}",
     "revert": f"`revert` {_LATER}",
 }
 _COMMAND = {

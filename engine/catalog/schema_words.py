@@ -133,6 +133,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "id": "later steps name it: steps.<id>.outcome",
         "description": "what it does, for people",
         "uses": "the action",
+        "wait": "lets so much time pass, instead of calling an action",
         "with": "the action's inputs; `${{ … }}` holds an expression",
         "connection": "which one, where there are several of the action's kind",
         "if": "an expression in CEL; false skips the step",

@@ -251,7 +251,8 @@ class StepDocument(Document):
 
     id: Name
     description: str = ""
-    uses: str
+    uses: str | None = None
+    wait: Duration | None = None
     with_: Mapping[str, JsonValue] = Field(default={}, alias="with")
     connection: str | None = None
     if_: Expression | None = Field(default=None, alias="if")

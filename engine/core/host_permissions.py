@@ -80,7 +80,7 @@ def permissions_of(
     needs: dict[str, _Needs] = {}
     untold: dict[str, None] = {}
     for playbook in playbooks:
-        for step in playbook.all_steps:
+        for step in playbook.calls:
             if only_reads and step.may_change:
                 continue
             declared = actions[step.uses].permits

@@ -17,7 +17,8 @@ class PlannedStep(BaseModel):
     """One step with everything that the execution uses: nothing is looked up again later.
 
     `condition` and `until` stay expressions because they look at outcomes. `undoes` names the
-    step that a rollback step belongs to. Durations are in seconds.
+    step that a rollback step belongs to. Durations are in seconds. With `wait_s` it calls nothing
+    and lets so much time pass.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +42,7 @@ class PlannedStep(BaseModel):
     within_s: float = 0.0
     every_s: float = 5.0
     stable_for_s: float = 0.0
+    wait_s: float = 0.0
     undoes: str = ""
 
     @property

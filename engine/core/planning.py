@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from engine.core.actions import Declaration, Effect, Estate, Prepared
 from engine.core.catalog import Catalog
+from engine.core.durations import format_duration
 from engine.core.expressions import ExpressionFailedError
 from engine.core.incident import Incident
 from engine.core.inventory import Inventory
@@ -115,6 +116,8 @@ class Planner:
 
     def prepare(self, step: Step, known: Known, undoes: str = "") -> PlannedStep:
         """One step with its inputs rendered. Raises PlanError."""
+        if not step.uses:
+            return _wait(step, undoes)
         action = self.actions[step.uses]
         try:
             bindings = known.bindings()
@@ -169,6 +172,25 @@ class Planner:
         effects = frozenset(Effect(step.effect) for step in changing)
         limits = policy_limits(self.catalog.policy, subjects, effects, playbook.declares)
         return (*playbook.mode_limits(), *limits)
+
+
+def _wait(step: Step, undoes: str) -> PlannedStep:
+    return PlannedStep(
+        phase=step.phase,
+        id=step.id,
+        uses="wait",
+        action_version=0,
+        connection="",
+        targets=(),
+        payload={},
+        effect="read",
+        repeat="harmless",
+        description=f"wait {format_duration(step.wait)}",
+        timeout_s=0,
+        condition=step.condition.text if step.condition else "",
+        undoes=undoes,
+        wait_s=step.wait.total_seconds(),
+    )
 
 
 def _guards(playbook: Playbook, known: Known) -> dict[str, JsonValue]:

@@ -21,6 +21,7 @@ from engine.core.templates import Template
 class Step:
     """One checked step. `effects` are those that it can still have, as far as the text tells.
 
+    `uses` is "" where it calls no action: it waits for `wait`.
     `connection` is "" where the target or the action's only connection decides. `rollback` undoes
     it, in order. `action_mode` is the most that its action allows.
     """
@@ -43,6 +44,7 @@ class Step:
     every: timedelta = timedelta(seconds=5)
     stable_for: timedelta = timedelta(0)
     rollback: tuple["Step", ...] = ()
+    wait: timedelta = timedelta(0)
 
     @property
     def may_change(self) -> bool:
@@ -103,9 +105,14 @@ class Playbook:
         raise KeyError(step_id)
 
     @property
+    def calls(self) -> tuple[Step, ...]:
+        """Those of its steps that call an action."""
+        return tuple(step for step in self.all_steps if step.uses)
+
+    @property
     def effects(self) -> frozenset[Effect]:
         """Everything that a run of it can do, as far as the text tells."""
-        return frozenset(effect for step in self.all_steps for effect in step.effects)
+        return frozenset(effect for step in self.calls for effect in step.effects)
 
     @property
     def declares(self) -> frozenset[str]:
@@ -115,7 +122,7 @@ class Playbook:
     def mode_limits(self) -> tuple[ModeLimit, ...]:
         """What the playbook and its actions allow at most, each with who says so."""
         limits = [ModeLimit(self.max_mode, f"playbook {self.id} (max_mode)")]
-        limits += [ModeLimit(step.action_mode, f"action {step.uses}") for step in self.all_steps]
+        limits += [ModeLimit(step.action_mode, f"action {step.uses}") for step in self.calls]
         if self.approval.quorum > 1:
             limits.append(
                 ModeLimit(

@@ -33,7 +33,8 @@ class StepState:
     `repeatable` is set where another attempt can't do the thing twice: the last one surely never
     began, or a probe found it undone. `excused` counts attempts whose end nobody saw: they don't
     use up the step's retries. `probes` counts looks at the last attempt.
-    `uncertain` is set where an earlier attempt's outcome was never known.
+    `uncertain` is set where an earlier attempt's outcome was never known. A step that lets time
+    pass is open until `waits_until`.
     """
 
     outcome: StepOutcome = "pending"
@@ -47,6 +48,7 @@ class StepState:
     probes: int = 0
     probe_answer: str = ""
     uncertain: bool = False
+    waits_until: datetime | None = None
 
     @property
     def may_have_happened(self) -> bool:
@@ -224,6 +226,10 @@ def _after(  # noqa: C901 - one case a kind of event is the simplest form
             return _with_step(state, event.phase, event.step_id, skipped)
         case events.DeadlinePassed():
             return replace(state, late=event.reason)
+        case events.StepWaiting():
+            until = events.moment(event.until)
+            waiting = StepState(outcome="open", waits_until=until, changed_at=at)
+            return _with_step(state, event.phase, event.step_id, waiting)
         case events.VerificationStarted():
             return replace(state, verifying_since=at)
         case events.VerificationEnded():

@@ -9,6 +9,7 @@ from engine.core.plan import Plan, PlannedStep
 from engine.core.run import RunState, StepState
 from engine.core.run_clearance import not_fresh
 from engine.core.run_commands import Attempt, Command, Probe, Read, Record, Wait
+from engine.core.run_waits import wait_out
 from engine.core.run_world import World
 
 UNKNOWN_GRACE = timedelta(seconds=5)
@@ -54,7 +55,7 @@ def advance(
         case "pending" | "open":
             pass
     condition = world.playbook.step(step.id).condition
-    if condition is not None:
+    if condition is not None and known.outcome == "pending":
         known_now = known_to(state, world.incident, world.inventory)
         answer = holds_if(condition, known_now)
         if not answer.holds:
@@ -62,6 +63,8 @@ def advance(
                 run_id=state.run_id, phase=step.phase, step_id=step.id, reason=answer.reason
             )
             return Record(skipped), None
+    if step.wait_s:
+        return wait_out(state, step, world), None
     if not step.changes:
         return Read(step, step.phase), None
     return _next_attempt(state, plan, step, world), None

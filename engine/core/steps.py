@@ -12,7 +12,7 @@ from engine.core.compiling import (
     compile_value,
 )
 from engine.core.documents import CommandDocument, StepDocument
-from engine.core.expressions import Scope, ValueType
+from engine.core.expressions import Expression, Scope, ValueType
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
 from engine.core.mistakes import Mistakes
@@ -22,15 +22,16 @@ from engine.core.rendering import Renderable
 from engine.core.scopes import OUTCOME, condition_scope
 from engine.core.severity import Mode
 from engine.core.starts import Playbooks
+from engine.core.step_kinds import kind_of
 
 READ_TIMEOUT = timedelta(seconds=30)
 
 _EVERYWHERE = frozenset({"id", "description", "uses", "with_", "connection", "timeout"})
 _WORDS: Mapping[PlanPhase, frozenset[str]] = {
     "investigate": _EVERYWHERE | {"required"},
-    "steps": _EVERYWHERE | {"required", "if_", "retry", "rollback"},
-    "rollback": _EVERYWHERE | {"required", "if_", "retry"},
-    "on_cancel": _EVERYWHERE | {"required", "if_", "retry"},
+    "steps": _EVERYWHERE | {"required", "if_", "retry", "rollback", "wait"},
+    "rollback": _EVERYWHERE | {"required", "if_", "retry", "wait"},
+    "on_cancel": _EVERYWHERE | {"required", "if_", "retry", "wait"},
     "verify": _EVERYWHERE | {"until", "within", "every", "stable_for"},
 }
 
@@ -79,18 +80,49 @@ class StepCompiler:
                 here.at("id").add(f"step {document.id!r} is there already; ids are unique")
             self._ids.add(document.id)
             _check_words(phase, document, here)
-            action = self.context.actions.get(document.uses)
-            if action is None:
-                here.at("uses").unknown("action", document.uses, self.context.actions)
-                continue
-            yield self._step(phase, document, action, here)
-            self._remember(phase, document, action)
+            kind = kind_of(document, here)
+            if kind == "uses":
+                yield from self._call(phase, document, here)
+            elif kind == "wait":
+                yield self._wait(phase, document, here)
 
-    def _remember(self, phase: PlanPhase, document: StepDocument, action: Declaration) -> None:
+    def _call(self, phase: PlanPhase, document: StepDocument, mistakes: Mistakes) -> Iterator[Step]:
+        action = self.context.actions.get(document.uses or "")
+        if action is None:
+            mistakes.at("uses").unknown("action", document.uses or "", self.context.actions)
+            return
+        yield self._step(phase, document, action, mistakes)
+        self._remember(phase, document, action.outputs)
+
+    def _wait(self, phase: PlanPhase, document: StepDocument, mistakes: Mistakes) -> Step:
+        step = Step(
+            phase=phase,
+            id=document.id,
+            description=document.description,
+            uses="",
+            inputs={},
+            effects=frozenset({Effect.READ}),
+            connection="",
+            timeout=timedelta(0),
+            action_mode=Mode.AUTO,
+            condition=self._condition(document, mistakes),
+            wait=_span(document.wait, timedelta(0), mistakes.at("wait")),
+        )
+        self._remember(phase, document, {})
+        return step
+
+    def _condition(self, document: StepDocument, mistakes: Mistakes) -> Expression | None:
+        if document.if_ is None:
+            return None
+        return compile_condition(document.if_, condition_scope(self.outcomes), mistakes.at("if"))
+
+    def _remember(
+        self, phase: PlanPhase, document: StepDocument, gives: Mapping[str, ValueType]
+    ) -> None:
         """Later steps see what this one gave: in `if` always, in inputs what investigate gave."""
         if phase in ("verify", "on_cancel"):
             return
-        outputs = {f"steps.{document.id}.{name}": kind for name, kind in action.outputs.items()}
+        outputs = {f"steps.{document.id}.{name}": kind for name, kind in gives.items()}
         if phase == "investigate":
             self.inputs = self.inputs.merged(Scope(outputs))
         outcome = {f"steps.{document.id}.{OUTCOME}": ValueType.FORMATTED}
@@ -104,10 +136,7 @@ class StepCompiler:
         _check_effects(phase, document, action, effects, mistakes)
         inputs = self._inputs(document, action, command, mistakes.at("with"))
         self._check_connection(document, action, mistakes)
-        condition = None
-        if document.if_ is not None:
-            scope = condition_scope(self.outcomes)
-            condition = compile_condition(document.if_, scope, mistakes.at("if"))
+        condition = self._condition(document, mistakes)
         until = None
         if document.until is not None:
             result = {f"result.{name}": kind for name, kind in action.outputs.items()}
@@ -117,7 +146,7 @@ class StepCompiler:
         if isinstance(document.rollback, tuple):
             # What undoes a step may ask how it ended; steps behind it never see the undoing.
             before = self.outcomes
-            self._remember(phase, document, action)
+            self._remember(phase, document, action.outputs)
             rollback = self.compile_part("rollback", document.rollback, mistakes.at("rollback"))
             self.outcomes = before
         default = self.timeout
@@ -128,7 +157,7 @@ class StepCompiler:
             phase=phase,
             id=document.id,
             description=document.description,
-            uses=document.uses,
+            uses=action.name,
             inputs=inputs,
             effects=effects,
             connection=document.connection or "",

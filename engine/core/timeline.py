@@ -96,6 +96,8 @@ def sentence(event: events.Event, actor: str) -> tuple[str, str]:  # noqa: C901 
             return f"{event.step_id} skipped: {event.reason}", ""
         case events.DeadlinePassed():
             return event.reason, ""
+        case events.StepWaiting():
+            return f"{event.step_id} waits until {events.moment(event.until):%H:%M:%S} UTC", ""
         case events.VerificationStarted():
             return "verifying", ""
         case events.VerificationEnded():

@@ -1,7 +1,7 @@
 """Playbooks, plans and journals for tests of the run machine, without files or actions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -67,6 +67,15 @@ def a_step(
     )
 
 
+def a_wait(step_id: str, seconds: float) -> Step:
+    return replace(
+        a_step(step_id),
+        uses="",
+        effects=frozenset({Effect.READ}),
+        wait=timedelta(seconds=seconds),
+    )
+
+
 def a_playbook(*steps: Step, investigate: tuple[Step, ...] = ()) -> Playbook:
     return Playbook(
         id="restart",
@@ -85,7 +94,7 @@ def a_playbook(*steps: Step, investigate: tuple[Step, ...] = ()) -> Playbook:
 
 
 def planned(step: Step, undoes: str = "", repeat: Repeat = "never") -> PlannedStep:
-    reads = step.phase == "verify"
+    reads = not step.may_change
     return PlannedStep(
         phase=step.phase,
         id=step.id,
@@ -100,10 +109,11 @@ def planned(step: Step, undoes: str = "", repeat: Repeat = "never") -> PlannedSt
         timeout_s=60,
         retry_attempts=step.retry_attempts,
         condition=step.condition.text if step.condition else "",
-        until="result.ok" if reads else "",
-        within_s=60 if reads else 0,
+        until="result.ok" if step.phase == "verify" else "",
+        within_s=60 if step.phase == "verify" else 0,
         every_s=5,
-        stable_for_s=10 if reads else 0,
+        stable_for_s=10 if step.phase == "verify" else 0,
+        wait_s=step.wait.total_seconds(),
         undoes=undoes,
     )
 

@@ -48,6 +48,7 @@ steps:
     retry: {attempts: 2, wait: 2s}
     rollback:
       - {id: undo, uses: lab.mend, with: {what: undo, host: '${{ params.host }}'}, timeout: 10s}
+  - {id: settle, wait: 2s}
   - id: warm
     uses: lab.mend
     with: {what: warm, host: '${{ params.host }}'}

@@ -160,6 +160,16 @@ class DeadlinePassed(Event):
     reason: Brief
 
 
+class StepWaiting(Event):
+    """A step that lets time pass has begun; it is over at `until` (RFC 3339)."""
+
+    KIND = "step.waiting@1"
+    run_id: str
+    phase: StepPhase
+    step_id: str
+    until: str
+
+
 class VerificationStarted(Event):
     """From here the `within` of the verification counts."""
 

@@ -1,0 +1,30 @@
+"""What a step of a playbook is: the word that says what it does, and the words beside it."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from engine.core.documents import StepDocument
+from engine.core.mistakes import Mistakes
+
+StepKind = Literal["uses", "wait"]
+
+_ANY = frozenset({"id", "description", "if_"})
+# What calls an action takes all words that its part of the playbook has.
+_BESIDE: Mapping[StepKind, frozenset[str]] = {"wait": _ANY}
+_MEANINGS: Mapping[StepKind, str] = {"uses": "calls an action", "wait": "lets time pass"}
+
+
+def kind_of(document: StepDocument, mistakes: Mistakes) -> StepKind | None:
+    """What the step does; None with its mistake recorded where it says nothing, or too much."""
+    written = [kind for kind in _MEANINGS if getattr(document, kind) is not None]
+    if len(written) != 1:
+        words = ", ".join(f"`{kind}` ({_MEANINGS[kind]})" for kind in written or _MEANINGS)
+        told = "does one thing; it has" if written else "says what it does by one of"
+        mistakes.add(f"step {document.id!r} {told} {words}")
+        return None
+    (kind,) = written
+    if kind in _BESIDE:
+        for word in sorted(document.model_fields_set - _BESIDE[kind] - {kind}):
+            name = word.rstrip("_")
+            mistakes.at(name).add(f"`{name}` doesn't belong to a step that {_MEANINGS[kind]}")
+    return kind
