@@ -107,10 +107,12 @@ _STEP = {
     "target": "it belongs to `with`",
     "undo": "it is `rollback` here",
     "rescue": "it is `rollback` here",
-    "loop": f"`foreach` {_LATER}",
-    "with_items": f"`foreach` {_LATER}",
-    "foreach": f"`foreach` {_LATER}",
-    "strategy": f"`foreach` {_LATER}",
+    "loop": "it is `foreach` here, with `steps` beside it: foreach: {in: [...], as: host}",
+    "with_items": "it is `foreach` here, with `steps` beside it: foreach: {in: [...], as: host}",
+    "for_each": "it is `foreach` here, with `steps` beside it: foreach: {in: [...], as: host}",
+    "block": "it is `steps` here, beside `foreach`",
+    "strategy": "it is `foreach` here, whose `serial` says how many items go together",
+    "serial": "it belongs into `foreach`",
     "parallel": f"`parallel` {_LATER}",
     "call": f"`call` {_LATER}",
     "ask": f"`ask` {_LATER}",
@@ -167,6 +169,9 @@ def _steps(root: Node) -> Iterator[Node]:
         for step in _elements(root, part):
             yield step
             yield from _elements(step, "rollback")
+            for inner in _elements(step, "steps"):
+                yield inner
+                yield from _elements(inner, "rollback")
 
 
 def _of(node: Node, table: Mapping[str, str]) -> Iterator[tuple[MappingNode, Mapping[str, str]]]:

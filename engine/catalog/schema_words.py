@@ -129,10 +129,18 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "always": "ask even in mode auto",
     },
     "Retry": {"attempts": "at most, with the first", "wait": "between them"},
+    "Foreach": {
+        "in": "a list, or an expression that gives one; fixed when the plan is made",
+        "as": "the name of the item in its steps",
+        "serial": "how many items go together, or a share; of a list the last repeats",
+        "stop_after_failures": "so many items failed: nothing more is begun",
+    },
     "StepDocument": {
         "id": "later steps name it: steps.<id>.outcome",
         "description": "what it does, for people",
         "uses": "the action",
+        "foreach": "goes through a list, instead of calling an action",
+        "steps": "of a foreach: what is done for each item",
         "wait": "lets so much time pass, instead of calling an action",
         "with": "the action's inputs; `${{ … }}` holds an expression",
         "connection": "which one, where there are several of the action's kind",

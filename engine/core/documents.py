@@ -246,6 +246,15 @@ class Retry(Document):
     wait: Duration = "5s"
 
 
+class Foreach(Document):
+    """The steps beside it, once for each item of a list that is fixed when the plan is made."""
+
+    in_: str | tuple[JsonValue, ...] = Field(alias="in")
+    as_: Name = Field(alias="as")
+    serial: int | str | tuple[int | str, ...] = 1
+    stop_after_failures: int = Field(default=1, ge=1)
+
+
 class StepDocument(Document):
     """One step of any part of a playbook."""
 
@@ -253,6 +262,8 @@ class StepDocument(Document):
     description: str = ""
     uses: str | None = None
     wait: Duration | None = None
+    foreach: Foreach | None = None
+    steps: tuple["StepDocument", ...] = ()
     with_: Mapping[str, JsonValue] = Field(default={}, alias="with")
     connection: str | None = None
     if_: Expression | None = Field(default=None, alias="if")

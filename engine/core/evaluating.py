@@ -7,6 +7,7 @@ from engine.core.expressions import Expression, ExpressionFailedError
 from engine.core.incident import Incident
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
+from engine.core.plan import Place
 from engine.core.run import RunState, StepState
 from engine.core.scopes import OUTCOME, Known
 
@@ -19,15 +20,18 @@ class Answer:
     reason: str = ""
 
 
-def known_to(state: RunState, incident: Incident, inventory: Inventory) -> Known:
-    """What expressions of a run's playbook can name at this point."""
+def known_to(
+    state: RunState, incident: Incident, inventory: Inventory, place: Place | None = None
+) -> Known:
+    """What expressions of a run's playbook can name at this point, and at this place."""
     outputs = {step_id: _outputs(step) for step_id, step in state.evidence.items()}
     outputs |= {
         step_id: _outputs(step)
         for (phase, step_id), step in state.steps.items()
         if phase == "steps"
     }
-    return Known(state.parameters, incident, inventory, outputs, failed=state.failed)
+    known = Known(state.parameters, incident, inventory, outputs, failed=state.failed)
+    return known if place is None else known.at(place)
 
 
 def _outputs(step: StepState) -> Mapping[str, Json]:

@@ -13,6 +13,22 @@ PlanPhase = Literal["investigate", "steps", "verify", "rollback", "on_cancel"]
 AFTER_CANCEL = frozenset({"on_cancel", "rollback"})
 
 
+class Place(BaseModel):
+    """Where a step stands that `foreach` brought into the plan.
+
+    `origin` is its id in the text. `item` is "" for what a batch does once. `names` are what its
+    expressions see beside what all see.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    origin: str
+    loop: str = ""
+    item: str = ""
+    stop_after: int = 0
+    names: dict[str, JsonValue] = {}
+
+
 class PlannedStep(BaseModel):
     """One step with everything that the execution uses: nothing is looked up again later.
 
@@ -44,6 +60,12 @@ class PlannedStep(BaseModel):
     stable_for_s: float = 0.0
     wait_s: float = 0.0
     undoes: str = ""
+    place: Place | None = None
+
+    @property
+    def origin(self) -> str:
+        """The id by which the playbook's text has it."""
+        return self.place.origin if self.place is not None else self.id
 
     @property
     def changes(self) -> bool:

@@ -1,7 +1,7 @@
 """A playbook rendered for one run: every command exact before anybody is asked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pydantic import JsonValue
@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from engine.core.actions import Declaration, Effect, Estate, Prepared
 from engine.core.catalog import Catalog
 from engine.core.durations import format_duration
+from engine.core.expansion import Placed, expanded
 from engine.core.expressions import ExpressionFailedError
 from engine.core.incident import Incident
 from engine.core.inventory import Inventory
@@ -72,9 +73,16 @@ class Planner:
         """
         planned: list[PlannedStep] = []
         holes: list[str] = []
-        for step, undoes in _in_order(playbook):
+
+        def lacking(where: str, error: QuellError) -> None:
+            problem = PlanError(f"{where}: {error}")
+            if not with_holes:
+                raise problem from error
+            holes.append(str(problem))
+
+        for placed in expanded(playbook, known, lacking):
             try:
-                planned.append(self.prepare(step, known, undoes))
+                planned.append(self._placed(placed))
             except PlanError as error:
                 if not with_holes:
                     raise
@@ -114,10 +122,13 @@ class Planner:
             )
         return Rendered(plan, self._limits(playbook, plan, known), tuple(holes))
 
-    def prepare(self, step: Step, known: Known, undoes: str = "") -> PlannedStep:
+    def _placed(self, placed: Placed) -> PlannedStep:
+        step = replace(placed.step, id=placed.id)
+        planned = self.prepare(step, placed.known) if step.uses else _wait(step)
+        return planned.model_copy(update={"undoes": placed.undoes, "place": placed.place})
+
+    def prepare(self, step: Step, known: Known) -> PlannedStep:
         """One step with its inputs rendered. Raises PlanError."""
-        if not step.uses:
-            return _wait(step, undoes)
         action = self.actions[step.uses]
         try:
             bindings = known.bindings()
@@ -147,7 +158,6 @@ class Planner:
             within_s=step.within.total_seconds(),
             every_s=step.every.total_seconds(),
             stable_for_s=step.stable_for.total_seconds(),
-            undoes=undoes,
         )
         self._refuse_secrets(planned)
         return planned
@@ -174,7 +184,7 @@ class Planner:
         return (*playbook.mode_limits(), *limits)
 
 
-def _wait(step: Step, undoes: str) -> PlannedStep:
+def _wait(step: Step) -> PlannedStep:
     return PlannedStep(
         phase=step.phase,
         id=step.id,
@@ -188,7 +198,6 @@ def _wait(step: Step, undoes: str) -> PlannedStep:
         description=f"wait {format_duration(step.wait)}",
         timeout_s=0,
         condition=step.condition.text if step.condition else "",
-        undoes=undoes,
         wait_s=step.wait.total_seconds(),
     )
 
@@ -215,13 +224,6 @@ def _follower(playbook: Playbook, known: Known) -> PlannedStart | None:
     except ExpressionFailedError as error:
         raise PlanError(f"on_failure: {error}") from error
     return PlannedStart(playbook=start.playbook, parameters=dict(given))
-
-
-def _in_order(playbook: Playbook) -> list[tuple[Step, str]]:
-    """The steps that a plan holds, each with the id of the step that it undoes, or ""."""
-    undoing = [(undo, step.id) for step in playbook.steps for undo in step.rollback]
-    own = ((step, "") for step in (*playbook.steps, *playbook.verify))
-    return [*own, *undoing, *((step, "") for step in playbook.on_cancel)]
 
 
 def subjects_of(

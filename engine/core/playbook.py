@@ -8,6 +8,7 @@ from typing import Literal
 from engine.core.actions import Effect
 from engine.core.documents import Guards
 from engine.core.expressions import Expression
+from engine.core.loops import Loop
 from engine.core.parameters import TypedParameter
 from engine.core.plan import PlanPhase
 from engine.core.rendering import Renderable
@@ -21,7 +22,7 @@ from engine.core.templates import Template
 class Step:
     """One checked step. `effects` are those that it can still have, as far as the text tells.
 
-    `uses` is "" where it calls no action: it waits for `wait`.
+    `uses` is "" where it calls no action: it waits for `wait`. `loop` is the `foreach` it is in.
     `connection` is "" where the target or the action's only connection decides. `rollback` undoes
     it, in order. `action_mode` is the most that its action allows.
     """
@@ -45,6 +46,7 @@ class Step:
     stable_for: timedelta = timedelta(0)
     rollback: tuple["Step", ...] = ()
     wait: timedelta = timedelta(0)
+    loop: Loop | None = None
 
     @property
     def may_change(self) -> bool:

@@ -8,6 +8,7 @@ from engine.core import events
 from engine.core.alert import Alert
 from engine.core.catalog import Catalog
 from engine.core.classify import cases_of, classify
+from engine.core.loops import without_items
 from engine.core.playbook import Playbook, Step
 from engine.core.rule import Cases, Rule
 from engine.core.severity import Mode, Severity
@@ -132,12 +133,14 @@ def _of_story(story: Sequence[events.Event]) -> Iterator[Goal]:
             case events.StepObserved() if event.phase != "precheck":
                 yield Goal("playbook", playbooks[event.run_id], _observed(event))
             case events.AttemptIntended():
-                steps[event.attempt_id] = event.step_id
+                steps[event.attempt_id] = without_items(event.step_id)
             case events.AttemptEnded() if event.attempt_id in steps:
                 what = f"{steps[event.attempt_id]}: {event.outcome}"
                 yield Goal("playbook", playbooks[event.run_id], what)
             case events.StepSkipped():
-                yield Goal("playbook", playbooks[event.run_id], f"{event.step_id}: skipped")
+                yield Goal(
+                    "playbook", playbooks[event.run_id], f"{without_items(event.step_id)}: skipped"
+                )
             case events.RunEnded() if event.outcome == "not_needed":
                 yield Goal("playbook", playbooks[event.run_id], NOT_NEEDED)
             case _:
@@ -145,9 +148,10 @@ def _of_story(story: Sequence[events.Event]) -> Iterator[Goal]:
 
 
 def _observed(event: events.StepObserved) -> str:
+    step = without_items(event.step_id)
     if event.phase == "verify":
-        return f"{event.step_id}: {HOLDS if event.holds else FAILS_TO_HOLD}"
-    return f"{event.step_id}: {event.outcome}"
+        return f"{step}: {HOLDS if event.holds else FAILS_TO_HOLD}"
+    return f"{step}: {event.outcome}"
 
 
 def percent(found: Sequence[Covered]) -> float:

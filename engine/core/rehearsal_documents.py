@@ -1,7 +1,7 @@
 """What authors write to rehearse a rule or playbook: `x.test.yaml` beside it (language 1)."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
@@ -11,7 +11,6 @@ from engine.core.documents import (
     Duration,
     Id,
     ModeName,
-    Name,
     ServiceDocument,
     SeverityName,
     TargetDocument,
@@ -21,6 +20,9 @@ from engine.core.durations import parse_duration
 from engine.core.events import RunOutcome
 from engine.core.incident import IncidentStatus
 from engine.core.mistakes import Mistakes
+
+# A step's id in a plan: `restart`, of a foreach `restart[gpu-07]`.
+PlannedId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}(\[[^\[\]\s]{1,128}\])?$")]
 
 
 class AlertStep(Document):
@@ -46,8 +48,8 @@ class ExpectedRun(Document):
 
     playbook: Id | None = None
     outcome: RunOutcome | None = None
-    ran: tuple[Name, ...] | None = None
-    rolled_back: tuple[Name, ...] | None = None
+    ran: tuple[PlannedId, ...] | None = None
+    rolled_back: tuple[PlannedId, ...] | None = None
     paged: bool | None = None
 
 
@@ -75,7 +77,7 @@ class Rehearsal(Document):
     name: str = Field(min_length=1)
     alerts: tuple[AlertStep, ...]
     approval: Literal["approved", "rejected", "nobody"] = "approved"
-    fakes: Mapping[Name, tuple[FakeCall, ...]] = {}
+    fakes: Mapping[PlannedId, tuple[FakeCall, ...]] = {}
     expect: tuple[Expectation, ...]
 
 

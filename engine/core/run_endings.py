@@ -7,14 +7,18 @@ from engine.core import events
 from engine.core.plan import Plan, PlannedStep
 from engine.core.run import Look, RunState
 from engine.core.run_commands import Command, Read, Record, Undone, Wait, end
+from engine.core.run_loops import Failures
 from engine.core.run_steps import advance, deadline, deadline_words
 from engine.core.run_world import World
 
 
-def verify(state: RunState, plan: Plan, world: World) -> Command:
+def verify(state: RunState, plan: Plan, world: World, failures: Failures) -> Command:
     """What proves that it worked; a verification that failed rolls back."""
     if state.verified is False:
         return roll_back(state, plan, world, None)
+    if state.verified is True and failures.lost:
+        outcome, reason = failures.told(state)
+        return end(state, outcome, f"{state.verification_reason}, but {reason}")
     if state.verified is True:
         return end(state, "succeeded", state.verification_reason or "the verification held")
     if state.verifying_since is None:

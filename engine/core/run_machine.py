@@ -12,6 +12,7 @@ from engine.core.run import RunState
 from engine.core.run_clearance import before_first_change
 from engine.core.run_commands import Command, Ended, Investigate, MakePlan, Record, Wait, end
 from engine.core.run_endings import cancel, roll_back, verify
+from engine.core.run_loops import Failures
 from engine.core.run_steps import advance, deadline, deadline_words, settle_unknown
 from engine.core.run_world import World
 from engine.core.severity import Mode
@@ -52,20 +53,32 @@ def _execute(state: RunState, plan: Plan, world: World) -> Command:
         blocked = before_first_change(state, plan, world)
         if blocked is not None:
             return blocked
-    failed = None
-    for step in plan.of("steps"):
-        is_over = failed is not None or state.late
-        if is_over and not world.playbook.step(step.id).runs_after_failure:
-            continue
-        command, broken = advance(state, plan, step, world)
-        if command is not None:
-            return command if is_over else _in_time(state, plan, world, command)
-        failed = failed or broken
+    command, failures = _step_by_step(state, plan, world)
+    if command is not None:
+        return command
+    failed = failures.ending(state)
     if failed is not None or state.late:
         return roll_back(state, plan, world, failed)
     if not state.began:
         return end(state, "skipped", "no step was needed")
-    return verify(state, plan, world)
+    return verify(state, plan, world, failures)
+
+
+def _step_by_step(state: RunState, plan: Plan, world: World) -> tuple[Command | None, Failures]:
+    """What the first step that isn't over needs, None when all are; and what failed before."""
+    failures = Failures()
+    for step in plan.of("steps"):
+        is_over = failures.failed is not None or bool(state.late)
+        if is_over and not world.playbook.step(step.origin).runs_after_failure:
+            continue
+        if (skipped := failures.passes_over(state, step)) is not None:
+            return skipped, failures
+        command, broken = advance(state, plan, step, world)
+        if command is not None:
+            return command if is_over else _in_time(state, plan, world, command), failures
+        if broken is not None:
+            failures.add(broken)
+    return None, failures
 
 
 def _in_time(state: RunState, plan: Plan, world: World, command: Command) -> Command:

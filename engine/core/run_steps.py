@@ -37,7 +37,7 @@ def comes_too_late(state: RunState, plan: Plan, step: PlannedStep, world: World)
     due = deadline(state, plan)
     if step.phase != "steps" or due is None or world.now < due:
         return False
-    return not world.playbook.step(step.id).runs_after_failure
+    return not world.playbook.step(step.origin).runs_after_failure
 
 
 def advance(
@@ -54,9 +54,9 @@ def advance(
             return None, step if step.required else None
         case "pending" | "open":
             pass
-    condition = world.playbook.step(step.id).condition
+    condition = world.playbook.step(step.origin).condition
     if condition is not None and known.outcome == "pending":
-        known_now = known_to(state, world.incident, world.inventory)
+        known_now = known_to(state, world.incident, world.inventory, step.place)
         answer = holds_if(condition, known_now)
         if not answer.holds:
             skipped = events.StepSkipped(

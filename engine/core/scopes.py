@@ -1,7 +1,7 @@
 """What expressions of each place may name, and the values behind those names."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from engine.core.alert import Alert
@@ -10,6 +10,7 @@ from engine.core.expressions import Bindings, FunctionType, Scope, ValueType
 from engine.core.incident import Incident
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
+from engine.core.plan import Place
 
 _TEXT = ValueType.STRING
 
@@ -117,7 +118,8 @@ class Known:
     """What a run knows when an expression of its playbook is evaluated.
 
     `outputs` leads from a step's id to its outputs, with `outcome` among them once it ended.
-    `result` is the call that an `until` looks at. `failed`: a step failed, or came too late.
+    `result` is the call that an `until` looks at, `names` are those of a place of the plan.
+    `failed`: a step failed, or came too late.
     """
 
     parameters: Mapping[str, Json]
@@ -126,11 +128,19 @@ class Known:
     outputs: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     result: Mapping[str, Json] | None = None
     failed: bool = False
+    names: Mapping[str, Json] = field(default_factory=dict)
+
+    def at(self, place: Place) -> "Known":
+        """What is known from a place of the plan: its own names, its item's own steps."""
+        suffix = f"[{place.item}]" if place.item else ""
+        outputs = {step.removesuffix(suffix): given for step, given in self.outputs.items()}
+        return replace(self, outputs=outputs, names=place.names)
 
     def bindings(self) -> Bindings:
         """The values for every scope of a playbook."""
         values: dict[str, object] = dict(incident_values(self.incident))
         values.update({f"params.{name}": value for name, value in self.parameters.items()})
+        values.update(self.names)
         for step, outputs in self.outputs.items():
             values.update({f"steps.{step}.{name}": value for name, value in outputs.items()})
         if self.result is not None:

@@ -6,12 +6,16 @@ from typing import Literal
 from engine.core.documents import StepDocument
 from engine.core.mistakes import Mistakes
 
-StepKind = Literal["uses", "wait"]
+StepKind = Literal["uses", "wait", "foreach"]
 
 _ANY = frozenset({"id", "description", "if_"})
 # What calls an action takes all words that its part of the playbook has.
-_BESIDE: Mapping[StepKind, frozenset[str]] = {"wait": _ANY}
-_MEANINGS: Mapping[StepKind, str] = {"uses": "calls an action", "wait": "lets time pass"}
+_BESIDE: Mapping[StepKind, frozenset[str]] = {"wait": _ANY, "foreach": _ANY | {"steps"}}
+_MEANINGS: Mapping[StepKind, str] = {
+    "uses": "calls an action",
+    "wait": "lets time pass",
+    "foreach": "goes through a list",
+}
 
 
 def kind_of(document: StepDocument, mistakes: Mistakes) -> StepKind | None:
@@ -23,6 +27,10 @@ def kind_of(document: StepDocument, mistakes: Mistakes) -> StepKind | None:
         mistakes.add(f"step {document.id!r} {told} {words}")
         return None
     (kind,) = written
+    if kind == "foreach" and not document.steps:
+        mistakes.add(f"step {document.id!r} needs `steps`: what is done for each item")
+    if kind == "uses" and document.steps:
+        mistakes.at("steps").add("`steps` belongs to a step with `foreach`")
     if kind in _BESIDE:
         for word in sorted(document.model_fields_set - _BESIDE[kind] - {kind}):
             name = word.rstrip("_")

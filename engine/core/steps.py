@@ -1,7 +1,7 @@
 """Steps of a playbook checked and compiled, part by part: each part allows its own words."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from engine.core.actions import Declaration, Effect
@@ -11,10 +11,11 @@ from engine.core.compiling import (
     compile_duration,
     compile_value,
 )
-from engine.core.documents import CommandDocument, StepDocument
+from engine.core.documents import CommandDocument, Foreach, StepDocument
 from engine.core.expressions import Expression, Scope, ValueType
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
+from engine.core.loops import compile_loop
 from engine.core.mistakes import Mistakes
 from engine.core.plan import PlanPhase
 from engine.core.playbook import Step
@@ -29,7 +30,7 @@ READ_TIMEOUT = timedelta(seconds=30)
 _EVERYWHERE = frozenset({"id", "description", "uses", "with_", "connection", "timeout"})
 _WORDS: Mapping[PlanPhase, frozenset[str]] = {
     "investigate": _EVERYWHERE | {"required"},
-    "steps": _EVERYWHERE | {"required", "if_", "retry", "rollback", "wait"},
+    "steps": _EVERYWHERE | {"required", "if_", "retry", "rollback", "wait", "foreach", "steps"},
     "rollback": _EVERYWHERE | {"required", "if_", "retry", "wait"},
     "on_cancel": _EVERYWHERE | {"required", "if_", "retry", "wait"},
     "verify": _EVERYWHERE | {"until", "within", "every", "stable_for"},
@@ -60,6 +61,8 @@ class StepCompiler:
     inputs: Scope = field(init=False)
     outcomes: Scope = field(init=False)
     _ids: set[str] = field(default_factory=set)
+    _in_loop: bool = False
+    _gate: str = ""
 
     def __post_init__(self) -> None:
         self.inputs = self.base
@@ -85,6 +88,24 @@ class StepCompiler:
                 yield from self._call(phase, document, here)
             elif kind == "wait":
                 yield self._wait(phase, document, here)
+            elif document.foreach is not None:
+                yield from self._loop(document, document.foreach, here)
+
+    def _loop(self, document: StepDocument, foreach: Foreach, mistakes: Mistakes) -> Iterator[Step]:
+        """The steps of a loop, which see its item and each other; nothing behind it sees them."""
+        if self._in_loop:
+            mistakes.at("foreach").add("a foreach can't stand inside of another one")
+            return
+        loop, element = compile_loop(document.id, foreach, self.inputs, mistakes.at("foreach"))
+        self._condition(document, mistakes)
+        inputs, outcomes = self.inputs, self.outcomes
+        self.inputs = inputs.with_(loop.name, element)
+        self.outcomes = outcomes.with_(loop.name, element)
+        self._in_loop, self._gate = True, document.if_ or ""
+        for step in self.compile_part("steps", document.steps, mistakes.at("steps")):
+            yield replace(step, loop=loop)
+        self._in_loop, self._gate = False, ""
+        self.inputs, self.outcomes = inputs, outcomes
 
     def _call(self, phase: PlanPhase, document: StepDocument, mistakes: Mistakes) -> Iterator[Step]:
         action = self.context.actions.get(document.uses or "")
@@ -108,13 +129,20 @@ class StepCompiler:
             condition=self._condition(document, mistakes),
             wait=_span(document.wait, timedelta(0), mistakes.at("wait")),
         )
-        self._remember(phase, document, {})
+        if self._in_loop and document.if_ is not None:
+            mistakes.at("if").add("in a foreach time passes for a whole batch: no `if` here")
+        if not self._in_loop:
+            self._remember(phase, document, {})
         return step
 
     def _condition(self, document: StepDocument, mistakes: Mistakes) -> Expression | None:
-        if document.if_ is None:
-            return None
-        return compile_condition(document.if_, condition_scope(self.outcomes), mistakes.at("if"))
+        """Its own `if`, and that of the loop around it."""
+        here, scope = mistakes.at("if"), condition_scope(self.outcomes)
+        own = compile_condition(document.if_, scope, here) if document.if_ is not None else None
+        if not self._gate:
+            return own
+        both = f"({self._gate}) && ({own.text})" if own is not None else self._gate
+        return compile_condition(both, scope, Mistakes())
 
     def _remember(
         self, phase: PlanPhase, document: StepDocument, gives: Mapping[str, ValueType]

@@ -8,6 +8,7 @@ from typing_extensions import override
 from engine.core.actions import Call, Declaration, Estate, Prepared, ProbeAnswer, Result
 from engine.core.expression_types import ValueType
 from engine.core.json_value import Json, JsonObject
+from engine.core.loops import without_items
 from engine.core.rehearsal_documents import FakeCall
 from engine.errors import OutcomeUnknownError
 from engine.ports.action import Action
@@ -27,8 +28,8 @@ Outcome = Literal["succeeded", "failed", "unknown"]
 class RehearsedAction(Action):
     """The real action up to its call, which is one of `fakes` by the step's id.
 
-    A list is used up in order, and its last one repeats. A step without any succeeds, and its
-    outputs are empty.
+    A list is used up in order, and its last one repeats; under a loop's step without an item it is
+    that of all items. A step without any succeeds, and its outputs are empty.
     """
 
     def __init__(self, action: Action, fakes: Mapping[str, Sequence[FakeCall]]) -> None:
@@ -69,7 +70,7 @@ class RehearsedAction(Action):
         """Nothing was opened."""
 
     def _next(self, step: str) -> FakeCall:
-        left = self._left.get(step)
+        left = self._left.get(step) or self._left.get(without_items(step))
         if left is None:
             return FakeCall()
         return left.pop(0) if len(left) > 1 else left[0]

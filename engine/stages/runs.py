@@ -17,7 +17,7 @@ from engine.core.followers import with_follower
 from engine.core.freezes import CheckedFreeze, freeze_limits, freeze_refusal, freezes_over
 from engine.core.guards import Refusal, Reservation, reservations_of, services_of
 from engine.core.json_value import JsonObject
-from engine.core.plan import Plan, PlannedStep, attempt_id, plan_hash
+from engine.core.plan import Place, Plan, PlannedStep, attempt_id, plan_hash
 from engine.core.planning import PlanError, Planner, subjects_of_plan
 from engine.core.playbook import Playbook, Step
 from engine.core.point_of_no_return import MAX_SKEW, Moment, judge
@@ -257,8 +257,8 @@ class RunStage:
     def _planner(self) -> Planner:
         return Planner(self.catalogs.active, self.actions, KNOWN.masker)
 
-    def _known(self, seen: Seen) -> Known:
-        return known_to(seen.state, seen.incident, self.catalogs.active.inventory)
+    def _known(self, seen: Seen, place: Place | None = None) -> Known:
+        return known_to(seen.state, seen.incident, self.catalogs.active.inventory, place)
 
     async def _read(
         self, seen: Seen, playbook: Playbook, step: PlannedStep, phase: events.StepPhase
@@ -270,8 +270,10 @@ class RunStage:
             result = await self.actions[step.uses].execute(call)
         except QuellError as error:
             result = Result(succeeded=False, error=str(error))
-        until = playbook.step(step.id).until
-        answer = holds_until(until, self._known(seen), result.outputs) if until else None
+        until = playbook.step(step.origin).until
+        answer = (
+            holds_until(until, self._known(seen, step.place), result.outputs) if until else None
+        )
         duration_s = self.clock.monotonic() - began
         run_id = seen.state.run_id
         return observed(run_id, phase, step, result, answer=answer, duration_s=duration_s)

@@ -100,3 +100,13 @@ def test_what_is_missing_is_told_by_playbook_and_rule() -> None:
     ]
     assert as_json(parts)["percent"] == 66.7
     assert percent([]) == 100.0
+
+
+def test_what_a_loop_did_for_an_item_counts_for_its_step(tmp_path: Path) -> None:
+    catalog = a_catalog(tmp_path, RULES % "approve", MORE_STEPS).active
+    seen = events.StepObserved(
+        run_id="r", phase="steps", step_id="look[gpu-07]", outcome="succeeded"
+    )
+    assert reached_by(catalog, [], [story(seen)]) == {
+        Goal("playbook", "restart", "look: succeeded")
+    }

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from engine.core import events
 from engine.core.actions import Effect
 from engine.core.documents import Guards
+from engine.core.expansion import expanded
 from engine.core.expressions import Expression, Scope, ValueType, compile_expression
 from engine.core.guards import Refusal
 from engine.core.incident import Incident
@@ -31,8 +32,10 @@ from engine.core.run_commands import (
 )
 from engine.core.run_machine import next_command
 from engine.core.run_world import World
+from engine.core.scopes import Known
 from engine.core.severity import Mode, Severity
 from engine.core.still_firing import Confirmation
+from engine.errors import QuellError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = "run"
@@ -119,7 +122,10 @@ def planned(step: Step, undoes: str = "", repeat: Repeat = "never") -> PlannedSt
 
 
 def a_plan(playbook: Playbook, *, repeat: Repeat = "never", always: bool = False) -> Plan:
-    undoing = [(undo, step.id) for step in playbook.steps for undo in step.rollback]
+    def no_hole(where: str, error: QuellError) -> None:
+        raise AssertionError((where, error))
+
+    placed = expanded(playbook, Known({}, an_incident(), Inventory()), no_hole)
     return Plan(
         run_id=RUN,
         revision=1,
@@ -134,10 +140,11 @@ def a_plan(playbook: Playbook, *, repeat: Repeat = "never", always: bool = False
         source_confirms=False,
         on_expiry="escalate",
         deadline_s=playbook.deadline.total_seconds(),
-        steps=(
-            *(planned(step, repeat=repeat) for step in (*playbook.steps, *playbook.verify)),
-            *(planned(undo, undoes, repeat) for undo, undoes in undoing),
-            *(planned(step, repeat=repeat) for step in playbook.on_cancel),
+        steps=tuple(
+            planned(replace(each.step, id=each.id), each.undoes, repeat).model_copy(
+                update={"place": each.place}
+            )
+            for each in placed
         ),
     )
 

@@ -33,6 +33,13 @@ async def test_a_step_that_no_test_speaks_of_succeeds_with_empty_outputs() -> No
     assert (result.succeeded, result.outputs) == (True, {"ok": False, "text": ""})
 
 
+async def test_a_step_of_a_loop_is_named_with_its_item_or_for_all_items() -> None:
+    failed = FakeCall(outcome="failed")
+    action = RehearsedAction(REAL, {"a[x]": [failed], "a": [FakeCall(), failed]})
+    found = [(await action.execute(call(f"a[{item}]"))).succeeded for item in ("x", "y", "z")]
+    assert found == [False, True, False]
+
+
 async def test_an_unknown_outcome_stays_unknown() -> None:
     action = RehearsedAction(REAL, {"a": [FakeCall(outcome="unknown")]})
     with pytest.raises(OutcomeUnknownError):

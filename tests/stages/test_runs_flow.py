@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.core import events
 from engine.core.plan import Plan, PlannedStep
-from tests.doubles.scripted import OK
+from tests.doubles.scripted import BAD, FAILED, OK
 from tests.doubles.world import ONCALL, World, a_world, approve, ended
 from tests.doubles.written import RESTART
 
@@ -53,3 +53,77 @@ async def test_a_cancellation_ends_a_wait_at_once(tmp_path: Path) -> None:
         await world.settle()
         assert (await ended(world))[0] == "cancelled"
         assert world.mend.done("warm") == 0
+
+
+ROLLING = RESTART.replace(
+    RESTART[RESTART.index("steps:") : RESTART.index("verify:")],
+    """steps:
+  - id: each
+    foreach: {in: [gpu-07, gpu-08], as: node, serial: 1, stop_after_failures: 2}
+    steps:
+      - id: drain
+        uses: lab.mend
+        with: {what: drain, host: '${{ node }}'}
+        rollback:
+          - {id: undrain, uses: lab.mend, with: {what: undrain, host: '${{ node }}'}}
+      - id: look
+        uses: lab.look
+        with: {what: look, host: '${{ node }}'}
+      - id: restart
+        uses: lab.mend
+        with: {what: restart, host: '${{ node }}'}
+        if: steps.look.ok && node != ""
+        rollback: none
+""",
+)
+
+
+async def test_a_loop_is_spread_out_in_the_plan_and_each_item_sees_its_own_steps(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path, playbook=ROLLING) as world:
+        world.look.will("look", BAD, OK)
+        await world.fire()
+        assert [(step.id, step.targets) for step in await planned(world)] == [
+            ("drain[gpu-07]", ("gpu-07",)),
+            ("look[gpu-07]", ("gpu-07",)),
+            ("restart[gpu-07]", ("gpu-07",)),
+            ("drain[gpu-08]", ("gpu-08",)),
+            ("look[gpu-08]", ("gpu-08",)),
+            ("restart[gpu-08]", ("gpu-08",)),
+            ("serves", ("gpu-07",)),
+            ("undrain[gpu-07]", ("gpu-07",)),
+            ("undrain[gpu-08]", ("gpu-08",)),
+        ]
+        await approve(world)
+        await world.elapse(15)
+        assert (await ended(world))[0] == "succeeded"
+        (skipped,) = await world.told(events.StepSkipped)
+        assert skipped.step_id == "restart[gpu-07]"
+        assert what_was_done(world) == ["drain gpu-07", "drain gpu-08", "restart gpu-08"]
+
+
+async def test_an_item_that_failed_is_left_as_it_is_and_a_person_is_told(tmp_path: Path) -> None:
+    async with a_world(tmp_path, playbook=ROLLING) as world:
+        world.mend.will("drain", FAILED, OK)
+        await world.fire()
+        await approve(world)
+        await world.elapse(15)
+        outcome, reason = await ended(world)
+        assert outcome == "partial"
+        assert reason.endswith("not everything was done: drain[gpu-07]: exit code 1")
+        assert what_was_done(world) == ["drain gpu-07", "drain gpu-08", "restart gpu-08"]
+
+
+async def test_a_loop_that_ends_is_undone_item_by_item_in_reverse(tmp_path: Path) -> None:
+    async with a_world(tmp_path, playbook=ROLLING) as world:
+        world.mend.will("restart", FAILED)
+        await world.fire()
+        await approve(world)
+        assert (await ended(world))[0] == "failed"
+        assert what_was_done(world)[-2:] == ["undrain gpu-08", "undrain gpu-07"]
+
+
+def what_was_done(world: World) -> list[str]:
+    """Every change that was made, in order, each with its host."""
+    return [f"{what} {call.prepared.payload['host']}" for what, call in world.mend.calls]

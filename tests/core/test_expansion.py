@@ -1,0 +1,73 @@
+"""The flat list of a plan: batch by batch, and in a batch step by step."""
+
+from dataclasses import replace
+
+from engine.core.expansion import expanded
+from engine.core.expressions import ExpressionFailedError
+from engine.core.inventory import Inventory
+from engine.core.loops import Loop
+from engine.core.playbook import Playbook
+from engine.core.scopes import Known
+from tests.doubles.runs import a_playbook, a_step, a_wait, an_incident
+
+KNOWN = Known({}, an_incident(), Inventory())
+UNDO = a_step("undo", "rollback")
+
+
+def looped(loop: Loop) -> Playbook:
+    steps = (a_step("drain", rollback=(UNDO,)), a_wait("settle", 5), a_step("restart"))
+    inner = tuple(replace(step, loop=loop) for step in steps)
+    return a_playbook(a_step("before"), *inner, a_step("after"))
+
+
+def ids(playbook: Playbook, known: Known = KNOWN) -> list[str]:
+    def none(where: str, error: ExpressionFailedError) -> None:
+        raise AssertionError((where, error))
+
+    return [placed.id for placed in expanded(playbook, known, none)]
+
+
+def test_a_batch_begins_when_the_one_before_is_over() -> None:
+    assert ids(looped(Loop("each", ["a", "b", "c"], "host", (1, 2), 1))) == [
+        "before",
+        "drain[a]",
+        "settle[batch-1]",
+        "restart[a]",
+        "drain[b]",
+        "drain[c]",
+        "settle[batch-2]",
+        "restart[b]",
+        "restart[c]",
+        "after",
+        "serves",
+        "undo[a]",
+        "undo[b]",
+        "undo[c]",
+    ]
+
+
+def test_each_undoing_belongs_to_its_item() -> None:
+    playbook = looped(Loop("each", ["a", "b"], "host", (1,), 1))
+    undoing = [each for each in expanded(playbook, KNOWN, lambda *_: None) if each.undoes]
+    assert [(each.id, each.undoes, each.known.names) for each in undoing] == [
+        ("undo[a]", "drain[a]", {"host": "a"}),
+        ("undo[b]", "drain[b]", {"host": "b"}),
+    ]
+
+
+def test_a_loop_over_nothing_has_no_steps() -> None:
+    assert ids(looped(Loop("each", [], "host", (1,), 1))) == ["before", "after", "serves"]
+
+
+def test_a_list_that_isnt_known_is_a_hole() -> None:
+    holes: list[str] = []
+    playbook = looped(Loop("each", "no list", "host", (1,), 1))
+    found = list(expanded(playbook, KNOWN, lambda where, _: holes.append(where)))
+    assert holes == ["each"]
+    assert [each.id for each in found] == ["before", "after", "serves"]
+
+
+def test_more_failures_than_items_are_never_allowed() -> None:
+    playbook = looped(Loop("each", ["a", "b"], "host", (1,), 9))
+    places = [each.place for each in expanded(playbook, KNOWN, lambda *_: None) if each.place]
+    assert {place.stop_after for place in places if place.item} == {2}
