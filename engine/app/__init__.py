@@ -5,7 +5,7 @@ from engine.app.configured import Connectors, catalog_sources, load_connectors
 from engine.app.drafting import Draft, draft
 from engine.app.engine import Engine
 from engine.app.histories import AlertLines, History, at_source_times, replay, stream_history
-from engine.app.offline import open_deciding, open_reading, open_repositioning
+from engine.app.offline import open_deciding, open_reading, open_repositioning, open_switching
 from engine.app.process import SystemClock
 from engine.app.rehearsals import Played, coverage_goals, play_tests
 from engine.app.rehearsing import (
@@ -47,6 +47,7 @@ __all__ = [
     "open_engine",
     "open_reading",
     "open_repositioning",
+    "open_switching",
     "play_tests",
     "rehearse_plan",
     "remove_stop_file",

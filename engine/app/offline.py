@@ -20,6 +20,7 @@ from engine.ports.recording import Author
 from engine.stages.commands import CommandStage
 from engine.stages.queries import QueryStage
 from engine.stages.repositioning import RepositionStage
+from engine.stages.switching import SwitchStage
 from engine.store.directory import DataDirectory
 from engine.store.embedded_stream import EmbeddedStream
 from engine.store.sqlite_store import SqliteStore
@@ -79,6 +80,13 @@ async def open_repositioning(data: Path) -> AsyncIterator[RepositionStage]:
         stack.push_async_callback(stream.close)
         await stream.open()
         yield RepositionStage(store, stream, Metrics(), lambda: Author(catalog=version))
+
+
+@asynccontextmanager
+async def open_switching(data: Path) -> AsyncIterator[SwitchStage]:
+    """The same for what is on until a person turns it off."""
+    async with _locked_store(data) as (store, version):
+        yield SwitchStage(store, lambda: Author(catalog=version))
 
 
 def _require_stream(directory: DataDirectory) -> None:

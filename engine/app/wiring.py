@@ -47,6 +47,7 @@ from engine.stages.queries import QueryStage
 from engine.stages.replaying import ReplayStage
 from engine.stages.repositioning import RepositionStage
 from engine.stages.stopping import StopFileStage
+from engine.stages.switching import SwitchStage
 from engine.store.directory import DataDirectory
 
 log = structlog.get_logger(__name__)
@@ -107,6 +108,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
                 queries=queries,
                 replays=ReplayStage(store, stream, intake, parse, ground.author),
                 repositions=RepositionStage(store, stream, metrics, ground.author),
+                switches=SwitchStage(store, ground.author),
                 clock=clock,
                 authenticate=partial(_authenticate, token),
                 loopback=settings.loopback,

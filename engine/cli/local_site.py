@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from engine.app import local_actor, open_deciding, open_reading, open_repositioning
+from engine.app import local_actor, open_deciding, open_reading, open_repositioning, open_switching
 from engine.core import events
 from engine.core.positions import Destination
 from engine.core.stops import StopScope
@@ -46,6 +46,7 @@ from engine.ports.api import (
     SilencesAnswer,
     StopsAnswer,
 )
+from engine.ports.brake_api import BrakeAnswer, brake_answer
 from engine.ports.breaker_api import TryAnswer
 from engine.ports.commands import By, WantedSilence
 from engine.ports.rows import IncidentFilter
@@ -248,6 +249,24 @@ class LocalSite:
             lambda commands, by: commands.try_again(playbook, target, by=by, reason=reason)
         )
         return TryAnswer(playbook=playbook, excused=tuple(excused))
+
+    def brake(self) -> BrakeAnswer:
+        """Whether a storm keeps everything from acting by itself."""
+
+        async def ask(queries: QueryStage) -> BrakeAnswer:
+            return brake_answer(await queries.brake())
+
+        return self._ask(ask)
+
+    def lift_brake(self, *, reason: str = "") -> BrakeAnswer:
+        """Let `auto` act again, once an engine starts; what was on."""
+
+        async def tell() -> BrakeAnswer:
+            async with open_switching(self._data) as switches:
+                by = local_actor("cli")
+                return brake_answer(await switches.lift_brake(by=by, reason=reason))
+
+        return asyncio.run(tell())
 
     def positions(self) -> PositionsAnswer:
         """Where each partition of the stream in this folder goes on, and why one can't."""

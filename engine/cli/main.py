@@ -15,6 +15,7 @@ import typer
 from engine.cli import (
     audit,
     balance,
+    brake,
     breaker,
     check,
     dead_letters,
@@ -87,6 +88,7 @@ for verbs in (
     trust,
     locks,
     breaker,
+    brake,
     incidents,
     waiting,
     audit,

@@ -55,6 +55,7 @@ from engine.ports.api import (
     StopOrder,
     StopsAnswer,
 )
+from engine.ports.brake_api import BrakeAnswer, LiftOrder
 from engine.ports.breaker_api import TryAnswer, TryOrder
 from engine.ports.rules_api import JudgeOrder, TrustAnswer, WaitingAnswer
 
@@ -239,6 +240,14 @@ class QuellClient:
         """Let one more run of a playbook try, after others failed in a row."""
         path = f"/v1/breakers/{_segment(playbook)}/try"
         return self._order(TryAnswer, path, TryOrder(target=target, reason=reason))
+
+    def brake(self) -> BrakeAnswer:
+        """Whether a storm keeps everything from acting by itself."""
+        return self._read(BrakeAnswer, "/v1/brake")
+
+    def lift_brake(self, *, reason: str = "") -> BrakeAnswer:
+        """Let `auto` act again; what was on."""
+        return self._order(BrakeAnswer, "/v1/brake/lift", LiftOrder(reason=reason))
 
     def positions(self) -> PositionsAnswer:
         """Where each partition of the stream goes on, and why one can't."""

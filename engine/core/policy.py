@@ -10,17 +10,15 @@ from engine.core.condition_words import compile_matchers
 from engine.core.expressions import Bindings, Expression, ExpressionFailedError
 from engine.core.freezes import CheckedFreeze
 from engine.core.mistakes import Mistakes
-from engine.core.policy_documents import NO_LIMITS, Limits, PolicyDocument
+from engine.core.policy_documents import NO_LIMITS, Limits, PolicyDocument, StormBrake
 from engine.core.scopes import POLICY, POLICY_FIELDS
 from engine.core.severity import Mode, ModeLimit
 from engine.core.silences import RecurringSilence
+from engine.core.storm_brake import CheckedBrake
 
-# What every run does before and after its changes; `auto` may count on it.
-PROVIDED = frozenset({"verify", "precheck", "lock"})
-# What a playbook has to declare.
+# What a playbook has to declare. Every run has a verification, a precheck and a lock; and whether
+# the source confirms, only the moment of acting can tell: without it, the run asks a person.
 DECLARED = frozenset({"budget", "blast_radius"})
-# What only the moment of acting can tell: without it, the run asks a person.
-TOLD_LATER = frozenset({"source_confirms"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +36,16 @@ class Policy:
     """The policy of one catalog version, ready to be asked.
 
     For `auto`, a playbook needs what is `declared`, its run the source's word where
-    `source_confirms`, and `missing` is what this version doesn't enforce.
+    `source_confirms`.
     """
 
     ceilings: tuple[CheckedCeiling, ...] = ()
     declared: frozenset[str] = frozenset()
     source_confirms: bool = False
-    missing: tuple[str, ...] = ()
     silences: tuple[RecurringSilence, ...] = ()
     freezes: tuple[CheckedFreeze, ...] = ()
     limits: Limits = NO_LIMITS
+    storm_brake: CheckedBrake | None = None
 
 
 def compile_policy(document: PolicyDocument, mistakes: Mistakes) -> Policy:
@@ -60,25 +58,20 @@ def compile_policy(document: PolicyDocument, mistakes: Mistakes) -> Policy:
         effect = None if ceiling.effect is None else Effect(ceiling.effect)
         ceilings.append(CheckedCeiling(when, effect, Mode(ceiling.mode), ceiling.quorum))
     required = frozenset(document.require_for_auto)
-    missing: list[str] = sorted(required - PROVIDED - DECLARED - TOLD_LATER)
-    limits, brake = document.limits, document.storm_brake
+    limits = document.limits
     if limits.fleet_unavailable is not None:
         _check_share(limits.fleet_unavailable, mistakes.at("limits", "fleet_unavailable"))
     if limits.changes is not None:
         compile_duration(limits.changes.within, mistakes.at("limits", "changes", "within"))
-    if brake is not None:
-        _check_share(brake.fraction, mistakes.at("storm_brake", "fraction"))
-        compile_duration(brake.within, mistakes.at("storm_brake", "within"))
-        missing.append("storm_brake")
     calendars = compile_calendars(document.calendars, mistakes.at("calendars"))
     return Policy(
         tuple(ceilings),
         required & DECLARED,
         "source_confirms" in required,
-        tuple(missing),
         _silences(document, calendars, mistakes.at("silences")),
         _freezes(document, calendars, mistakes.at("freezes")),
         limits,
+        _brake(document.storm_brake, mistakes.at("storm_brake")),
     )
 
 
@@ -149,12 +142,9 @@ def policy_limits(
                     "and this version asks one person",
                 )
             )
-    lacking = [
-        *((word, "which the playbook does not declare") for word in policy.declared - declared),
-        *((word, "which this version does not provide") for word in policy.missing),
-    ]
     found.extend(
-        ModeLimit(Mode.APPROVE, f"policy: auto needs {word}, {why}") for word, why in lacking
+        ModeLimit(Mode.APPROVE, f"policy: auto needs {word}, which the playbook does not declare")
+        for word in sorted(policy.declared - declared)
     )
     return found
 
@@ -173,7 +163,17 @@ def _applies(ceiling: CheckedCeiling, subjects: Sequence[Bindings]) -> str:
     return ""
 
 
-def _check_share(text: str, mistakes: Mistakes) -> None:
+def _brake(document: StormBrake | None, mistakes: Mistakes) -> CheckedBrake | None:
+    if document is None:
+        return None
+    percent = _check_share(document.fraction, mistakes.at("fraction"))
+    within = compile_duration(document.within, mistakes.at("within"))
+    return CheckedBrake(percent, document.services, within)
+
+
+def _check_share(text: str, mistakes: Mistakes) -> int:
     number = text.removesuffix("%")
     if number == text or not number.isdecimal() or int(number) > 100:
         mistakes.add(f"{text!r} isn't a share; write it like '10%'")
+        return 100
+    return int(number)

@@ -19,8 +19,9 @@ from engine.errors import PayloadError
 class Tick:
     """A timer that came due; the pipeline decides on it like on any record.
 
-    `subject` is a fingerprint (occurrence_expiry, hold_due), an incident's id (incident_close,
-    incident_age, incident_calm), a group's (absence) or an occurrence's (absorption).
+    `subject` is a fingerprint (occurrence_expiry, hold_due, storm_brake), an incident's id
+    (incident_close, incident_age, incident_calm), a group's (absence) or an occurrence's
+    (absorption).
     """
 
     timer: Literal[
@@ -31,6 +32,7 @@ class Tick:
         "incident_close",
         "incident_age",
         "incident_calm",
+        "storm_brake",
     ]
     subject: str
     due_at: datetime

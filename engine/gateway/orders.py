@@ -36,9 +36,11 @@ from engine.ports.api import (
     StopOrder,
     StopsAnswer,
 )
+from engine.ports.brake_api import BrakeAnswer, LiftOrder, brake_answer
 from engine.ports.breaker_api import TryAnswer, TryOrder
 from engine.ports.commands import By, Commands, Replays, Repositions, WantedSilence
 from engine.ports.rules_api import JudgeOrder
+from engine.ports.switches import Switches
 
 # Set by the gateway from the credential alone: a caller can't say who it is.
 ORDERED_BY = "quell.by"
@@ -62,6 +64,12 @@ def repositions_of(request: Request) -> Repositions:
     return parts.repositions
 
 
+def switches_of(request: Request) -> Switches:
+    """What is on until a person turns it off."""
+    parts: GatewayParts = request.app.state.parts
+    return parts.switches
+
+
 def ordered_by(request: Request) -> By:
     """The holder of the request's token."""
     by: By = request.scope[ORDERED_BY]
@@ -70,6 +78,7 @@ def ordered_by(request: Request) -> By:
 
 Ordered = Annotated[Commands, Depends(commands_of)]
 Replaying = Annotated[Replays, Depends(replays_of)]
+Switching = Annotated[Switches, Depends(switches_of)]
 Repositioning = Annotated[Repositions, Depends(repositions_of)]
 Holder = Annotated[By, Depends(ordered_by)]
 router = APIRouter(prefix="/v1", tags=["order"])
@@ -177,6 +186,16 @@ async def try_again(
     """Let one more run of a playbook try; 404 when its last run did not fail."""
     excused = await commands.try_again(playbook, order.target, by=by, reason=order.reason)
     return TryAnswer(playbook=playbook, excused=tuple(excused))
+
+
+@router.post("/brake/lift")
+async def lift_brake(
+    switches: Switching,
+    by: Holder,
+    order: Annotated[LiftOrder, Body()] = LiftOrder(),  # noqa: B008 - it is frozen
+) -> BrakeAnswer:
+    """Let `auto` act again after a storm; the answer is what was on, 404 when the brake is off."""
+    return brake_answer(await switches.lift_brake(by=by, reason=order.reason))
 
 
 @router.post("/positions/{partition}")

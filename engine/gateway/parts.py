@@ -8,6 +8,7 @@ from engine.ports.clock import Clock
 from engine.ports.commands import By, Commands, Intake, Queries, Replays, Repositions
 from engine.ports.metrics import Metrics
 from engine.ports.source import Source
+from engine.ports.switches import Switches
 
 MIB = 1024 * 1024
 
@@ -47,6 +48,7 @@ class GatewayParts:
     queries: Queries
     replays: Replays
     repositions: Repositions
+    switches: Switches
     clock: Clock
     authenticate: Callable[[str], By | None]
     loopback: bool

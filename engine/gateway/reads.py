@@ -34,6 +34,7 @@ from engine.ports.api import (
     SilencesAnswer,
     StopsAnswer,
 )
+from engine.ports.brake_api import BrakeAnswer, brake_answer
 from engine.ports.commands import TIMELINE_PAGE, Queries
 from engine.ports.rows import IncidentFilter
 from engine.ports.rules_api import TrustAnswer, WaitingAnswer
@@ -131,6 +132,12 @@ async def silences(queries: Asked) -> SilencesAnswer:
 async def locks(queries: Asked) -> LocksAnswer:
     """Every target that a run keeps others from changing."""
     return locks_answer(await queries.locks())
+
+
+@router.get("/brake")
+async def brake(queries: Asked) -> BrakeAnswer:
+    """Whether a storm keeps everything from acting by itself."""
+    return brake_answer(await queries.brake())
 
 
 @router.get("/balance")

@@ -15,6 +15,7 @@ from engine.core.json_value import Json
 from engine.core.positions import Destination, PartitionState
 from engine.core.silences import Silence
 from engine.core.stops import Stop, StopScope
+from engine.core.switches import Switch
 from engine.core.trust import Standing
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
 from engine.ports.source import Rejected
@@ -264,6 +265,10 @@ class Queries(Protocol):
 
     async def locks(self) -> Sequence[Lock]:
         """Every target that a run keeps others from changing, oldest first."""
+        ...
+
+    async def brake(self) -> Switch | None:
+        """The storm brake, None while it is off."""
         ...
 
     async def balance(self) -> Balance:

@@ -13,6 +13,7 @@ from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry
 from engine.core.run import RunState, fold
 from engine.core.stops import stopped_by
+from engine.core.storm_brake import STORM_BRAKE, asks_in_storm
 from engine.errors import NotFoundError, PermanentError
 from engine.ports.explaining import firing_cause
 from engine.ports.rows import Task
@@ -119,4 +120,8 @@ def _refusal(
         radii, state.plan, tx.counted, partial(_firing, tx)
     )
     asked = first_refusal(asking, tx.counted, state.run_id, tx.now)
-    return refusal, asked.reason if asked else ""
+    reasons = (
+        asks_in_storm(tx.switches.find(STORM_BRAKE), state.mode),
+        asked.reason if asked else "",
+    )
+    return refusal, "; ".join(filter(None, reasons))

@@ -21,6 +21,7 @@ from engine.ports.rows import (
     TaskKind,
 )
 from engine.ports.silences import SilenceRows
+from engine.ports.switches import SwitchRows
 
 T = TypeVar("T")
 
@@ -132,6 +133,11 @@ class Tx(OccurrenceRows, ReservationRows, Protocol):
     @property
     def silences(self) -> SilenceRows:
         """The silences that people set."""
+        ...
+
+    @property
+    def switches(self) -> SwitchRows:
+        """What is on until a person turns it off."""
         ...
 
     # Incidents.

@@ -16,6 +16,8 @@ from engine.core.journal import Entry
 from engine.core.positions import PartitionState, state_of
 from engine.core.silences import Silence
 from engine.core.stops import Stop
+from engine.core.storm_brake import STORM_BRAKE
+from engine.core.switches import Switch
 from engine.core.trust import Standing
 from engine.errors import NotFoundError
 from engine.ports.commands import TIMELINE_PAGE, AuditReport, Balance, Timeline
@@ -105,6 +107,10 @@ class QueryStage:
     async def locks(self) -> Sequence[Lock]:
         """Every target that a run keeps others from changing, oldest first."""
         return await self.store.read(all_locks)
+
+    async def brake(self) -> Switch | None:
+        """The storm brake, None while it is off."""
+        return await self.store.read(lambda tx: tx.switches.find(STORM_BRAKE))
 
     async def balance(self) -> Balance:
         """Every record accounted for; `waiting` are spooled ones and those behind the position."""

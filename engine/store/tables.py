@@ -228,6 +228,16 @@ kill_switch = Table(
     Column("id", BigInteger, primary_key=True, autoincrement=False),
 )
 
+# What is on until a person turns it off.
+switches = Table(
+    "switches",
+    METADATA,
+    Column("name", _Id, primary_key=True),
+    Column("actor", FreeText, nullable=False),
+    Column("reason", FreeText, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+)
+
 # One row for each target of a run that changed something, or was about to.
 reservations = Table(
     "reservations",

@@ -25,6 +25,7 @@ from engine.ports.rows import (
 )
 from engine.ports.silences import SilenceRows
 from engine.ports.store import Tx
+from engine.ports.switches import SwitchRows
 from engine.store import occurrence_rows, reservation_rows, run_rows, stop_rows
 from engine.store.condition_rows import SqlConditionRows
 from engine.store.dead_letter_tx import DeadLetterTx
@@ -34,6 +35,7 @@ from engine.store.occurrence_rows import OccurrenceRows
 from engine.store.position_rows import PositionRows
 from engine.store.silence_rows import SqlSilenceRows
 from engine.store.statements import next_number
+from engine.store.switch_rows import SqlSwitchRows
 from engine.store.task_rows import TaskRows
 
 
@@ -59,6 +61,7 @@ class SqlTx(DeadLetterTx, Tx):
         self._incidents = IncidentRows(connection, lock=not reading)
         self._tasks = TaskRows(connection, lambda: self.now)
         self._occurrences = OccurrenceRows(connection)
+        self._switches = SqlSwitchRows(connection)
         self._silences = SqlSilenceRows(connection, lambda: self.now)
         self._conditions = SqlConditionRows(connection, lambda: self.now, reading=reading)
 
@@ -207,6 +210,11 @@ class SqlTx(DeadLetterTx, Tx):
     @override
     def silences(self) -> SilenceRows:
         return self._silences
+
+    @property
+    @override
+    def switches(self) -> SwitchRows:
+        return self._switches
 
     # Incidents.
     @override

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 
 from engine.core.actions import Effect
@@ -5,6 +7,7 @@ from engine.core.mistakes import Mistakes
 from engine.core.policy import Policy, compile_policy, policy_limits
 from engine.core.policy_documents import PolicyDocument
 from engine.core.severity import Mode, effective_mode
+from engine.core.storm_brake import CheckedBrake
 
 PRODUCTION = {"service": "llm-70b", "environment": "production"}
 STAGING = {"service": "llm-dev", "environment": "staging"}
@@ -53,19 +56,19 @@ def test_auto_needs_all_that_policy_requires() -> None:
     assert policy_limits(provided, [STAGING], CHANGE, NONE) == []
     required = policy(
         require_for_auto=["verify", "blast_radius"],
-        storm_brake={"fraction": "30%", "services": 5, "within": "5m"},
     )
     limits = policy_limits(required, [STAGING], CHANGE, NONE)
     assert {limit.mode for limit in limits} == {Mode.APPROVE}
     assert [limit.decided_by for limit in limits] == [
         "policy: auto needs blast_radius, which the playbook does not declare",
-        "policy: auto needs storm_brake, which this version does not provide",
     ]
 
 
-def test_limits_that_are_kept_lower_no_mode() -> None:
-    words = {"fleet_unavailable": "10%", "changes": {"max": 1, "within": "15m"}}
-    limited = policy(limits=words)
+def test_limits_and_the_storm_brake_lower_no_mode_by_themselves() -> None:
+    brake = {"fraction": "30%", "services": 5, "within": "5m"}
+    words: dict[str, object] = {"fleet_unavailable": "10%", "changes": {"max": 1, "within": "15m"}}
+    limited = policy(limits=words, storm_brake=brake)
+    assert limited.storm_brake == CheckedBrake(30, 5, timedelta(minutes=5))
     assert policy_limits(limited, [STAGING], CHANGE, NONE) == []
     assert limited.limits.changes is not None
     assert (limited.limits.fleet_unavailable, limited.limits.changes.per) == ("10%", "service")

@@ -20,12 +20,13 @@ from engine.core.guards import Lock, Reservation
 from engine.core.incident import Incident
 from engine.core.journal import GENESIS, NewEntry, seal
 from engine.core.json_value import Json
-from engine.core.positions import Destination, PartitionState
+from engine.core.positions import PartitionState
 from engine.core.severity import Mode, Severity
 from engine.core.silences import Silence
 from engine.core.stops import Stop, StopScope
+from engine.core.switches import Switch
 from engine.core.trust import Standing
-from engine.errors import ConflictError, NotFoundError
+from engine.errors import NotFoundError
 from engine.gateway.app import build_gateway
 from engine.gateway.parts import GatewayParts
 from engine.ports.commands import (
@@ -39,8 +40,6 @@ from engine.ports.commands import (
     Queries,
     Replayed,
     Replays,
-    Repositioned,
-    Repositions,
     Timeline,
     WantedSilence,
 )
@@ -48,6 +47,7 @@ from engine.ports.metrics import Metrics
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
 from engine.ports.source import Rejected
 from tests.doubles.fixed_clock import NOW, FixedClock
+from tests.doubles.gateway_orders import BRAKE, POSITIONS, MemoryRepositions, MemorySwitches
 
 TOKEN = "t0ken"
 HOLDER = By(actor="local:token", via="api", roles=frozenset({"admin"}))
@@ -114,20 +114,17 @@ APPROVAL = ApprovalRow(
 )
 
 STOP = Stop("rule", "slow", "local:me", "a drill", NOW)
+LETTERS = (
+    DeadLetter("letter1", "alertmanager", "no string", "alerts[0].labels", b"{}", NOW, NOW),
+    DeadLetter("letter2", "kafka/a/0/7", "no JSON", "", b"\0\xff", NOW, NOW, 3, record_key="k"),
+    DeadLetter("letter3", "alertmanager", "no list", "", b"x" * 70_000, NOW, NOW, replayed_at=NOW),
+)
 LOCK = Lock(
     Reservation("run1", "gpu-07", "restart", "down", "llm-70b", "incident1", "INC-1", NOW),
     kept=True,
 )
 
 SILENCE = Silence("silence1", ("service=llm",), NOW, NOW, "local:me", "a drill")
-
-POSITIONS = (PartitionState(0, 7, 0, 9, ""), PartitionState(1, None, 5, 8, "made anew"))
-
-LETTERS = (
-    DeadLetter("letter1", "alertmanager", "no string", "alerts[0].labels", b"{}", NOW, NOW),
-    DeadLetter("letter2", "kafka/a/0/7", "no JSON", "", b"\0\xff", NOW, NOW, 3, record_key="k"),
-    DeadLetter("letter3", "alertmanager", "no list", "", b"x" * 70_000, NOW, NOW, replayed_at=NOW),
-)
 
 
 @dataclass
@@ -275,6 +272,10 @@ class MemoryQueries(Queries):
         return [LOCK]
 
     @override
+    async def brake(self) -> Switch | None:
+        return BRAKE
+
+    @override
     async def balance(self) -> Balance:
         return Balance({"new": 2, "repeat": 1}, 3, 0, 2, 1, 1, 0)
 
@@ -320,22 +321,6 @@ class MemoryReplays(Replays):
         return Replayed(replace(LETTERS[1], reason="no object"), 0, "Still wrong.")
 
 
-@dataclass
-class MemoryRepositions(Repositions):
-    """Records each order; only the partition that is stopped can be sent on."""
-
-    orders: list[tuple[object, ...]] = field(default_factory=list)
-
-    @override
-    async def set_position(
-        self, partition: int, to: Destination, *, by: By, reason: str
-    ) -> Repositioned:
-        if not POSITIONS[partition].stopped:
-            raise ConflictError(f"partition {partition} isn't stopped")
-        self.orders.append((partition, to, by, reason))
-        return Repositioned(partition, 5, 3)
-
-
 async def all_ready() -> list[str]:
     return []
 
@@ -350,6 +335,7 @@ def gateway_parts(*sources: AlertmanagerSource, loopback: bool = True) -> Gatewa
         queries=MemoryQueries(),
         replays=MemoryReplays(),
         repositions=MemoryRepositions(),
+        switches=MemorySwitches(),
         clock=FixedClock(),
         authenticate={TOKEN: HOLDER}.get,
         loopback=loopback,

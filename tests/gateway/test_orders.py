@@ -15,6 +15,7 @@ from tests.doubles.gateway import (
     MemoryCommands,
     MemoryReplays,
     MemoryRepositions,
+    MemorySwitches,
     gateway_parts,
 )
 
@@ -142,6 +143,14 @@ async def test_one_more_run_may_try_everywhere_or_on_one_target() -> None:
         ("try", "restart", "gpu-07", HOLDER, "new"),
         ("try", "restart", "", HOLDER, ""),
     ]
+
+
+async def test_the_storm_brake_is_lifted() -> None:
+    parts = gateway_parts()
+    lifted = await post(parts, "/v1/brake/lift", {"reason": "it is over"})
+    assert (lifted.status_code, lifted.json()["on"]) == (200, True)
+    assert isinstance(parts.switches, MemorySwitches)
+    assert parts.switches.orders == [(HOLDER, "it is over")]
 
 
 @pytest.mark.parametrize("to", ["first", "end", 5])

@@ -136,3 +136,11 @@ async def test_where_the_stream_is_read_and_what_is_stopped() -> None:
         {"partition": 0, "position": 7, "first": 0, "end": 9, "stopped": ""},
         {"partition": 1, "position": None, "first": 5, "end": 8, "stopped": "made anew"},
     ]
+
+
+async def test_the_storm_brake_says_since_when_and_why() -> None:
+    assert await get("/v1/brake") == {
+        "on": True,
+        "since": "2026-03-01T12:00:00Z",
+        "reason": "incidents opened on 5 services within 5m",
+    }

@@ -27,6 +27,7 @@ from engine.core.events.incidents import (
     TicketOpened,
 )
 from engine.core.events.installation import (
+    BrakeLifted,
     BreakerTried,
     CatalogActivated,
     CheckpointSigned,
@@ -37,6 +38,7 @@ from engine.core.events.installation import (
     SilenceSet,
     StopLifted,
     StopOrdered,
+    StormBraked,
 )
 from engine.core.events.runs import (
     ApprovalDecided,
@@ -106,6 +108,8 @@ EVENTS: Mapping[str, type[Event]] = {
         TicketOpened,
         StopOrdered,
         StopLifted,
+        StormBraked,
+        BrakeLifted,
         LockReleased,
         BreakerTried,
         SilenceSet,
@@ -125,6 +129,7 @@ __all__ = [
     "AttemptIntended",
     "AttemptOutcome",
     "AttemptProbed",
+    "BrakeLifted",
     "BreakerTried",
     "CatalogActivated",
     "CheckpointSigned",
@@ -168,6 +173,7 @@ __all__ = [
     "StillFiringAsked",
     "StopLifted",
     "StopOrdered",
+    "StormBraked",
     "TicketOpened",
     "VerificationEnded",
     "VerificationStarted",

@@ -29,6 +29,21 @@ class StopLifted(Event):
     via: str
 
 
+class StormBraked(Event):
+    """From here no run acts by itself, until a person lifts the brake (chain `system`)."""
+
+    KIND = "storm.braked@1"
+    reason: Brief
+
+
+class BrakeLifted(Event):
+    """Runs may act by themselves again (chain `access`)."""
+
+    KIND = "brake.lifted@1"
+    reason: Brief
+    via: str
+
+
 class SilenceSet(Event):
     """From `starts_at` to `ends_at` alerts that match wait; both RFC 3339 (chain `access`)."""
 

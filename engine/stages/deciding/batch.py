@@ -27,6 +27,7 @@ from engine.ports.rows import DeadLetter
 from engine.ports.store import Tx
 from engine.ports.stream import Batch, Record
 from engine.stages.deciding.acting import act
+from engine.stages.deciding.braking import brake
 from engine.stages.deciding.timers import expire_later, take_tick
 from engine.stages.deciding.work import BatchWork, Disposition
 from engine.stages.deciding.writing import settle, write
@@ -90,6 +91,7 @@ def decide_on(tx: Tx, told: Sequence[tuple[str, Alert | Tick]], catalog: Catalog
                 take_tick(work, value, key)
                 work.dispositions["tick"] += 1
     write(work)
+    brake(work)
     failures = tuple(dict.fromkeys(work.failures))[:FAILURES_TOLD]
     return Decided(work.dispositions, tuple(work.opened), failures)
 

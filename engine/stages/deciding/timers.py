@@ -14,6 +14,7 @@ from engine.core.severity import Severity
 from engine.ports.recording import record
 from engine.stages.deciding.acting import act, join
 from engine.stages.deciding.admitting import timer_task
+from engine.stages.deciding.braking import brake_told
 from engine.stages.deciding.work import BatchWork
 
 
@@ -131,4 +132,5 @@ _TIMERS: Mapping[str, Callable[[BatchWork, Tick, str], None]] = {
     "incident_close": _close,
     "incident_age": _age,
     "incident_calm": _calm,
+    "storm_brake": brake_told,
 }

@@ -1,0 +1,43 @@
+"""Orders about positions and switches that are only recorded."""
+
+from dataclasses import dataclass, field
+
+from typing_extensions import override
+
+from engine.core.positions import Destination, PartitionState
+from engine.core.switches import Switch
+from engine.errors import ConflictError
+from engine.ports.commands import By, Repositioned, Repositions
+from engine.ports.switches import Switches
+from tests.doubles.fixed_clock import NOW
+
+POSITIONS = (PartitionState(0, 7, 0, 9, ""), PartitionState(1, None, 5, 8, "made anew"))
+BRAKE = Switch("storm-brake", "engine", "incidents opened on 5 services within 5m", NOW)
+
+
+@dataclass
+class MemorySwitches(Switches):
+    """Records each order."""
+
+    orders: list[tuple[object, ...]] = field(default_factory=list)
+
+    @override
+    async def lift_brake(self, *, by: By, reason: str = "") -> Switch:
+        self.orders.append((by, reason))
+        return BRAKE
+
+
+@dataclass
+class MemoryRepositions(Repositions):
+    """Records each order; only the partition that is stopped can be sent on."""
+
+    orders: list[tuple[object, ...]] = field(default_factory=list)
+
+    @override
+    async def set_position(
+        self, partition: int, to: Destination, *, by: By, reason: str
+    ) -> Repositioned:
+        if not POSITIONS[partition].stopped:
+            raise ConflictError(f"partition {partition} isn't stopped")
+        self.orders.append((partition, to, by, reason))
+        return Repositioned(partition, 5, 3)
