@@ -108,6 +108,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "budget": "at most so many runs within a time",
         "concurrency": "at most so many runs at once",
         "breaker": "after so many failures in a row a person decides",
+        "others_at_work": "asks a person where somebody else changed the target lately",
         "recurrence": "the same remedy for the same target so often asks a person",
         "blast_radius": "how many of a group may be down at once",
     },
@@ -116,6 +117,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "TargetLock": {"per": "what is locked", "on_busy": "whether the others wait"},
     "Concurrency": {"max": "at most so many", "per": "counted of what"},
     "Breaker": {"failures": "so many in a row", "per": "of which runs"},
+    "OthersAtWork": {"within": "so lately; 0s asks nobody"},
     "Recurrence": {"times": "from this time on", "within": "a duration"},
     "BlastRadius": {
         "group": "the service whose targets are counted",

@@ -210,6 +210,12 @@ class Recurrence(Document):
     within: Duration = "1d"
 
 
+class OthersAtWork(Document):
+    """Who changed a target so lately that a person should look first."""
+
+    within: Duration = "30m"
+
+
 class BlastRadius(Document):
     """How many targets of a service may be unavailable or touched at once."""
 
@@ -226,6 +232,7 @@ class Guards(Document):
     concurrency: Concurrency | None = None
     breaker: Breaker | None = None
     recurrence: Recurrence | None = None
+    others_at_work: OthersAtWork | None = None
     blast_radius: BlastRadius | None = None
 
 

@@ -25,6 +25,8 @@ GuardName = Literal[
     "changes",
     "blast_radius",
     "recurrence",
+    "others_at_work",
+    "caused_by",
 ]
 Column = Literal["target", "service", "playbook_id", "rule_id"]
 

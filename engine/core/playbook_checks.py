@@ -134,6 +134,8 @@ def _guards(guards: Guards, scope: Scope, mistakes: Mistakes) -> Template | str 
         _look_back(guards.budget.within, mistakes.at("budget", "within"))
     if guards.recurrence is not None:
         _look_back(guards.recurrence.within, mistakes.at("recurrence", "within"))
+    if guards.others_at_work is not None:
+        _look_back(guards.others_at_work.within, mistakes.at("others_at_work", "within"))
     if guards.blast_radius is None:
         return None
     here = mistakes.at("blast_radius")

@@ -37,10 +37,14 @@ def before_first_change(state: RunState, plan: Plan, world: World) -> Command | 
 
 
 def needs_approval(state: RunState, plan: Plan, world: World) -> bool:
-    """Whether the effective mode, the plan or a guard demands a person before the first change."""
+    """Whether the effective mode, the plan or a guard demands a person before the first change.
+
+    Who was asked once is waited for, even where the reason is gone meanwhile.
+    """
     destroys = any(step.effect == "destroy" for step in plan.steps)
     mode_asks = state.mode is not Mode.AUTO or plan.always_ask or destroys
-    return mode_asks or bool(world.asks) or _is_unconfirmed(state, plan)
+    asked = state.approval is not None or bool(world.asks)
+    return mode_asks or asked or _is_unconfirmed(state, plan)
 
 
 def _is_unconfirmed(state: RunState, plan: Plan) -> bool:

@@ -11,10 +11,11 @@ from engine.core.catalog import Catalog
 from engine.core.guards import Refusal, first_refusal, guards_of, services_of
 from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry
+from engine.core.recent_changes import nearby
 from engine.core.run import RunState, fold
 from engine.core.stops import stopped_by
-from engine.core.storm_brake import STORM_BRAKE, asks_in_storm
 from engine.errors import NotFoundError, PermanentError
+from engine.ports.asking import why_ask
 from engine.ports.explaining import firing_cause
 from engine.ports.rows import Task
 from engine.ports.silencing import silenced
@@ -112,16 +113,15 @@ def _refusal(
     limits = catalog.policy.limits
     guards = guards_of(state.plan, incident.rule_id, services.values(), limits)
     radii = radii_of(state.plan, catalog.inventory, limits)
+    near = nearby(state.plan, services.values(), catalog.inventory)
     if intending:
-        tx.hold_guards([guard.key for guard in (*guards, *(each.guard for each in radii))])
+        counting = (*guards, *(each.guard for each in radii), *near.guards)
+        tx.hold_guards([guard.key for guard in counting])
     stand = [guard for guard in guards if guard.then != "ask"]
     asking = [guard for guard in guards if guard.then == "ask"]
     refusal = first_refusal(stand, tx.counted, state.run_id, tx.now) or first_excess(
         radii, state.plan, tx.counted, partial(_firing, tx)
     )
-    asked = first_refusal(asking, tx.counted, state.run_id, tx.now)
-    reasons = (
-        asks_in_storm(tx.switches.find(STORM_BRAKE), state.mode),
-        asked.reason if asked else "",
-    )
-    return refusal, "; ".join(filter(None, reasons))
+    if refusal is not None or state.approval is not None:
+        return refusal, ""  # what was asked once is a person's to decide
+    return None, why_ask(tx, incident, state, catalog, asking, near)

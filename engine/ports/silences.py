@@ -14,6 +14,10 @@ class SilenceRows(Protocol):
         """Those that haven't ended, of now or later, by when they end."""
         ...
 
+    def ending_after(self, at: datetime) -> Sequence[Silence]:
+        """Those that end, or ended, after this time, by when they do."""
+        ...
+
     def put(self, silence: Silence) -> None:
         """Insert, or replace by id."""
         ...

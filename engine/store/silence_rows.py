@@ -17,7 +17,7 @@ from engine.store.tables import silences
 SILENCES = Codec(Silence)
 
 _PUT = upsert(silences)
-_CURRENT = (
+_ENDING = (
     select(silences.c.document)
     .where(silences.c.ends_at_us > bindparam("at"))
     .order_by(silences.c.ends_at_us, silences.c.id)
@@ -40,7 +40,11 @@ class SqlSilenceRows(SilenceRows):
 
     @override
     def current(self) -> Sequence[Silence]:
-        found = self._connection.execute(_CURRENT, {"at": to_us(self._now())}).scalars()
+        return self.ending_after(self._now())
+
+    @override
+    def ending_after(self, at: datetime) -> Sequence[Silence]:
+        found = self._connection.execute(_ENDING, {"at": to_us(at)}).scalars()
         return [SILENCES.decode(document) for document in found]
 
     @override

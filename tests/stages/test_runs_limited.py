@@ -70,7 +70,7 @@ async def test_what_recurs_asks_a_person_and_says_why(tmp_path: Path) -> None:
         world.mend.will("restart", mending(world))
         await world.fire("Slow")
         (asked,) = await world.told(events.ApprovalRequested, "slow")
-        assert asked.why == (
+        assert asked.why.endswith(
             f"restart on gpu-07 would be for the 2. time within 1d ({first}): "
             "it does not last, so open a ticket for the cause"
         )
@@ -133,4 +133,4 @@ async def test_an_intent_holds_what_its_radius_counts_until_its_commit(tmp_path:
         await runs.advance(await world.claimed("run"))
         intent = events.AttemptIntended.KIND
         (held,) = [each.guards for each in noting.seen if intent in each.kinds]
-        assert sorted(held) == ["service=llm", "target=gpu-07"]
+        assert set(held) == {"service=llm", "target=gpu-07"}

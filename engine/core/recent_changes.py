@@ -1,0 +1,135 @@
+"""What was changed lately near what a run would change: by others, or by quell itself.
+
+Others at work: who changes a thing doesn't know what somebody else does to it. A loop: an alert
+that began after a run of quell's changed its service may be what that run caused. Both ask a
+person, because nobody else can tell.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from engine.core.documents import Guards, OthersAtWork
+from engine.core.durations import format_duration, parse_duration
+from engine.core.guards import Among, Guard, GuardName, Reservation
+from engine.core.incident import BY_HAND, Incident
+from engine.core.inventory import Inventory
+from engine.core.plan import Plan
+from engine.core.silences import Silence, check_matchers
+
+# For so long after a run has ended, what begins where it changed something may follow from that.
+MAY_FOLLOW = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Nearby:
+    """The reservations that are looked at: on the same targets, and on services that matter.
+
+    A change of a service that this run's services need may be felt in them.
+    """
+
+    others: Sequence[Guard]
+    causes: Sequence[Guard]
+    within: timedelta
+
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        """All of them, to be locked before they are counted."""
+        return (*self.others, *self.causes)
+
+
+def nearby(plan: Plan, services: Iterable[str], inventory: Inventory) -> Nearby:
+    """What a plan has to look at; `services` are those of the targets that it changes."""
+    wanted = Guards.model_validate(plan.guards).others_at_work or OthersAtWork()
+    within = parse_duration(wanted.within)
+    targets = [target for target in plan.changed_targets if target]
+    reached = {each for each in services if each}
+    for service in tuple(reached):
+        reached |= inventory.needs(service) & set(inventory.services)
+    by_target: list[Among] = [(("target", each),) for each in targets]
+    by_service: list[Among] = [(("service", each),) for each in sorted(reached)]
+    return Nearby(
+        [_lately_released("others_at_work", each, within) for each in by_target],
+        [_lately_released("caused_by", each, MAY_FOLLOW) for each in (*by_target, *by_service)],
+        within,
+    )
+
+
+def _lately_released(name: GuardName, among: Among, within: timedelta) -> Guard:
+    return Guard(name, among, "released", within=within, then="ask")
+
+
+def caused_by(
+    near: Nearby,
+    plan: Plan,
+    incident: Incident,
+    reserved: Callable[[Guard], Sequence[Reservation]],
+    now: datetime,
+) -> str:
+    """Which earlier change may have caused the incident of this plan, "" when none may.
+
+    The alert that a run was started for, come again on the same target, isn't caused by it.
+    """
+    if incident.by_hand:
+        return ""
+    for guard in near.causes:
+        for each in reversed(reserved(guard)):
+            again = each.rule_id == incident.rule_id and each.target in plan.changed_targets
+            before = each.taken_at < incident.opened_at and each.incident_id != incident.id
+            over = each.released_at is not None and each.released_at <= now - MAY_FOLLOW
+            if before and not again and not over:
+                changed = each.target or each.service or "something"
+                return (
+                    f"it began after {each.playbook_id} changed {changed} "
+                    f"({each.incident}, {each.taken_at:%H:%M:%S} UTC), which may have caused it"
+                )
+    return ""
+
+
+def others_at_work(
+    near: Nearby,
+    plan: Plan,
+    incident: Incident,
+    reserved: Callable[[Guard], Sequence[Reservation]],
+    now: datetime,
+) -> str:
+    """Which other run, or which person, changed a target of this plan lately, "" when none did.
+
+    The same playbook's own runs have a cooldown and a recurrence; a person who started one, or
+    who let go of the lock that one had left, was there. Who holds a target now has locked it.
+    """
+    for guard in near.others:
+        for each in reversed(reserved(guard)):
+            by_person = each.rule_id == BY_HAND or not each.outcome
+            is_other = each.playbook_id != plan.playbook_id or by_person
+            ended = each.released_at
+            if each.incident_id == incident.id or not is_other or ended is None:
+                continue
+            if ended > now - near.within:
+                who = "a person's run of " if each.rule_id == BY_HAND else ""
+                return (
+                    f"{each.target} was changed by {who}{each.playbook_id} until "
+                    f"{ended:%H:%M:%S} UTC ({each.incident}), less than "
+                    f"{format_duration(near.within)} ago"
+                )
+    return ""
+
+
+def silenced_at_work(
+    near: Nearby, plan: Plan, silences: Iterable[Silence], inventory: Inventory, now: datetime
+) -> str:
+    """Which person's silence names a target of this plan, now or lately, "" when none does.
+
+    It names a target where a matcher wants a label to be its id or one of its aliases.
+    """
+    for silence in silences:
+        if not silence.starts_at <= now < silence.ends_at + near.within:
+            continue
+        for matcher in check_matchers(silence.matchers):
+            target = inventory.target_id(matcher.value) if matcher.op == "=" else ""
+            if target and target in plan.changed_targets:
+                return (
+                    f"somebody is at work on {target}: {silence.actor} silenced {matcher} until "
+                    f"{silence.ends_at:%H:%M:%S} UTC ({silence.comment})"
+                )
+    return ""

@@ -1,0 +1,111 @@
+"""What makes auto ask: others at work, and what quell itself may have caused."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from engine.core import events
+from engine.ports.commands import WantedSilence
+from tests.doubles.scripted import BAD, OK
+from tests.doubles.world import ONCALL, World, a_world, approve, mending
+from tests.doubles.written import RESTART, TWO_RULES
+
+OTHER_PLAYBOOK = RESTART.replace("id: restart\n", "id: patch\n", 1).replace(
+    "what: restart", "what: patch"
+)
+PATCH_WHEN_SLOW = TWO_RULES.replace(
+    """    mode: auto
+    playbook: restart
+    with: {host: '${{ alert.target }}'}
+  - id: unmatched""",
+    """    mode: auto
+    playbook: patch
+    with: {host: '${{ alert.target }}'}
+  - id: unmatched""",
+)
+
+
+async def mended(world: World, name: str = "Down", **labels: str) -> None:
+    """Its run changes something, verifies, and the alert ends."""
+    world.look.will("serves", BAD)
+    world.mend.will("restart", mending(world))
+    await world.fire(name, **labels)
+    await world.elapse(15)
+    await world.resolve(name, **labels)
+    world.look.will("serves", BAD)
+
+
+async def why(world: World, rule: str = "slow") -> str:
+    (asked,) = await world.told(events.ApprovalRequested, rule)
+    assert await world.told(events.AttemptIntended, rule) == []
+    return asked.why
+
+
+async def test_what_begins_after_a_change_of_its_service_asks(tmp_path: Path) -> None:
+    async with a_world(tmp_path, mode="auto", rules=TWO_RULES) as world:
+        await mended(world)
+        first = (await world.incident()).name
+        await world.elapse(60)
+        await world.fire("Slow", instance="gpu-08:9100")
+        assert await why(world) == (
+            f"it began after restart changed gpu-07 ({first}, 12:00:00 UTC), "
+            "which may have caused it"
+        )
+        world.mend.will("restart", mending(world))
+        await approve(world, "slow")
+        assert world.mend.done("restart") == 2
+
+
+async def test_what_begins_long_after_a_change_acts_by_itself(tmp_path: Path) -> None:
+    async with a_world(tmp_path, mode="auto", rules=TWO_RULES) as world:
+        await mended(world)
+        await world.elapse(30 * 60)
+        await world.fire("Slow", instance="gpu-08:9100")
+        assert len(await world.told(events.AttemptIntended, "slow")) == 1
+
+
+async def test_the_same_alert_once_more_is_no_loop(tmp_path: Path) -> None:
+    async with a_world(tmp_path, mode="auto") as world:
+        await mended(world)
+        await world.elapse(3600)
+        await mended(world)
+        assert world.mend.done("restart") == 2
+
+
+async def test_a_target_that_another_playbook_changed_lately_asks(tmp_path: Path) -> None:
+    playbooks = tmp_path / "catalog" / "playbooks"
+    playbooks.mkdir(parents=True)
+    (playbooks / "patch.yaml").write_text(OTHER_PLAYBOOK)
+    async with a_world(tmp_path, mode="auto", rules=PATCH_WHEN_SLOW) as world:
+        for each in ("restart", "patch"):
+            world.mend.will(each, OK)  # which does not help
+        # Both fire at once, so neither follows from the other.
+        await world.send(world.alert("Slow"), world.alert("Down"))
+        await world.elapse(400)
+        told = [await world.told(events.ApprovalRequested, rule) for rule in ("down", "slow")]
+        (asked,) = [each for found in told for each in found]
+        assert "gpu-07 was changed by " in asked.why
+        assert "less than 30m ago" in asked.why
+
+
+async def test_a_target_that_a_person_silenced_asks(tmp_path: Path) -> None:
+    async with a_world(tmp_path, mode="auto") as world:
+        wanted = WantedSilence(
+            ('alertname="DiskFull"', 'instance="gpu-07:9100"'),
+            world.clock.now() + timedelta(hours=1),
+            "new disk",
+        )
+        await world.commands.silence(wanted, by=ONCALL)
+        await world.fire()
+        assert (await why(world, "down")).startswith("somebody is at work on gpu-07: ")
+
+
+async def test_who_was_asked_is_waited_for_when_the_reason_is_gone(tmp_path: Path) -> None:
+    patient = RESTART.replace("expires: 10m", "expires: 2h")
+    async with a_world(tmp_path, mode="auto", rules=TWO_RULES, playbook=patient) as world:
+        await mended(world)
+        await world.fire("Slow", instance="gpu-08:9100")
+        await world.elapse(3600)
+        assert await why(world)
+        await world.elapse(3660)
+        (end,) = await world.told(events.RunEnded, "slow")
+        assert end.outcome == "expired"
