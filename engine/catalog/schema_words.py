@@ -109,6 +109,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "concurrency": "at most so many runs at once",
         "breaker": "after so many failures in a row a person decides",
         "others_at_work": "asks a person where somebody else changed the target lately",
+        "requires": "what has to be healthy before anything is changed",
         "recurrence": "the same remedy for the same target so often asks a person",
         "blast_radius": "how many of a group may be down at once",
     },
@@ -117,6 +118,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "TargetLock": {"per": "what is locked", "on_busy": "whether the others wait"},
     "Concurrency": {"max": "at most so many", "per": "counted of what"},
     "Breaker": {"failures": "so many in a row", "per": "of which runs"},
+    "Requires": {
+        "healthy": "services or targets of the inventory on which nothing fires",
+        "otherwise": "ask a person, wait for it, or leave the run out",
+    },
     "OthersAtWork": {"within": "so lately; 0s asks nobody"},
     "Recurrence": {"times": "from this time on", "within": "a duration"},
     "BlastRadius": {

@@ -223,6 +223,13 @@ class BlastRadius(Document):
     max_unavailable: Annotated[int, Field(ge=0)] | str
 
 
+class Requires(Document):
+    """What has to be healthy: services or targets of the inventory."""
+
+    healthy: tuple[str, ...] = Field(min_length=1, max_length=20)
+    otherwise: Literal["ask", "wait", "skip"] = "ask"
+
+
 class Guards(Document):
     """What stops a change."""
 
@@ -233,6 +240,7 @@ class Guards(Document):
     breaker: Breaker | None = None
     recurrence: Recurrence | None = None
     others_at_work: OthersAtWork | None = None
+    requires: Requires | None = None
     blast_radius: BlastRadius | None = None
 
 

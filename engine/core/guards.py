@@ -118,7 +118,7 @@ class Refusal:
     again after `again`.
     """
 
-    guard: GuardName | Literal["inhibited", "silenced", "freeze"]
+    guard: GuardName | Literal["inhibited", "silenced", "freeze", "requires"]
     reason: str
     waits: bool
     longest: timedelta = HELD_AT_MOST

@@ -203,8 +203,15 @@ def _wait(step: Step) -> PlannedStep:
 
 
 def _guards(playbook: Playbook, known: Known) -> dict[str, JsonValue]:
-    """As the plan keeps them: with the service whose targets the blast radius counts."""
+    """As the plan keeps them: with the names that their expressions give."""
     guards = playbook.guards
+    if guards.requires is not None:
+        try:
+            healthy = [str(render(each, known.bindings())) for each in playbook.healthy]
+        except ExpressionFailedError as error:
+            raise PlanError(f"guards: requires: {error}") from error
+        requires = guards.requires.model_copy(update={"healthy": tuple(healthy)})
+        guards = guards.model_copy(update={"requires": requires})
     if guards.blast_radius is not None:
         try:
             group = str(render(playbook.group, known.bindings()))

@@ -74,8 +74,8 @@ class ApprovalPolicy:
 class Playbook:
     """One playbook, ready to be rendered into plans. `text_hash` is the SHA-256 of its file.
 
-    `group` is the service of its blast radius, None without one. From a run's first attempt to the
-    end of its verification may pass no more than `deadline`.
+    `group` is the service of its blast radius, None without one, and `healthy` what it requires.
+    From a run's first attempt to the end of its verification may pass no more than `deadline`.
     """
 
     id: str
@@ -85,6 +85,7 @@ class Playbook:
     parameters: Mapping[str, TypedParameter]
     guards: Guards
     group: Template | str | None
+    healthy: tuple[Template | str, ...]
     approval: ApprovalPolicy
     deadline: timedelta
     investigate: tuple[Step, ...]

@@ -42,6 +42,7 @@ def compile_playbook(
     parameters = compile_parameters(document, context.inventory, mistakes)
     scope = playbook_scope(document.parameters)
     group = _guards(document.guards, scope, mistakes.at("guards"))
+    healthy = _healthy(document.guards, scope, context.inventory, mistakes.at("guards"))
     approval = _approval(document, context.roles, mistakes.at("approval"))
     for part in ("steps", "verify"):
         if not getattr(document, part):
@@ -67,6 +68,7 @@ def compile_playbook(
         parameters=parameters,
         guards=document.guards,
         group=group,
+        healthy=healthy,
         approval=approval,
         deadline=deadline,
         investigate=investigate,
@@ -153,6 +155,20 @@ def _follower(
         return None
     start = StartContext(context.playbooks, context.inventory, scope)
     return compile_start(follower.playbook, follower.with_, start, mistakes)
+def _healthy(
+    guards: Guards, scope: Scope, inventory: Inventory, mistakes: Mistakes
+) -> tuple[Template | str, ...]:
+    """What is required; a name that is written out has to be the inventory's."""
+    found: list[Template | str] = []
+    names = {*inventory.services, *inventory.targets}
+    for index, text in enumerate(guards.requires.healthy if guards.requires else ()):
+        here = mistakes.at("requires", "healthy", index)
+        compiled = compile_text(text, scope, ValueType.STRING, here)
+        if isinstance(compiled, str) and compiled not in names:
+            here.unknown("service or target", compiled, names)
+        if compiled is not None:
+            found.append(compiled)
+    return tuple(found)
 
 
 def _look_back(text: str, mistakes: Mistakes) -> None:

@@ -48,6 +48,13 @@ class OccurrenceRows(Protocol):
         """Forget those of them whose latest ended before; how many went."""
         ...
 
+    def troubled(self, names: Sequence[str]) -> Sequence[tuple[str, int]]:
+        """(service or target, number of an open incident in which it fires, or P1 or P2 of it).
+
+        Of these names; the oldest incident of each comes last.
+        """
+        ...
+
     def firing_targets(self, limit: int) -> Sequence[tuple[str, int]]:
         """(target, number of an open incident in which it fires), so many, newest first."""
         ...

@@ -12,11 +12,13 @@ from engine.core.guards import Refusal, first_refusal, guards_of, services_of
 from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry
 from engine.core.recent_changes import nearby
+from engine.core.requirements import unmet
 from engine.core.run import RunState, fold
 from engine.core.stops import stopped_by
 from engine.errors import NotFoundError, PermanentError
 from engine.ports.asking import why_ask
 from engine.ports.explaining import firing_cause
+from engine.ports.health import troubles
 from engine.ports.rows import Task
 from engine.ports.silencing import silenced
 from engine.ports.store import Tx
@@ -119,9 +121,13 @@ def _refusal(
         tx.hold_guards([guard.key for guard in counting])
     stand = [guard for guard in guards if guard.then != "ask"]
     asking = [guard for guard in guards if guard.then == "ask"]
-    refusal = first_refusal(stand, tx.counted, state.run_id, tx.now) or first_excess(
-        radii, state.plan, tx.counted, partial(_firing, tx)
+    ails, asks = unmet(state.plan, catalog.inventory, partial(troubles, tx))
+    refusal = (
+        first_refusal(stand, tx.counted, state.run_id, tx.now)
+        or first_excess(radii, state.plan, tx.counted, partial(_firing, tx))
+        or ails
     )
     if refusal is not None or state.approval is not None:
         return refusal, ""  # what was asked once is a person's to decide
-    return None, why_ask(tx, incident, state, catalog, asking, near)
+    others = why_ask(tx, incident, state, catalog, asking, near)
+    return None, "; ".join(filter(None, (asks, others)))

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, select
+from sqlalchemy import BindParameter, Connection, bindparam, delete, or_, select, text, union
 
 from engine.core.alert import Firing, Occurrence, firing_of
 from engine.core.journal import from_us, to_us
@@ -47,6 +47,22 @@ _FIRING = (
     .order_by(incidents.c.number.desc())
     .limit(bindparam("at_most"))
 )
+
+_FIRES_IN = select(open_occurrences.c.incident_id).where(
+    open_occurrences.c.incident_id == incidents.c.id
+)
+_TROUBLED = (
+    union(
+        select(open_occurrences.c.target.label("name"), incidents.c.number)
+        .join(incidents, incidents.c.id == open_occurrences.c.incident_id)
+        .where(open_occurrences.c.target.in_(_KEYS), incidents.c.status == "open"),
+        select(incidents.c.service.label("name"), incidents.c.number).where(
+            incidents.c.service.in_(_KEYS),
+            incidents.c.status == "open",
+            or_(incidents.c.severity.in_(["P1", "P2"]), _FIRES_IN.exists()),
+        ),
+    )
+).order_by(text("number DESC"))
 
 _NEXT = (
     select(occurrences)
@@ -183,6 +199,12 @@ def firing_targets(connection: Connection, limit: int) -> Sequence[tuple[str, in
     """(target, number of an open incident in which it fires), so many, newest incidents first."""
     rows = connection.execute(_FIRING, {"at_most": limit})
     return [(row.target, row.number) for row in rows]
+
+
+def troubled(connection: Connection, names: Sequence[str]) -> Sequence[tuple[str, int]]:
+    """(service or target, number of an open incident in which it fires, or that is grave)."""
+    rows = [row for keys in chunked(names) for row in connection.execute(_TROUBLED, {"keys": keys})]
+    return [(row.name, row.number) for row in rows]
 
 
 def ended_occurrences(

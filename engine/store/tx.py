@@ -188,6 +188,10 @@ class SqlTx(DeadLetterTx, Tx):
         return occurrence_rows.firing_occurrences(self._connection, incident, limit)
 
     @override
+    def troubled(self, names: Sequence[str]) -> Sequence[tuple[str, int]]:
+        return occurrence_rows.troubled(self._connection, names)
+
+    @override
     def firing_targets(self, limit: int) -> Sequence[tuple[str, int]]:
         return occurrence_rows.firing_targets(self._connection, limit)
 

@@ -37,7 +37,6 @@ from tests.doubles.gateway import (
     APPROVAL,
     HOLDER,
     LETTERS,
-    POSITIONS,
     TOKEN,
     MemoryCommands,
     MemoryQueries,
@@ -46,6 +45,7 @@ from tests.doubles.gateway import (
     served,
     served_app,
 )
+from tests.doubles.gateway_orders import POSITIONS
 
 
 @contextmanager

@@ -88,6 +88,7 @@ def a_playbook(*steps: Step, investigate: tuple[Step, ...] = ()) -> Playbook:
         parameters={},
         guards=Guards(),
         group=None,
+        healthy=(),
         approval=ApprovalPolicy(("role:oncall",), 1, timedelta(minutes=10), "escalate", False),
         deadline=timedelta(hours=1),
         investigate=investigate,

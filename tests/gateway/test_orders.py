@@ -14,10 +14,9 @@ from tests.doubles.gateway import (
     TOKEN,
     MemoryCommands,
     MemoryReplays,
-    MemoryRepositions,
-    MemorySwitches,
     gateway_parts,
 )
+from tests.doubles.gateway_orders import MemoryRepositions, MemorySwitches
 
 
 async def post(parts: GatewayParts, path: str, order: object = None) -> httpx.Response:

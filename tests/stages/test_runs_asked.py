@@ -109,3 +109,53 @@ async def test_who_was_asked_is_waited_for_when_the_reason_is_gone(tmp_path: Pat
         await world.elapse(3660)
         (end,) = await world.told(events.RunEnded, "slow")
         assert end.outcome == "expired"
+
+
+REQUIRES = "guards: {requires: {healthy: ['${{ params.standby }}'], otherwise: %s}}\napproval:"
+FAIL_OVER = RESTART.replace(
+    "  host: {type: target, kind: host}",
+    "  host: {type: target, kind: host}\n  standby: {type: target, kind: host, default: gpu-08}",
+).replace("approval:", REQUIRES)
+STANDBY = "gpu-08:9100"
+
+
+async def test_a_standby_that_fires_makes_auto_ask(tmp_path: Path) -> None:
+    async with a_world(tmp_path, mode="auto", playbook=FAIL_OVER % "ask") as world:
+        await world.fire("Other", instance=STANDBY)
+        (other,) = [each for each in await world.incidents() if each.rule_id == "unmatched"]
+        await world.fire()
+        assert await why(world, "down") == f"gpu-08 has to be healthy, and {other.name} is open"
+        await approve(world)
+        assert world.mend.done("restart") == 1
+
+
+async def test_a_standby_whose_alert_a_silence_holds_back_is_not_healthy(tmp_path: Path) -> None:
+    async with a_world(tmp_path, mode="auto", playbook=FAIL_OVER % "ask") as world:
+        wanted = WantedSilence(
+            ('alertname="Other"',), world.clock.now() + timedelta(hours=1), "known"
+        )
+        await world.commands.silence(wanted, by=ONCALL)
+        await world.fire("Other", instance=STANDBY)
+        await world.fire()
+        assert await why(world, "down") == (
+            "gpu-08 has to be healthy, and Other fires there (silenced)"
+        )
+
+
+async def test_a_run_waits_for_its_standby_even_when_a_person_approved(tmp_path: Path) -> None:
+    async with a_world(tmp_path, playbook=FAIL_OVER % "wait") as world:
+        await world.fire()
+        await world.fire("Other", instance=STANDBY)
+        await approve(world)
+        (held,) = await world.told(events.RunHeldBack)
+        assert held.guard == "requires"
+        assert world.mend.done("restart") == 0
+        await world.resolve("Other", instance=STANDBY)
+        await world.elapse(10)
+        assert world.mend.done("restart") == 1
+
+
+async def test_with_a_healthy_standby_auto_acts(tmp_path: Path) -> None:
+    async with a_world(tmp_path, mode="auto", playbook=FAIL_OVER % "ask") as world:
+        await world.fire()
+        assert world.mend.done("restart") == 1

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from engine.core.alert import Firing, Occurrence
 from engine.core.incident import Incident
+from engine.core.severity import Severity
 from engine.ports.store import Store, Tx
 from engine.store.occurrence_rows import (
     OCCURRENCES,
@@ -76,6 +77,28 @@ async def test_a_target_fires_while_an_alert_of_it_does_in_an_open_incident(stor
     ended = [replace(each, ended_at=START, ended_by="source") for each in fire]
     await store.write(lambda tx: tx.put_occurrences(ended))
     assert await store.read(lambda tx: tx.firing_targets(9)) == []
+
+
+async def test_what_is_troubled_fires_in_an_open_incident_or_has_a_grave_one(store: Store) -> None:
+    fires, grave, slight, over = (an_incident(n, number=i) for i, n in enumerate("abcd", 1))
+    found = [
+        replace(fires, service="web", severity=Severity.P4),
+        replace(grave, service="llm", severity=Severity.P2),
+        replace(slight, service="batch", severity=Severity.P3),
+        replace(over, service="old", severity=Severity.P1, status="resolved"),
+    ]
+    firing = an_occurrence("f", incident_ids=(fires.id,))
+    firing = replace(firing, alert=replace(firing.alert, target="gpu-07"))
+
+    def work(tx: Tx) -> None:
+        for incident in found:
+            tx.put_incident(incident)
+        tx.put_occurrences([firing])
+
+    await store.write(work)
+    names = ["gpu-07", "gpu-08", "web", "llm", "batch", "old"]
+    troubled = await store.read(lambda tx: tx.troubled(names))
+    assert sorted(troubled) == [("gpu-07", 1), ("llm", 2), ("web", 1)]
 
 
 async def test_what_ended_long_ago_is_found_page_by_page_and_forgotten(store: Store) -> None:

@@ -1,0 +1,36 @@
+"""What has to be healthy before a run may change anything: the standby before the primary."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from engine.core.documents import Guards
+from engine.core.guards import Refusal
+from engine.core.inventory import Inventory
+from engine.core.plan import Plan
+
+# What is wrong with each of these names that isn't healthy; None where that can't be told.
+Troubles = Callable[[Sequence[str]], Mapping[str, str] | None]
+
+
+def unmet(plan: Plan, inventory: Inventory, troubles: Troubles) -> tuple[Refusal | None, str]:
+    """What stands in the way of a plan that needs something healthy, or why a person is asked.
+
+    What nobody can tell isn't healthy.
+    """
+    wanted = Guards.model_validate(plan.guards).requires
+    if wanted is None:
+        return None, ""
+    reason = _reason(wanted.healthy, inventory, troubles)
+    if not reason or wanted.otherwise == "ask":
+        return None, reason
+    return Refusal("requires", reason, waits=wanted.otherwise == "wait"), ""
+
+
+def _reason(names: Sequence[str], inventory: Inventory, troubles: Troubles) -> str:
+    for name in names:
+        if name not in inventory.services and name not in inventory.targets:
+            return f"{name!r} has to be healthy, and is no service or target of the inventory"
+    found = troubles(names)
+    if found is None:
+        return f"too much fires at once to tell whether {', '.join(names)} is healthy"
+    told = [f"{name} has to be healthy, and {found[name]}" for name in names if name in found]
+    return "; ".join(told)

@@ -1,0 +1,57 @@
+"""What has to be healthy, and what it means for a run that it isn't."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import pytest
+
+from engine.core.documents import InventoryDocument
+from engine.core.guards import Refusal
+from engine.core.inventory import build_inventory
+from engine.core.mistakes import Mistakes
+from engine.core.plan import Plan
+from engine.core.requirements import unmet
+from tests.doubles.runs import a_plan, a_playbook
+
+INVENTORY = build_inventory(
+    InventoryDocument.model_validate(
+        {"language": 1, "targets": {"standby": {"kind": "host"}}, "services": {"gateway": {}}}
+    ),
+    Mistakes(),
+)
+ILL = {"standby": "INC-5 is open"}
+TOLD = "standby has to be healthy, and INC-5 is open"
+
+
+def plan(otherwise: Literal["ask", "wait", "skip"], *names: str) -> Plan:
+    guards = {"requires": {"healthy": list(names), "otherwise": otherwise}}
+    return a_plan(a_playbook()).model_copy(update={"guards": guards})
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "found"),
+    [
+        ("ask", (None, TOLD)),
+        ("wait", (Refusal("requires", TOLD, waits=True), "")),
+        ("skip", (Refusal("requires", TOLD, waits=False), "")),
+    ],
+)
+def test_what_is_not_healthy_asks_or_stands_in_the_way(
+    otherwise: Literal["ask", "wait", "skip"], found: object
+) -> None:
+    assert unmet(plan(otherwise, "gateway", "standby"), INVENTORY, lambda _: ILL) == found
+    assert unmet(plan(otherwise, "gateway"), INVENTORY, lambda _: ILL) == (None, "")
+
+
+def test_a_plan_that_requires_nothing_looks_at_nothing() -> None:
+    def looked(_: Sequence[str]) -> Mapping[str, str]:
+        raise AssertionError
+
+    assert unmet(a_plan(a_playbook()), INVENTORY, looked) == (None, "")
+
+
+def test_what_nobody_can_tell_is_not_healthy() -> None:
+    _, why = unmet(plan("ask", "gateway"), INVENTORY, lambda _: None)
+    assert why == "too much fires at once to tell whether gateway is healthy"
+    _, why = unmet(plan("ask", "gw"), INVENTORY, lambda _: {})
+    assert why == "'gw' has to be healthy, and is no service or target of the inventory"
