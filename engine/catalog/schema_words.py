@@ -127,6 +127,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "BlastRadius": {
         "group": "the service whose targets are counted",
         "max_unavailable": "so many, or a share of them",
+        "unavailable": "what tells who is unavailable, beside alerts and runs",
+    },
+    "Availability": {
+        "query": "PromQL that gives each target a sample: 0 is available, all else isn't",
+        "connection": "the Prometheus to ask, where there are several",
     },
     "Approval": {
         "from": "roles or actors that may approve",

@@ -14,6 +14,7 @@ from engine.settings import load_settings
 
 PHASES: Sequence[tuple[PlanPhase, str]] = (
     ("investigate", "investigate"),
+    ("guards", "look right before"),
     ("steps", "change"),
     ("verify", "verify"),
     ("rollback", "roll back"),

@@ -216,11 +216,19 @@ class OthersAtWork(Document):
     within: Duration = "30m"
 
 
+class Availability(Document):
+    """PromQL that tells of each target whether it is unavailable."""
+
+    query: str
+    connection: str | None = None
+
+
 class BlastRadius(Document):
     """How many targets of a service may be unavailable or touched at once."""
 
     group: str
     max_unavailable: Annotated[int, Field(ge=0)] | str
+    unavailable: Availability | None = None
 
 
 class Requires(Document):

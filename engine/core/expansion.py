@@ -26,8 +26,9 @@ class Placed:
 
 
 def expanded(playbook: Playbook, known: Known, hole: Hole) -> Iterator[Placed]:
-    """Every step of the plan, in its order: the steps, verification, rollback, on_cancel."""
+    """Every step of the plan, in its order: guards, steps, verification, rollback, on_cancel."""
     steps = list(_spread(playbook.steps, known, hole))
+    yield from (Placed(step, step.id, known) for step in playbook.guard_reads)
     yield from steps
     yield from (Placed(step, step.id, known) for step in playbook.verify)
     for done in steps:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from engine.core.ids import derived_id, sha256_hex
 from engine.core.json_value import canonical_bytes
 
-PlanPhase = Literal["investigate", "steps", "verify", "rollback", "on_cancel"]
+PlanPhase = Literal["investigate", "guards", "steps", "verify", "rollback", "on_cancel"]
 
 # What a person's cancellation doesn't end, but begins.
 AFTER_CANCEL = frozenset({"on_cancel", "rollback"})

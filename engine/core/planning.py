@@ -136,7 +136,7 @@ class Planner:
             prepared = action.prepare(inputs, self.catalog.estate, step.connection or None)
         except (ExpressionFailedError, PermanentError) as error:
             raise PlanError(f"step {step.id}: {error}") from error
-        if step.phase in ("investigate", "verify") and prepared.effect is not Effect.READ:
+        if step.phase in ("investigate", "guards", "verify") and prepared.effect is not Effect.READ:
             raise PlanError(f"step {step.id}: {step.phase} only reads, and this is a change")
         planned = PlannedStep(
             phase=step.phase,

@@ -74,7 +74,8 @@ class ApprovalPolicy:
 class Playbook:
     """One playbook, ready to be rendered into plans. `text_hash` is the SHA-256 of its file.
 
-    `group` is the service of its blast radius, None without one, and `healthy` what it requires.
+    `group` is the service of its blast radius, None without one, and `healthy` what it requires;
+    `guard_reads` are looked at right before the first change, for guards that ask outside.
     From a run's first attempt to the end of its verification may pass no more than `deadline`.
     """
 
@@ -86,6 +87,7 @@ class Playbook:
     guards: Guards
     group: Template | str | None
     healthy: tuple[Template | str, ...]
+    guard_reads: tuple[Step, ...]
     approval: ApprovalPolicy
     deadline: timedelta
     investigate: tuple[Step, ...]
@@ -98,7 +100,8 @@ class Playbook:
     def all_steps(self) -> tuple[Step, ...]:
         """Every step of every part, rollback too."""
         undoing = (undo for step in self.steps for undo in step.rollback)
-        return (*self.investigate, *self.steps, *self.verify, *undoing, *self.on_cancel)
+        reads = (*self.investigate, *self.guard_reads)
+        return (*reads, *self.steps, *self.verify, *undoing, *self.on_cancel)
 
     def step(self, step_id: str) -> Step:
         """The step of this id, of whichever part: ids are unique. Raises KeyError."""

@@ -2,13 +2,20 @@
 
 from collections.abc import Mapping
 
+from engine.core.blast_radius import UNAVAILABLE
 from engine.core.compiling import (
     compile_argument,
     compile_condition,
     compile_duration,
     compile_text,
 )
-from engine.core.documents import CommandDocument, Guards, Parameter, PlaybookDocument
+from engine.core.documents import (
+    CommandDocument,
+    Guards,
+    Parameter,
+    PlaybookDocument,
+    StepDocument,
+)
 from engine.core.durations import format_duration
 from engine.core.expressions import Scope, ValueType
 from engine.core.guards import LONGEST_LOOK_BACK
@@ -16,12 +23,15 @@ from engine.core.host_commands import DONE_SCOPE, command_scope
 from engine.core.inventory import Inventory
 from engine.core.mistakes import Mistakes
 from engine.core.parameters import TypedParameter, spec_problem
-from engine.core.playbook import ApprovalPolicy, Playbook
+from engine.core.playbook import ApprovalPolicy, Playbook, Step
 from engine.core.scopes import ALERT, playbook_scope
 from engine.core.severity import Mode
 from engine.core.starts import Start, StartContext, compile_start
 from engine.core.steps import PlaybookContext, StepCompiler
 from engine.core.templates import Template
+
+# The probe that a blast radius asks.
+QUERY_ACTION = "prometheus.query"
 
 
 def compile_parameters(
@@ -54,6 +64,7 @@ def compile_playbook(
     investigate = compiler.compile_part(
         "investigate", document.investigate, mistakes.at("investigate")
     )
+    guard_reads = _guard_reads(document.guards, compiler, mistakes.at("guards"))
     steps = compiler.compile_part("steps", document.steps, mistakes.at("steps"))
     verify = compiler.compile_part("verify", document.verify, mistakes.at("verify"))
     on_cancel = compiler.compile_part("on_cancel", document.on_cancel, mistakes.at("on_cancel"))
@@ -69,6 +80,7 @@ def compile_playbook(
         guards=document.guards,
         group=group,
         healthy=healthy,
+        guard_reads=guard_reads,
         approval=approval,
         deadline=deadline,
         investigate=investigate,
@@ -155,6 +167,8 @@ def _follower(
         return None
     start = StartContext(context.playbooks, context.inventory, scope)
     return compile_start(follower.playbook, follower.with_, start, mistakes)
+
+
 def _healthy(
     guards: Guards, scope: Scope, inventory: Inventory, mistakes: Mistakes
 ) -> tuple[Template | str, ...]:
@@ -169,6 +183,23 @@ def _healthy(
         if compiled is not None:
             found.append(compiled)
     return tuple(found)
+
+
+def _guard_reads(guards: Guards, compiler: StepCompiler, mistakes: Mistakes) -> tuple[Step, ...]:
+    """What the guards have to read outside of quell, each as a step."""
+    asked = guards.blast_radius.unavailable if guards.blast_radius else None
+    if asked is None:
+        return ()
+    document = StepDocument.model_validate(
+        {
+            "id": UNAVAILABLE,
+            "uses": QUERY_ACTION,
+            "with": {"query": asked.query},
+            "connection": asked.connection,
+        }
+    )
+    here = mistakes.at("blast_radius", "unavailable")
+    return tuple(compiler.compile_step("guards", document, here))
 
 
 def _look_back(text: str, mistakes: Mistakes) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from engine.core.plan import Plan
 from engine.core.run import RunState
-from engine.core.run_clearance import needs_approval, stale_confirmation, stale_precheck
+from engine.core.run_clearance import needs_approval, stale_confirmation, stale_look
 from engine.core.run_commands import Attempt
 from engine.core.run_steps import comes_too_late
 from engine.core.run_world import World
@@ -60,8 +60,8 @@ def _first(state: RunState, plan: Plan, world: World, seen_at: datetime) -> str:
     """Why nothing may begin yet, "" when it may."""
     if not world.incident_open:
         return "the incident cleared"
-    if stale_precheck(state, plan, seen_at) is not None:
-        return "the precheck is too old"
+    if stale_look(state, plan.of("verify", "guards"), seen_at) is not None:
+        return "what was looked at before is too old"
     if world.refusal is not None:
         return world.refusal.reason
     if world.incident.by_hand:

@@ -60,7 +60,7 @@ def seen_incident(incident: Incident, story: Sequence[events.Event]) -> SeenInci
         match event:
             case events.RunCreated():
                 runs[event.run_id] = _Told(event.playbook_id, "", "", {}, {})
-            case events.StepObserved() if event.phase != "precheck":
+            case events.StepObserved() if event.phase not in ("precheck", "guards"):
                 runs[event.run_id].ran[event.step_id] = None
             case events.AttemptIntended():
                 run = runs[event.run_id]

@@ -130,7 +130,7 @@ def _of_story(story: Sequence[events.Event]) -> Iterator[Goal]:
                 yield Goal("rule", event.rule_id, OPENS)
             case events.RunCreated():
                 playbooks[event.run_id] = event.playbook_id
-            case events.StepObserved() if event.phase != "precheck":
+            case events.StepObserved() if event.phase not in ("precheck", "guards"):
                 yield Goal("playbook", playbooks[event.run_id], _observed(event))
             case events.AttemptIntended():
                 steps[event.attempt_id] = without_items(event.step_id)

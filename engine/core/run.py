@@ -27,6 +27,15 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardLook:
+    """What a read for a guard gave, and when; `error` says why it gave nothing."""
+
+    at: datetime
+    outputs: "Outputs"
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepState:
     """What is known of one step. `open` means intended and without an end.
 
@@ -108,6 +117,7 @@ class RunState:
     holes: tuple[str, ...] = ()
     approval: ApprovalState | None = None
     precheck: Mapping[str, Look] = field(default_factory=dict)
+    guard_looks: Mapping[str, GuardLook] = field(default_factory=dict)
     confirmed: Confirmed | None = None
     held_back: HeldBack | None = None
     steps: Mapping[StepKey, StepState] = field(default_factory=dict)
@@ -260,6 +270,10 @@ def _observed(state: RunState, event: events.StepObserved, at: datetime) -> RunS
     if event.phase == "precheck":
         look = Look(at, event.holds is True)
         return replace(state, precheck={**state.precheck, event.step_id: look})
+    if event.phase == "guards":
+        error = event.error if event.outcome == "failed" else ""
+        seen_by = GuardLook(at, event.outputs, error)
+        return replace(state, guard_looks={**state.guard_looks, event.step_id: seen_by})
     if event.phase == "verify":
         looks = (*state.looks.get(event.step_id, ()), Look(at, event.holds is True))
         state = replace(state, looks={**state.looks, event.step_id: looks})

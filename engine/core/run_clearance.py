@@ -1,5 +1,6 @@
 """What stands before a run's first change: looks, the source's word, guards, a person's."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from engine.core import events
@@ -15,13 +16,15 @@ CONFIRMATION_FRESH = timedelta(seconds=10)
 # A source that says "resolved" has a notice on its way, or has just come up and knows nothing.
 SOURCE_SETTLES = timedelta(minutes=2)
 ASK_AGAIN = timedelta(seconds=15)
+# What guards read outside is journaled each time.
+READ_AGAIN = timedelta(seconds=30)
 
 
 def before_first_change(state: RunState, plan: Plan, world: World) -> Command | None:
     """What comes before the first attempt; None when nothing does any more."""
-    missing = stale_precheck(state, plan, None)
+    missing = stale_look(state, plan.of("verify"), None)
     if missing is not None:
-        return Read(missing, "precheck")
+        return _read(missing)
     if all(look.holds for look in state.precheck.values()):
         return end(state, "not_needed", "the verification holds already")
     if not world.incident.by_hand:
@@ -31,6 +34,9 @@ def before_first_change(state: RunState, plan: Plan, world: World) -> Command | 
             return _resolved_at_source(
                 state, state.confirmed, state.confirmed.resolved_since, world
             )
+    missing = stale_look(state, plan.of("guards"), None)
+    if missing is not None:
+        return _read(missing)
     if world.refusal is not None:
         return _held_back(state, plan, world.refusal, world)
     return _ask(state, plan, world) if needs_approval(state, plan, world) else None
@@ -58,9 +64,9 @@ def _is_unconfirmed(state: RunState, plan: Plan) -> bool:
 
 def not_fresh(state: RunState, plan: Plan, world: World) -> Command | None:
     """What has to be looked at or asked again right before the first attempt."""
-    stale = stale_precheck(state, plan, world.now)
+    stale = stale_look(state, plan.of("verify", "guards"), world.now)
     if stale is not None:
-        return Read(stale, "precheck")
+        return _read(stale)
     if not world.incident.by_hand and stale_confirmation(state, world.now):
         return Confirm()
     return None
@@ -71,20 +77,27 @@ def stale_confirmation(state: RunState, at: datetime) -> bool:
     return state.confirmed is None or at - state.confirmed.at > CONFIRMATION_FRESH
 
 
-def stale_precheck(state: RunState, plan: Plan, at: datetime | None) -> PlannedStep | None:
-    """The first verify step whose precheck is missing or, at this time, too old; else None.
+def stale_look(
+    state: RunState, looks: Sequence[PlannedStep], at: datetime | None
+) -> PlannedStep | None:
+    """The first of these reads whose answer is missing or, at this time, too old; else None.
 
     They are looked at one after the other, so an earlier look may be older by what the later
     ones may take: otherwise two slow ones would make each other stale for ever.
     """
     later = timedelta(0)
     found = None
-    for step in reversed(plan.of("verify")):
-        look = state.precheck.get(step.id)
+    for step in reversed(looks):
+        seen = state.guard_looks if step.phase == "guards" else state.precheck
+        look = seen.get(step.id)
         if look is None or (at is not None and at - look.at > PRECHECK_FRESH + later):
             found = step
         later += timedelta(seconds=step.timeout_s)
     return found
+
+
+def _read(step: PlannedStep) -> Read:
+    return Read(step, "guards" if step.phase == "guards" else "precheck")
 
 
 def _resolved_at_source(
@@ -100,11 +113,12 @@ def _resolved_at_source(
 
 
 def _held_back(state: RunState, plan: Plan, refusal: Refusal, world: World) -> Command:
+    # What it waited for may have mended it, or what a guard reads may be over.
+    looks = plan.of("guards") if refusal.waits else plan.of("verify", "guards")
+    stale = stale_look(state, looks, world.now)
+    if stale is not None:
+        return _read(stale)
     if not refusal.waits:
-        # What it waited for may have mended it.
-        stale = stale_precheck(state, plan, world.now)
-        if stale is not None:
-            return Read(stale, "precheck")
         return end(state, "skipped", refusal.reason, by_guard=refusal.guard)
     known = state.held_back
     if known is None or (known.guard, known.reason) != (refusal.guard, refusal.reason):
@@ -114,7 +128,8 @@ def _held_back(state: RunState, plan: Plan, refusal: Refusal, world: World) -> C
         return Record(held_back)
     if world.now - known.since >= refusal.longest:
         return end(state, "skipped", f"{refusal.reason} for too long", by_guard=refusal.guard)
-    return Wait(world.now + refusal.again, refusal.reason)
+    again = max(refusal.again, READ_AGAIN) if plan.of("guards") else refusal.again
+    return Wait(world.now + again, refusal.reason)
 
 
 def _ask(state: RunState, plan: Plan, world: World) -> Command | None:

@@ -33,6 +33,7 @@ _WORDS: Mapping[PlanPhase, frozenset[str]] = {
     "steps": _EVERYWHERE | {"required", "if_", "retry", "rollback", "wait", "foreach", "steps"},
     "rollback": _EVERYWHERE | {"required", "if_", "retry", "wait"},
     "on_cancel": _EVERYWHERE | {"required", "if_", "retry", "wait"},
+    "guards": _EVERYWHERE,
     "verify": _EVERYWHERE | {"until", "within", "every", "stable_for"},
 }
 
@@ -78,18 +79,23 @@ class StepCompiler:
         self, phase: PlanPhase, documents: Sequence[StepDocument], mistakes: Mistakes
     ) -> Iterator[Step]:
         for index, document in enumerate(documents):
-            here = mistakes.at(index)
-            if document.id in self._ids:
-                here.at("id").add(f"step {document.id!r} is there already; ids are unique")
-            self._ids.add(document.id)
-            _check_words(phase, document, here)
-            kind = kind_of(document, here)
-            if kind == "uses":
-                yield from self._call(phase, document, here)
-            elif kind == "wait":
-                yield self._wait(phase, document, here)
-            elif document.foreach is not None:
-                yield from self._loop(document, document.foreach, here)
+            yield from self.compile_step(phase, document, mistakes.at(index))
+
+    def compile_step(
+        self, phase: PlanPhase, document: StepDocument, mistakes: Mistakes
+    ) -> Iterator[Step]:
+        """The step of a document, a loop's all; none where it has mistakes that leave none."""
+        if document.id in self._ids:
+            mistakes.at("id").add(f"step {document.id!r} is there already; ids are unique")
+        self._ids.add(document.id)
+        _check_words(phase, document, mistakes)
+        kind = kind_of(document, mistakes)
+        if kind == "uses":
+            yield from self._call(phase, document, mistakes)
+        elif kind == "wait":
+            yield self._wait(phase, document, mistakes)
+        elif document.foreach is not None:
+            yield from self._loop(document, document.foreach, mistakes)
 
     def _loop(self, document: StepDocument, foreach: Foreach, mistakes: Mistakes) -> Iterator[Step]:
         """The steps of a loop, which see its item and each other; nothing behind it sees them."""
@@ -148,7 +154,7 @@ class StepCompiler:
         self, phase: PlanPhase, document: StepDocument, gives: Mapping[str, ValueType]
     ) -> None:
         """Later steps see what this one gave: in `if` always, in inputs what investigate gave."""
-        if phase in ("verify", "on_cancel"):
+        if phase in ("verify", "on_cancel", "guards"):
             return
         outputs = {f"steps.{document.id}.{name}": kind for name, kind in gives.items()}
         if phase == "investigate":
@@ -178,7 +184,7 @@ class StepCompiler:
             rollback = self.compile_part("rollback", document.rollback, mistakes.at("rollback"))
             self.outcomes = before
         default = self.timeout
-        if phase in ("investigate", "verify"):
+        if phase in ("investigate", "guards", "verify"):
             default = min(self.timeout, READ_TIMEOUT)
         retry = document.retry
         return Step(
@@ -320,7 +326,7 @@ def _check_effects(
     effects: frozenset[Effect],
     mistakes: Mistakes,
 ) -> None:
-    reads_only = phase in ("investigate", "verify")
+    reads_only = phase in ("investigate", "guards", "verify")
     if reads_only and Effect.READ not in effects:
         mistakes.at("uses").add(f"`{phase}` only reads, and this step changes something")
     if phase == "steps" and effects != {Effect.READ} and document.rollback is None:

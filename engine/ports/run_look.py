@@ -6,7 +6,13 @@ from datetime import datetime
 from functools import partial
 
 from engine.core import events
-from engine.core.blast_radius import FIRING_AT_MOST, first_excess, radii_of
+from engine.core.blast_radius import (
+    FIRING_AT_MOST,
+    UNAVAILABLE,
+    availability_of,
+    first_excess,
+    radii_of,
+)
 from engine.core.catalog import Catalog
 from engine.core.guards import Refusal, first_refusal, guards_of, services_of
 from engine.core.incident import Incident, chain_of
@@ -121,10 +127,11 @@ def _refusal(
         tx.hold_guards([guard.key for guard in counting])
     stand = [guard for guard in guards if guard.then != "ask"]
     asking = [guard for guard in guards if guard.then == "ask"]
+    available = availability_of(state.guard_looks.get(UNAVAILABLE), catalog.inventory)
     ails, asks = unmet(state.plan, catalog.inventory, partial(troubles, tx))
     refusal = (
         first_refusal(stand, tx.counted, state.run_id, tx.now)
-        or first_excess(radii, state.plan, tx.counted, partial(_firing, tx))
+        or first_excess(radii, state.plan, tx.counted, partial(_firing, tx), available)
         or ails
     )
     if refusal is not None or state.approval is not None:

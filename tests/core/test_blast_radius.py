@@ -7,13 +7,21 @@ from typing import Any
 
 import pytest
 
-from engine.core.blast_radius import Radius, allowed, first_excess, radii_of
+from engine.core.blast_radius import (
+    Availability,
+    Radius,
+    allowed,
+    availability_of,
+    first_excess,
+    radii_of,
+)
 from engine.core.documents import InventoryDocument
 from engine.core.guards import Guard, Refusal, Reservation
 from engine.core.inventory import Inventory, build_inventory
 from engine.core.mistakes import Mistakes
 from engine.core.plan import Plan
 from engine.core.policy_documents import NO_LIMITS, Limits
+from engine.core.run import GuardLook
 from tests.doubles.runs import START, a_plan, a_playbook
 
 HELD = Reservation(
@@ -149,3 +157,60 @@ def test_where_too_much_fires_to_tell_all_of_it_counts_as_unavailable() -> None:
 def test_runs_of_one_group_have_the_rows_that_they_lock_in_common() -> None:
     radii: Sequence[Radius] = radii_of(plan(1), FLEET, Limits(fleet_unavailable="10%"))
     assert [each.guard.key for each in radii] == ["service=llm", "every run"]
+
+
+UP = {"host": 0, "b": 0, "c": 0, "d": 0}
+
+
+def told(samples: Mapping[str, float | None], error: str = "") -> Availability:
+    values: list[Any] = [
+        {"labels": {"instance": name} if name else {}, "value": value}
+        for name, value in samples.items()
+    ]
+    return availability_of(GuardLook(START, {"values": values}, error), FLEET)
+
+
+def excess_by_query(
+    available: Availability, *held: Reservation, max_unavailable: int = 1
+) -> Refusal | None:
+    radius = {"group": "llm", "max_unavailable": max_unavailable, "unavailable": {"query": "x"}}
+    of = plan().model_copy(update={"guards": {"blast_radius": radius}})
+    return first_excess(radii_of(of, FLEET, NO_LIMITS), of, lambda _: list(held), dict, available)
+
+
+@pytest.mark.parametrize(
+    ("samples", "most", "refused"),
+    [
+        pytest.param(UP, 1, False, id="all others are available"),
+        pytest.param({**UP, "host": 1}, 1, False, id="it counts once, though it is down"),
+        pytest.param({**UP, "b": 1}, 1, True, id="another one is down"),
+        pytest.param({**UP, "b": 1}, 2, False, id="two may"),
+        pytest.param({**UP, "b": None}, 1, True, id="no number"),
+        pytest.param({"host": 0, "b": 0, "c": 0}, 1, True, id="one without a sample"),
+        pytest.param({}, 3, True, id="no sample at all"),
+        pytest.param({**UP, "elsewhere": 1}, 1, True, id="a target that nobody knows"),
+        pytest.param({**UP, "": 2}, 1, True, id="a number that names nobody"),
+        pytest.param({**UP, "w1": 1}, 1, False, id="of another service"),
+    ],
+)
+def test_what_a_query_says_counts_and_what_it_does_not_say_is_unavailable(
+    samples: Mapping[str, float | None], most: int, refused: bool
+) -> None:
+    assert (excess_by_query(told(samples), max_unavailable=most) is not None) == refused
+
+
+def test_what_a_query_says_and_what_runs_touch_count_together() -> None:
+    found = excess_by_query(told({**UP, "c": 1}), HELD, max_unavailable=2)
+    assert found is not None
+    assert found.reason == (
+        "3 of 4 of llm would be unavailable, and 2 may: "
+        "b (the run of INC-2 is at work), c (by Prometheus)"
+    )
+
+
+def test_where_a_query_fails_nobody_can_tell() -> None:
+    for available in (told(UP, error="no answer"), availability_of(None, FLEET)):
+        found = excess_by_query(available, max_unavailable=4)
+        assert found is not None
+        assert found.reason.startswith("nobody can tell what of llm is available: Prometheus ")
+        assert found.waits

@@ -11,7 +11,7 @@ from engine.core.guards import Refusal
 from engine.core.inventory import Inventory
 from engine.core.plan import PlanPhase, plan_hash
 from engine.core.point_of_no_return import Judgement, Moment, judge
-from engine.core.run import ApprovalState, StepState
+from engine.core.run import ApprovalState, GuardLook, StepState
 from engine.core.run_commands import Attempt
 from engine.core.run_world import World
 from engine.core.severity import Mode
@@ -77,8 +77,8 @@ def test_with_everything_in_order_it_passes(mode: Mode) -> None:
         pytest.param(in_world(stopped="stopped by x"), "stopped by x", id="stopped"),
         pytest.param(in_world(incident=an_incident("resolved")), "cleared", id="cleared"),
         pytest.param(in_world(refusal=Refusal("lock", "held", True)), "held", id="a guard"),
-        pytest.param(later(15.1), "precheck is too old", id="an old look"),
-        pytest.param(in_state(precheck={}), "precheck is too old", id="no look"),
+        pytest.param(later(15.1), "looked at before is too old", id="an old look"),
+        pytest.param(in_state(precheck={}), "looked at before is too old", id="no look"),
         pytest.param(in_state(confirmed=None), "nobody said lately", id="nobody was asked"),
         pytest.param(confirmed("resolved", "source"), "no longer fires", id="no longer firing"),
         pytest.param(in_state(approval=None), "has to approve", id="nobody was asked to approve"),
@@ -209,3 +209,17 @@ def test_a_later_attempt_needs_no_fresh_look_but_still_the_lease_of_life() -> No
     old = in_world(now=moment.world.now + timedelta(hours=1))(moment)
     assert judge(later_one, old).outcome == "passes"
     assert judge(later_one, in_world(stopped="stopped by x")(old)).outcome == "waits"
+
+
+def test_what_a_guard_reads_is_as_fresh_as_the_precheck() -> None:
+    command, moment = approved()
+    plan = moment.state.plan
+    assert plan is not None
+    read = plan.of("verify")[0].model_copy(update={"phase": "guards", "id": "unavailable"})
+    asking = plan.model_copy(update={"steps": (read, *plan.steps)})
+    state = replace(moment.state, plan=asking)
+    judgement = judge(command, replace(moment, state=state))
+    assert judgement == Judgement("waits", "what was looked at before is too old")
+    look = GuardLook(moment.world.now, {}, "")
+    seen = replace(moment, state=replace(state, guard_looks={"unavailable": look}))
+    assert judge(command, seen).reason != "what was looked at before is too old"

@@ -89,6 +89,7 @@ def a_playbook(*steps: Step, investigate: tuple[Step, ...] = ()) -> Playbook:
         guards=Guards(),
         group=None,
         healthy=(),
+        guard_reads=(),
         approval=ApprovalPolicy(("role:oncall",), 1, timedelta(minutes=10), "escalate", False),
         deadline=timedelta(hours=1),
         investigate=investigate,

@@ -61,6 +61,16 @@ LOOK = _declared("lab.look", Effect.READ)
 MEND = _declared("lab.mend", Effect.CHANGE)
 
 
+QUERY = Declaration(
+    name="prometheus.query",
+    version=1,
+    description="Answers what the test says",
+    inputs={"query": Input(ValueType.STRING)},
+    outputs={},
+    effects=frozenset({Effect.READ}),
+)
+
+
 @dataclass
 class ScriptedAction:
     """`script` gives each `what` its ends in turn, the last one for all that follow."""
@@ -148,6 +158,33 @@ class ScriptedSource(Source):
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+
+@dataclass
+class ScriptedQuery(ScriptedAction):
+    """Its one `what` is `query`."""
+
+    @override
+    def prepare(
+        self, inputs: Mapping[str, Json], estate: Estate, connection: str | None
+    ) -> Prepared:
+        return Prepared(
+            effect=Effect.READ,
+            repeat=Repeat.HARMLESS,
+            connection="",
+            targets=(),
+            description=str(inputs["query"]),
+            payload={"what": "query", **inputs},
+        )
+
+
+def up(**targets: float) -> Result:
+    """A query's samples: what it says of each target."""
+    values: list[Json] = [
+        {"labels": {"target": name.replace("_", "-")}, "value": value}
+        for name, value in targets.items()
+    ]
+    return Result(succeeded=True, outputs={"values": values})
 
 
 @dataclass

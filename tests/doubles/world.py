@@ -46,10 +46,12 @@ from tests.doubles.scripted import (
     LOOK,
     MEND,
     OK,
+    QUERY,
     RecordingNotifier,
     RecordingPublisher,
     RecordingTracker,
     ScriptedAction,
+    ScriptedQuery,
     ScriptedSource,
 )
 from tests.doubles.virtual_time import VirtualClock
@@ -81,6 +83,7 @@ class World:
     logs: list[EventDict]
     look: ScriptedAction = field(default_factory=lambda: ScriptedAction(LOOK))
     mend: ScriptedAction = field(default_factory=lambda: ScriptedAction(MEND))
+    query: ScriptedQuery = field(default_factory=lambda: ScriptedQuery(QUERY))
     notifier: RecordingNotifier = field(default_factory=RecordingNotifier)
     tracker: RecordingTracker = field(default_factory=RecordingTracker)
     source: ScriptedSource = field(default_factory=ScriptedSource)
@@ -103,7 +106,8 @@ class World:
 
     @property
     def runs(self) -> RunStage:
-        actions = {each.declaration.name: MaskedAction(each) for each in (self.look, self.mend)}
+        scripted = (self.look, self.mend, self.query)
+        actions = {each.declaration.name: MaskedAction(each) for each in scripted}
         confirming = Confirming({self.source.name: self.source}, self.clock)
         return RunStage(self.store, self.clock, self.catalogs, actions, confirming, self.metrics)
 

@@ -7,9 +7,9 @@ from engine.catalog import CatalogSources, context_of, load_catalog, parse_playb
 from engine.core.catalog import Catalog
 from engine.core.playbook import Playbook
 from engine.ports.store import Tx
-from tests.doubles.scripted import LOOK, MEND
+from tests.doubles.scripted import LOOK, MEND, QUERY
 
-DECLARATIONS = {each.name: each for each in (LOOK, MEND)}
+DECLARATIONS = {each.name: each for each in (LOOK, MEND, QUERY)}
 INVENTORY = """language: 1
 targets:
   gpu-07: {kind: host, service: llm, aliases: ['gpu-07:9100']}

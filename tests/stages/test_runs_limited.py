@@ -7,10 +7,10 @@ from typing import cast
 import pytest
 
 from engine.core import events
-from engine.errors import DeniedError, NotFoundError
+from engine.errors import DeniedError, NotFoundError, TransientError
 from engine.ports.store import Store
 from tests.doubles.noting import NotingStore
-from tests.doubles.scripted import BAD, OK
+from tests.doubles.scripted import BAD, OK, up
 from tests.doubles.world import ONCALL, STRANGER, World, a_world, approve, mending
 from tests.doubles.written import RESTART, TWO_RULES
 
@@ -134,3 +134,45 @@ async def test_an_intent_holds_what_its_radius_counts_until_its_commit(tmp_path:
         intent = events.AttemptIntended.KIND
         (held,) = [each.guards for each in noting.seen if intent in each.kinds]
         assert set(held) == {"service=llm", "target=gpu-07"}
+
+
+BY_QUERY = RESTART.replace(
+    "approval:",
+    "guards: {blast_radius: {group: llm, max_unavailable: 1, "
+    "unavailable: {query: 'up == bool 0'}}}\napproval:",
+)
+
+
+async def test_a_query_tells_who_is_unavailable_until_right_before_the_change(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path, playbook=BY_QUERY) as world:
+        world.query.will("query", up(gpu_07=1, gpu_08=0))
+        await world.fire()
+        world.query.will("query", up(gpu_07=1, gpu_08=1))
+        await world.elapse(60)
+        await approve(world)
+        (held,) = await world.told(events.RunHeldBack)
+        assert held.guard == "blast_radius"
+        assert held.reason == (
+            "2 of 2 of llm would be unavailable, and 1 may: gpu-08 (by Prometheus)"
+        )
+        assert world.mend.done("restart") == 0
+        world.query.will("query", up(gpu_07=1, gpu_08=0))
+        await world.elapse(60)
+        assert world.mend.done("restart") == 1
+        looks = [e for e in await world.told(events.StepObserved) if e.phase == "guards"]
+        assert {look.description for look in looks} == {"up == bool 0"}
+
+
+async def test_a_query_that_nobody_answers_keeps_the_run_back(tmp_path: Path) -> None:
+    async with a_world(tmp_path, mode="auto", playbook=BY_QUERY) as world:
+        world.query.will("query", TransientError("no answer within 10 s"))
+        await world.fire()
+        (held,) = await world.told(events.RunHeldBack)
+        assert held.reason.startswith("nobody can tell what of llm is available: Prometheus told ")
+        await world.elapse(1900)
+        (end,) = await world.told(events.RunEnded)
+        assert (end.outcome, end.by_guard) == ("skipped", "blast_radius")
+        looks = [e for e in await world.told(events.StepObserved) if e.phase == "guards"]
+        assert len(looks) <= 65, "the journal isn't filled while it waits"

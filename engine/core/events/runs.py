@@ -18,7 +18,7 @@ RunOutcome = Literal[
     "expired",
 ]
 AttemptOutcome = Literal["succeeded", "failed", "unknown", "cancelled"]
-StepPhase = Literal["investigate", "precheck", "steps", "verify", "rollback", "on_cancel"]
+StepPhase = Literal["investigate", "precheck", "guards", "steps", "verify", "rollback", "on_cancel"]
 Decision = Literal["approved", "rejected", "expired"]
 # What became of the changes that a run made or may have made; "" where none had to be undone.
 Rollback = Literal["", "done", "partial", "none"]
