@@ -20,6 +20,7 @@ from engine.core.actions import (
     Repeat,
     Result,
 )
+from engine.core.documents import Argument
 from engine.core.egress import EgressConfig
 from engine.core.expressions import ValueType
 from engine.core.json_value import Json, JsonObject, canonical_bytes
@@ -45,8 +46,17 @@ DECLARATION = Declaration(
     version=1,
     description="Sends one HTTP request; redirects are not followed.",
     inputs={
-        "method": Input(ValueType.STRING, description=", ".join(METHODS)),
-        "url": Input(ValueType.STRING, description="http or https, to a host that egress allows"),
+        "method": Input(
+            ValueType.STRING,
+            description=", ".join(METHODS),
+            form=Argument(type="enum", values=METHODS),
+            example="POST",
+        ),
+        "url": Input(
+            ValueType.STRING,
+            description="http or https, to a host that egress allows",
+            example="https://example.com/",
+        ),
         "headers": Input(ValueType.map_of(ValueType.STRING), required=False),
         "body": Input(ValueType.DYN, required=False, description="text, or a value sent as JSON"),
         "idempotency_key": Input(

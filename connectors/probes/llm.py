@@ -20,7 +20,7 @@ from engine.core.actions import (
     Repeat,
     Result,
 )
-from engine.core.documents import TargetDocument
+from engine.core.documents import Argument, TargetDocument
 from engine.core.expressions import ValueType
 from engine.core.findings import nearest
 from engine.core.json_value import Json, JsonObject
@@ -53,7 +53,12 @@ DECLARATION = Declaration(
         ),
         "model": Input(ValueType.STRING, description="the model's name, as the endpoint knows it"),
         "prompt": Input(ValueType.STRING, required=False, description="what to ask"),
-        "max_tokens": Input(ValueType.INT, required=False, description="at most so many, 1 to 256"),
+        "max_tokens": Input(
+            ValueType.INT,
+            required=False,
+            description=f"at most so many, 1 to {MAX_TOKENS}",
+            form=Argument(type="integer", minimum=1, maximum=MAX_TOKENS),
+        ),
     },
     outputs={
         "ok": ValueType.BOOL,

@@ -40,7 +40,11 @@ DECLARATION = Declaration(
     name="prometheus.query",
     version=1,
     description="Evaluates a PromQL expression now.",
-    inputs={"query": Input(ValueType.STRING, description="PromQL giving a scalar or a vector")},
+    inputs={
+        "query": Input(
+            ValueType.STRING, description="PromQL giving a scalar or a vector", example="up"
+        )
+    },
     outputs={
         "value": ValueType.DOUBLE,
         "values": ValueType.list_of(
@@ -59,7 +63,12 @@ DECLARATION = Declaration(
 class PrometheusConfig(BaseModel):
     """A connection of kind `prometheus`; with a bearer token, or a user and a password, or open."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        json_schema_extra={"example": {"url": "http://prometheus.example:9090"}},
+    )
 
     uses: Literal["prometheus"] = "prometheus"
     url: Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]

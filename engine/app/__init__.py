@@ -2,7 +2,7 @@
 
 from engine.app.activation import Catalogs
 from engine.app.configured import Connectors, catalog_sources, load_connectors
-from engine.app.drafting import Draft, draft
+from engine.app.drafting import Draft, draft, draft_playbook
 from engine.app.engine import Engine
 from engine.app.histories import AlertLines, History, at_source_times, replay, stream_history
 from engine.app.offline import open_deciding, open_reading, open_repositioning, open_switching
@@ -38,6 +38,7 @@ __all__ = [
     "check_project",
     "coverage_goals",
     "draft",
+    "draft_playbook",
     "explain_payload",
     "load_connectors",
     "local_actor",

@@ -1,8 +1,11 @@
-"""A rule and its test for an alert, made so that both are right in the project they go into."""
+"""Rules and playbooks with their tests, made so that they are right in the project they go into."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import BaseModel
+
+from connectors import registry
 from engine.app.configured import catalog_sources, checked_catalog
 from engine.app.process import SystemClock
 from engine.app.rehearsals import alert_of_step
@@ -15,7 +18,10 @@ from engine.catalog.drafts import (
     draft_test,
     outcome_of,
 )
+from engine.catalog.playbook_drafts import PlaybookDraft, Surroundings
 from engine.core.classify import classify
+from engine.core.egress import EgressConfig
+from engine.core.findings import nearest
 from engine.core.inventory import enrich
 from engine.core.rehearsal_documents import AlertStep
 from engine.errors import ConfigError
@@ -26,8 +32,8 @@ from engine.settings import LoadedSettings
 class Draft:
     """The texts of ID.yaml and ID.test.yaml."""
 
-    rule_id: str
-    rule: str
+    id: str
+    text: str
     test: str
 
 
@@ -68,3 +74,45 @@ def draft(loaded: LoadedSettings, rule_id: str, examples: Sequence[Example]) -> 
 def _is_asked_before(file: str, place: str) -> bool:
     """Whether the rules of a file come before those of `place`: the user's, in byte order."""
     return not file.startswith("shipped/") and file.encode() < place.encode()
+
+
+def draft_playbook(loaded: LoadedSettings, playbook_id: str, uses: Sequence[str]) -> Draft:
+    """A playbook that uses these actions, and tests that it passes unedited.
+
+    Raises ConfigError for mistakes in the project's files, an id that is taken, an unknown action,
+    and where nothing can be drafted for one.
+    """
+    catalog = checked_catalog(catalog_sources(loaded))
+    configs: dict[str, type[BaseModel]] = {}
+
+    def note(kind: str, config: type[BaseModel]) -> Mapping[str, BaseModel]:
+        configs[kind] = config
+        return {}
+
+    actions = registry.by_name(registry.build_actions(note, EgressConfig()))
+    for name in uses:
+        if name not in actions:
+            raise ConfigError(f"unknown action {name!r}{nearest(name, actions)}")
+    if playbook_id in catalog.playbooks:
+        raise ConfigError(f"there is a playbook {playbook_id!r} already; choose another ID")
+    allowed = loaded.settings.egress.allow
+    if "http.request" in uses and not allowed:
+        raise ConfigError(
+            "http.request reaches only what quell.yaml allows, which is nothing yet; write "
+            "`egress: {allow: [HOST]}` first"
+        )
+    around = Surroundings(
+        actions=actions,
+        estate=catalog.estate,
+        connections={kind: _example(config) for kind, config in configs.items()},
+        samples={"url": f"http://{allowed[0].removeprefix('*.')}/"} if allowed else {},
+    )
+    drafted = PlaybookDraft(playbook_id, uses, around)
+    return Draft(playbook_id, drafted.playbook, drafted.test)
+
+
+def _example(config: type[BaseModel]) -> Mapping[str, str]:
+    """The keys of a connection that its connector gives as an example."""
+    extra = config.model_config.get("json_schema_extra")
+    found = extra.get("example") if isinstance(extra, dict) else None
+    return {key: str(value) for key, value in found.items()} if isinstance(found, dict) else {}

@@ -36,9 +36,10 @@ from engine.core.mistakes import Mistake
 from engine.core.records import encode_alert
 from engine.core.rehearsal_check import SeenIncident, differences, seen_incident
 from engine.core.rehearsal_coverage import Goal, goals_of, reached_by
-from engine.core.rehearsal_documents import AlertStep, Expectation, Rehearsal
+from engine.core.rehearsal_documents import AlertStep, Expectation, Rehearsal, RunByHand
 from engine.core.sla import Sla
 from engine.core.still_firing import Confirmation
+from engine.errors import NotFoundError, PermanentError
 from engine.ports.action import Action
 from engine.ports.commands import By
 from engine.ports.confirming import Confirming
@@ -138,6 +139,11 @@ async def _play(
             if isinstance(event, AlertStep):
                 await stage.take(event)
                 continue
+            if isinstance(event, RunByHand):
+                place = ("tests", number, "by_hand", test.by_hand.index(event))
+                if problem := await stage.start(event):
+                    findings.append(file.finding(Mistake(place, problem)))
+                continue
             seen = await stage.incidents()
             place = ("tests", number, "expect", test.expect.index(event))
             findings.extend(
@@ -149,9 +155,10 @@ async def _play(
     return Played(file.source.path, test.name, findings, reached)
 
 
-def _timeline(test: Rehearsal) -> list[tuple[timedelta, AlertStep | Expectation]]:
-    """Alerts and expectations by time; at one time the alerts come first, each as written."""
-    events: list[AlertStep | Expectation] = [*test.alerts, *test.expect]
+def _timeline(test: Rehearsal) -> list[tuple[timedelta, AlertStep | RunByHand | Expectation]]:
+    """What happens and what is expected by time; at one time it happens first, as written."""
+    events: list[AlertStep | RunByHand | Expectation]
+    events = [*test.alerts, *test.by_hand, *test.expect]
     return sorted(
         ((parse_duration(each.at), each) for each in events),
         key=lambda pair: (pair[0], isinstance(pair[1], Expectation)),
@@ -203,6 +210,16 @@ class _Stage:
         (firing.add if alert.status == "firing" else firing.discard)(alert.fingerprint)
         await self.log.append([Message(alert.partition_key, encode_alert(alert))])
         await self._settle()
+
+    async def start(self, order: RunByHand) -> str:
+        """A playbook that a person starts, and all that follows at once; why not, or ""."""
+        by = By("test:oncall", "test", frozenset({ADMIN}))
+        try:
+            await self.commands.run_playbook(order.playbook, order.with_, by=by, reason="the test")
+        except (NotFoundError, PermanentError) as error:
+            return str(error)
+        await self._settle()
+        return ""
 
     def _alert(self, step: AlertStep) -> Alert:
         if step.fire is not None:

@@ -124,11 +124,11 @@ def draft_rule(rule_id: str, examples: Sequence[Example], more: str = "") -> str
     return "".join(
         [
             "language: 1\nrules:\n",
-            f"  - id: {_scalar(rule_id)}\n",
-            f"    description: {_scalar(f'Say what is wrong when {first.name} fires')}\n",
+            f"  - id: {scalar(rule_id)}\n",
+            f"    description: {scalar(f'Say what is wrong when {first.name} fires')}\n",
             "    matchers:  # all of them must hold; what is in a comment would narrow it\n",
-            *(f"      - {_scalar(str(each))}\n" for each in matchers),
-            *(f"      # - {_scalar(str(each))}\n" for each in others),
+            *(f"      - {scalar(str(each))}\n" for each in matchers),
+            *(f"      # - {scalar(str(each))}\n" for each in others),
             *_severity(first),
             f"    group_by: [{_group(first)}]  # one incident for each value\n",
             "    mode: suggest  # tells people and investigates; starts nothing by itself\n",
@@ -140,17 +140,17 @@ def draft_rule(rule_id: str, examples: Sequence[Example], more: str = "") -> str
 
 def draft_test(example: Example, outcomes: Sequence[Outcome]) -> str:
     """The text of the file with the rule's test: this alert, and these incidents."""
-    source = f"        source: {_scalar(example.source)}\n" if example.source != _OWN_SOURCE else ""
+    source = f"        source: {scalar(example.source)}\n" if example.source != _OWN_SOURCE else ""
     return "".join(
         [
             "language: 1\ntests:\n",
-            f"  - name: {_scalar(f'{example.name} is taken')}\n",
+            f"  - name: {scalar(f'{example.name} is taken')}\n",
             f"    alerts:\n      - at: 0s\n        fire: alert\n{source}",
             *_texts("labels", example.fired),
             *_texts("annotations", example.annotations),
             "    expect:\n      - at: 1m\n        incidents:\n",
             *(
-                f"          - {{rule: {_scalar(each.rule_id)}, severity: {each.severity.name}, "
+                f"          - {{rule: {scalar(each.rule_id)}, severity: {each.severity.name}, "
                 f"mode: {each.mode}}}\n"
                 for each in outcomes
             ),
@@ -210,11 +210,11 @@ def _texts(key: str, texts: Mapping[str, str]) -> Iterator[str]:
     if texts:
         yield f"        {key}:\n"
     for name, value in sorted(texts.items(), key=lambda each: (each[0] != "alertname", each)):
-        yield f"          {_scalar(name)}: {_scalar(value)}\n"
+        yield f"          {scalar(name)}: {scalar(value)}\n"
 
 
-def _scalar(text: str) -> str:
-    """The text on one line, in quotes where YAML would read something else."""
+def scalar(text: str) -> str:
+    """A text of YAML on one line, in quotes where YAML would read something else."""
     quotes = "'" if text.isprintable() else '"'
     style = None if re2.fullmatch(_PLAIN, text) else quotes
     flow = yaml.safe_dump(

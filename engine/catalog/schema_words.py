@@ -285,6 +285,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "Rehearsal": {
         "name": "what holds, in words",
         "alerts": "what fires and resolves, and when",
+        "by_hand": "what a person starts, and when",
         "approval": "what people say as soon as they are asked",
         "fakes": "what each step's calls give, by the step's id",
         "expect": "what there must be, and when",
@@ -296,6 +297,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "source": "the name of the source that tells of it",
         "labels": "with an alertname",
         "annotations": "as the source sends them",
+    },
+    "RunByHand": {
+        "at": "the time since the start",
+        "playbook": "its id",
+        "with": "its parameters",
     },
     "FakeCall": {"outcome": "how the call ends", "result": "what expressions see"},
     "Expectation": {

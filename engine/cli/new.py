@@ -1,27 +1,23 @@
 """`quell new rule`: a rule and its test, from an alert or as a skeleton."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import re2
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from engine.catalog.drafts import SKELETON, Example, example_of, known_beside, rule_id_of
+from engine.cli import drafted
 from engine.cli.new_action import action
+from engine.cli.new_playbook import playbook
 from engine.cli.normalize import payloads_of, read_input
 from engine.cli.options import DATA, Config, Data, Rules
-from engine.cli.output import complain, say
+from engine.cli.output import complain
 from engine.cli.site import reach
 from engine.cli.story import told_alerts, whole
-from engine.core.documents import Id
-from engine.errors import ConfigError, PayloadError
+from engine.errors import PayloadError
 from engine.settings import LoadedSettings, load_settings
-
-if TYPE_CHECKING:
-    from engine.app import Draft
 
 verbs = typer.Typer(help="Begin a file that a person goes on writing.", no_args_is_help=True)
 
@@ -32,6 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 verbs.command("action")(action)
+verbs.command("playbook")(playbook)
 
 
 @verbs.command("rule")
@@ -72,38 +69,15 @@ def rule(  # noqa: PLR0913 - one argument an option
     if alert and from_ is None:
         raise typer.BadParameter("--alert says which of --from, so both are needed")
     loaded = load_settings(config, {"rules_dir": rules})
-    folder = None if print_ else _folder(loaded)
+    folder = None if print_ else drafted.folder_for(loaded.settings.rules_dir, "rules")
     examples = [] if from_ is None else _of_one_name(_examples(loaded, from_, source, data), alert)
     rule_id = _checked_id(id_, (examples or [SKELETON])[0])
-    drafted = draft(loaded, rule_id, examples)
+    made = draft(loaded, rule_id, examples)
     if folder is None:
-        say(f"# {rule_id}.yaml\n{drafted.rule}\n# {rule_id}.test.yaml\n{drafted.test}".rstrip())
-        return 0
-    written = _write(folder, drafted)
-    for path in written:
-        say(f"wrote {path}")
-    options = {"--rules": rules, "--config": config}
-    given = [word for name, path in options.items() if path for word in (name, str(path))]
-    command = shlex.join(["quell", "test", str(written[1]), *given])
-    say(f"now say in `description` what is wrong; then: {command}")
+        drafted.tell(made)
+    else:
+        drafted.write(made, folder, {"--rules": rules, "--config": config})
     return 0
-
-
-def _folder(loaded: LoadedSettings) -> Path:
-    """Where the project's rules are. Raises ConfigError where nothing says so."""
-    folder = loaded.settings.rules_dir
-    if folder is None:
-        raise ConfigError(
-            "nothing says where your rules are; write `rules_dir: rules` into quell.yaml, name the "
-            "folder with --rules, or print the rule with --print"
-        )
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{str(folder)!r} is no folder; name the one of your rules with --rules")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{folder} can't be made: {error.strerror}") from None
-    return folder
 
 
 def _examples(loaded: LoadedSettings, place: str, source: str, data: Path) -> list[Example]:
@@ -154,28 +128,4 @@ def _checked_id(given: str, example: Example) -> str:
     rule_id = given or rule_id_of(example.name)
     if not rule_id:
         raise typer.BadParameter(f"no id follows from the name {example.name!r}; give one: --id")
-    try:
-        return TypeAdapter(Id).validate_python(rule_id)
-    except ValidationError:
-        raise typer.BadParameter(
-            f"{rule_id!r} is no id: lower case letters, digits and `-`, at most 63"
-        ) from None
-
-
-def _write(folder: Path, drafted: "Draft") -> tuple[Path, Path]:
-    """Both files, new. Raises ConfigError where one is there already, or can't be written."""
-    texts = {
-        folder / f"{drafted.rule_id}.yaml": drafted.rule,
-        folder / f"{drafted.rule_id}.test.yaml": drafted.test,
-    }
-    for path in texts:
-        if path.exists():
-            raise ConfigError(f"{path} is there already; choose another --id")
-    for path, text in texts.items():
-        try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
-        except OSError as error:
-            raise ConfigError(f"{path} can't be written: {error.strerror}") from None
-    rule_file, test_file = texts
-    return rule_file, test_file
+    return drafted.checked_id(rule_id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
 
-from engine.core.documents import CommandDocument, TargetDocument
+from engine.core.documents import Argument, CommandDocument, TargetDocument
 from engine.core.expressions import ValueType
 from engine.core.json_value import Json, JsonObject
 
@@ -41,13 +41,16 @@ class Input:
     """One declared input of an action.
 
     `names` lets the catalog check a constant value: the id of a target, a command of commands.yaml,
-    or that command's arguments.
+    or that command's arguments. `form` says what values of the type fit. `example` is one that
+    fits, for drafts.
     """
 
     type: ValueType
     required: bool = True
     description: str = ""
     names: Literal["", "target", "command", "arguments"] = ""
+    form: Argument | None = None
+    example: Json = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,14 @@ class AlertStep(Document):
     annotations: Mapping[str, str] = {}
 
 
+class RunByHand(Document):
+    """At a time, a person starts a playbook."""
+
+    at: Duration = "0s"
+    playbook: Id
+    with_: Mapping[str, JsonValue] = Field(default={}, alias="with")
+
+
 class FakeCall(Document):
     """What a step's call gives in the rehearsal; a list is used up in order, its last repeats."""
 
@@ -72,10 +80,11 @@ class Expectation(Document):
 
 
 class Rehearsal(Document):
-    """One story: alerts, what people say when they are asked, what steps give, what must follow."""
+    """One story: what fires or is started, what people say, what steps give, what must follow."""
 
     name: str = Field(min_length=1)
-    alerts: tuple[AlertStep, ...]
+    alerts: tuple[AlertStep, ...] = ()
+    by_hand: tuple[RunByHand, ...] = ()
     approval: Literal["approved", "rejected", "nobody"] = "approved"
     fakes: Mapping[PlannedId, tuple[FakeCall, ...]] = {}
     expect: tuple[Expectation, ...]
@@ -103,6 +112,7 @@ def check_rehearsals(document: RehearsalsDocument, mistakes: Mistakes) -> None:
         here = mistakes.at("tests", index)
         if not test.expect:
             here.at("expect").add("a test expects something; write what must follow")
+        _check_orders(test, here)
         fired: set[str] = set()
         for number, step in enumerate(test.alerts):
             there = here.at("alerts", number)
@@ -117,6 +127,13 @@ def check_rehearsals(document: RehearsalsDocument, mistakes: Mistakes) -> None:
                 there.at("resolve").unknown("alert that fired before", step.resolve, fired)
         for number, expectation in enumerate(test.expect):
             _check_time(expectation.at, here.at("expect", number, "at"))
+
+
+def _check_orders(test: Rehearsal, mistakes: Mistakes) -> None:
+    if not test.alerts and not test.by_hand:
+        mistakes.add("nothing happens in this test; write `alerts`, or start a playbook `by_hand`")
+    for number, order in enumerate(test.by_hand):
+        _check_time(order.at, mistakes.at("by_hand", number, "at"))
 
 
 def _check_time(text: str, mistakes: Mistakes) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from engine.core.actions import Declaration, Effect
+from engine.core.actions import Declaration, Effect, Input
 from engine.core.compiling import (
     compile_argument,
     compile_condition,
@@ -24,6 +24,7 @@ from engine.core.scopes import OUTCOME, condition_scope
 from engine.core.severity import Mode
 from engine.core.starts import Playbooks
 from engine.core.step_kinds import kind_of
+from engine.core.templates import Template
 
 READ_TIMEOUT = timedelta(seconds=30)
 
@@ -254,11 +255,17 @@ class StepCompiler:
                 arguments = True
                 inputs[name] = self._arguments(value, command, here)
             else:
-                inputs[name] = compile_value(value, self.inputs, declared.type, here)
+                inputs[name] = self._value(value, declared, here)
         takes_arguments = any(each.names == "arguments" for each in action.inputs.values())
         if command is not None and takes_arguments and not arguments:
             self._arguments({}, command, mistakes)
         return inputs
+
+    def _value(self, value: Json, declared: Input, mistakes: Mistakes) -> Renderable:
+        compiled = compile_value(value, self.inputs, declared.type, mistakes)
+        if declared.form is None or compiled is None or isinstance(compiled, Template):
+            return compiled
+        return compile_argument(value, declared.form, self.inputs, self.context.inventory, mistakes)
 
     def _arguments(
         self, given: Mapping[str, Json], command: CommandDocument, mistakes: Mistakes

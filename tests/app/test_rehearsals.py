@@ -67,6 +67,29 @@ async def test_runs_end_as_calls_and_people_say(tmp_path: Path, more: str, run: 
     assert list(played.findings) == []
 
 
+BY_HAND = """\
+  - name: one
+    by_hand: [{at: 1m, playbook: restart-llm, with: {host: %s}}]
+    fakes: {answers: [%s, %s]}
+    expect:
+      - {at: 59s, incidents: []}
+      - {at: 10m, incidents: [{rule: by-hand, runs: [{outcome: succeeded}]}]}
+"""
+
+
+async def test_a_playbook_is_started_by_hand(tmp_path: Path) -> None:
+    (played,) = await play(tmp_path, BY_HAND % ("gpu-7", BAD, GOOD))
+    assert list(played.findings) == []
+
+
+async def test_why_a_playbook_can_not_be_started_is_told_where_it_stands(tmp_path: Path) -> None:
+    (played,) = await play(tmp_path, BY_HAND % ("gpu-8", BAD, GOOD))
+    (refused, missing) = played.findings
+    assert refused.line == 4
+    assert "'gpu-8' is no target of the inventory" in refused.message
+    assert "expected 1 incidents, there are 0" in missing.message
+
+
 async def test_what_differs_is_told_where_it_is_expected(tmp_path: Path) -> None:
     expect = "[{at: 1m, incidents: [{rule: endpoint-down, severity: P2}]}]"
     (played,) = await play(tmp_path, story("one", FIRE, expect))

@@ -76,7 +76,7 @@ def test_nothing_is_overwritten(capsys: pytest.CaptureFixture[str], project: Pro
     path = project.folder / "rules" / "door-open.test.yaml"
     path.write_text("language: 1\ntests: []\n")
     assert new_rule(project) == 2
-    assert f"{path} is there already; choose another --id" in capsys.readouterr().err
+    assert f"{path} is there already; choose another id" in capsys.readouterr().err
     assert path.read_text() == "language: 1\ntests: []\n"
     assert not (project.folder / "rules" / "door-open.yaml").exists()
 

@@ -42,3 +42,17 @@ def test_a_story_that_can_not_be_told_is_a_mistake(
 def test_the_time_of_an_expectation_is_checked() -> None:
     (mistake,) = told([FIRE], [{"at": "later", "incidents": []}])
     assert mistake[0] == "expect/0/at"
+
+
+def test_a_story_may_begin_by_hand_and_something_must_happen() -> None:
+    story = {"name": "t", "expect": EXPECT, "by_hand": [{"at": "soon", "playbook": "a"}]}
+    nothing = {"name": "t", "expect": EXPECT}
+    document = RehearsalsDocument.model_validate({"language": 1, "tests": [story, nothing]})
+    mistakes = Mistakes()
+    check_rehearsals(document, mistakes)
+    (time, empty) = mistakes.found
+    assert (time.path, "isn't a duration" in time.message) == (
+        ("tests", 0, "by_hand", 0, "at"),
+        True,
+    )
+    assert (empty.path, "start a playbook `by_hand`" in empty.message) == (("tests", 1), True)

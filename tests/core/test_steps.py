@@ -39,6 +39,7 @@ MISTAKES = [
         5,
         "inputs see what `investigate` gave",
     ),
+    ("verify/0/with/max_tokens", 257, "verify/0/with/max_tokens", 0, "above the maximum 256"),
     ("verify/0/connection", "ssh-fra", "verify/0/connection", 0, "of kind ssh, not llm"),
 ]
 

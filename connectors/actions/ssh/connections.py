@@ -35,7 +35,14 @@ class SshConfig(BaseModel):
     never from this user's home. `bastion` is `[user@]host[:port]`, verified the same way.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        json_schema_extra={
+            "example": {"user": "quell", "known_hosts": "known_hosts", "client_key": "quell_key"}
+        },
+    )
 
     uses: Literal["ssh"] = "ssh"
     user: UserName

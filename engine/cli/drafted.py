@@ -1,0 +1,73 @@
+"""Where drafts of rules and playbooks go: two new files in a folder of the project."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from engine.cli.output import say
+from engine.core.documents import Id
+from engine.errors import ConfigError
+
+if TYPE_CHECKING:
+    from engine.app import Draft
+
+
+def folder_for(folder: Path | None, what: str) -> Path:
+    """Where the project's rules or playbooks are, made if need be.
+
+    Raises ConfigError where nothing says so.
+    """
+    if folder is None:
+        raise ConfigError(
+            f"nothing says where your {what} are; write `{what}_dir: {what}` into quell.yaml, name "
+            f"the folder with --{what}, or print the draft with --print"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{str(folder)!r} is no folder; name the one of your {what}: --{what}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder} can't be made: {error.strerror}") from None
+    return folder
+
+
+def checked_id(given: str) -> str:
+    """The id. Raises typer.BadParameter where it is none."""
+    try:
+        return TypeAdapter(Id).validate_python(given)
+    except ValidationError:
+        raise typer.BadParameter(
+            f"{given!r} is no id: lower case letters, digits and `-`, at most 63"
+        ) from None
+
+
+def tell(draft: "Draft") -> None:
+    """Print both files."""
+    say(f"# {draft.id}.yaml\n{draft.text}\n# {draft.id}.test.yaml\n{draft.test}".rstrip())
+
+
+def write(draft: "Draft", folder: Path, options: dict[str, Path | None]) -> None:
+    """Write both files, and say how to go on with these options of the verb.
+
+    Raises ConfigError where one is there already, or can't be written.
+    """
+    texts = {
+        folder / f"{draft.id}.yaml": draft.text,
+        folder / f"{draft.id}.test.yaml": draft.test,
+    }
+    for path in texts:
+        if path.exists():
+            raise ConfigError(f"{path} is there already; choose another id")
+    for path, text in texts.items():
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            raise ConfigError(f"{path} can't be written: {error.strerror}") from None
+        say(f"wrote {path}")
+    given = [word for name, path in options.items() if path for word in (name, str(path))]
+    command = shlex.join(["quell", "test", str(path), *given])
+    say(f"now write a `description`; then: {command}")

@@ -1,0 +1,40 @@
+"""Drafts go into new files only, and what can't be written is told."""
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from engine.app import Draft
+from engine.cli.drafted import checked_id, folder_for, write
+from engine.errors import ConfigError
+
+DRAFT = Draft("mine", "a: 1\n", "b: 2\n")
+
+
+def test_both_files_are_written_and_the_next_command_names_the_options(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    write(DRAFT, tmp_path, {"--rules": tmp_path, "--config": None})
+    assert (tmp_path / "mine.yaml").read_text() == "a: 1\n"
+    assert (tmp_path / "mine.test.yaml").read_text() == "b: 2\n"
+    test = tmp_path / "mine.test.yaml"
+    assert capsys.readouterr().out.endswith(f"then: quell test {test} --rules {tmp_path}\n")
+
+
+def test_where_one_is_there_neither_is_written(tmp_path: Path) -> None:
+    (tmp_path / "mine.test.yaml").write_text("own")
+    with pytest.raises(ConfigError, match=r"mine\.test\.yaml is there already"):
+        write(DRAFT, tmp_path, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.test.yaml"]
+
+
+def test_without_a_folder_it_says_where_to_name_one() -> None:
+    with pytest.raises(ConfigError, match="write `rules_dir: rules` into quell"):
+        folder_for(None, "rules")
+
+
+def test_only_an_id_is_an_id() -> None:
+    assert checked_id("restart-gateway") == "restart-gateway"
+    with pytest.raises(typer.BadParameter, match="'Restart' is no id"):
+        checked_id("Restart")
