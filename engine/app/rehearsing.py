@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from connectors import registry
 from engine.app.configured import (
     catalog_sources,
     emergency_address,
@@ -16,6 +17,7 @@ from engine.app.configured import (
 from engine.app.process import SystemClock, worker_name
 from engine.catalog import unreachable_rules
 from engine.core import events
+from engine.core.actions import Declaration
 from engine.core.alert import Alert, receive
 from engine.core.catalog import Catalog
 from engine.core.classify import Explanation, Match, classify, explain
@@ -56,6 +58,11 @@ def check_project(loaded: LoadedSettings, paths: Sequence[Path]) -> CheckedProje
         sources = with_path(sources, path)
     catalog = load_connectors(loaded, sources).catalog
     return CheckedProject(catalog, unreachable_rules(sources, catalog.rules))
+
+
+def declared_actions() -> Mapping[str, Declaration]:
+    """What each action that a step may use declares."""
+    return registry.declarations()
 
 
 def needed_permissions(

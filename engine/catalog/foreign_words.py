@@ -41,10 +41,6 @@ _RULE = {
     "on": "it is `matchers` here",
     "cron": "rules start from alerts; there is no schedule",
     "schedule": "rules start from alerts; there is no schedule",
-    "continue": f"`continue` {_LATER}",
-    "absent": f"`absent` {_LATER}",
-    "all_of": f"`all_of` {_LATER}",
-    "flapping": f"`flapping` {_LATER}",
 }
 _PLAYBOOK = {
     "name": "it is `id` here, and `description` for people",
@@ -134,7 +130,10 @@ _COMMAND = {
 
 
 def foreign_words(kind: Kind, root: Node) -> list[Finding]:
-    """A finding at each key that another tool knows under another word than quell."""
+    """A finding at each key that another tool knows under another word than quell.
+
+    It counts where the key is unknown here.
+    """
     return [
         Finding(
             key.source.file, key.line, key.column, f"unknown key {key.text!r}: {table[key.text]}"

@@ -1,15 +1,16 @@
 """One file's text into its model: every mistake with line and column, the right word named."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from engine.catalog.foreign_words import foreign_words
+from engine.catalog.references import FOLDER, YAML, reference_of, referring
 from engine.catalog.sources import Kind, SourceFile
 from engine.catalog.yaml_composer import compose
-from engine.catalog.yaml_findings import findings_of
+from engine.catalog.yaml_findings import findings_of, key_place
 from engine.catalog.yaml_nodes import Node, Scalar, follow
 from engine.catalog.yaml_plain import to_plain
 from engine.core.findings import Finding
@@ -50,7 +51,8 @@ class Parsed(Generic[M]):
         line, column = node.line, node.column
         if mistake.column and isinstance(node, Scalar):
             line, column = node.place_of(mistake.column - 1)
-        return Finding(self.source.path, line, column, mistake.message)
+        reference = reference_of(self.source.kind, mistake.path, in_expression=mistake.column > 0)
+        return Finding(self.source.path, line, column, mistake.message, reference)
 
     def follows(self, mistake: Mistake) -> bool:
         """Whether it may only follow from something dropped inside of it."""
@@ -64,19 +66,25 @@ def parse(source: SourceFile, model: type[M], findings: list[Finding]) -> Parsed
         node = compose(source.text, source.path, may_hold_secrets=is_secret)
         plain = to_plain(node)
     except ConfigError as error:
-        findings.extend(each for each in error.findings if isinstance(each, Finding))
+        unread = [each for each in error.findings if isinstance(each, Finding)]
+        findings.extend(replace(each, reference=f"{FOLDER}/{YAML}") for each in unread)
         return None
     try:
         return Parsed(source, node, model.model_validate(plain), Mistakes())
     except ValidationError as error:
-        named = foreign_words(source.kind, node)
-        places = {(each.line, each.column) for each in named}
-        findings.extend(named)
-        findings.extend(
-            each
-            for each in findings_of(error, node, model)
-            if (each.line, each.column) not in places
-        )
+        told = findings_of(error, node, model)
+        # What is known of other tools says more than that the key is unknown.
+        better = {(each.line, each.column): each for each in foreign_words(source.kind, node)}
+        unknown = {
+            key_place(node, follow(node, details["loc"])[1])
+            for details in error.errors()
+            if details["type"] == "extra_forbidden"
+        }
+        told = [
+            better.get(place, each) if (place := (each.line, each.column)) in unknown else each
+            for each in told
+        ]
+        findings.extend(referring(told, source.kind, node))
         dropped = tuple(_dropped(node, details["loc"]) for details in error.errors())
     try:
         rest = model.model_validate(_without(plain, dropped))

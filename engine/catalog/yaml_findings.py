@@ -1,6 +1,7 @@
 """A validator's errors as findings: short, at their place in the file, with what to write."""
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -8,7 +9,8 @@ from pydantic_core import ErrorDetails
 
 from engine.catalog.yaml_hints import quoted_at, quoted_line
 from engine.catalog.yaml_nodes import MappingNode, Node, Scalar, SequenceNode, follow
-from engine.core.findings import Finding, nearest
+from engine.core.documents import FORMS
+from engine.core.findings import Finding, closest, nearest
 
 _WANTED = {
     "bool_parsing": "true or false",
@@ -67,9 +69,10 @@ def findings_of(
     ]
     # They aren't compared two by two: there may be hundreds.
     known_better = frozenset(path for each in mistakes for path in each.explained)
+    misspelt = frozenset(each.meant for each in mistakes if each.meant)
     found: dict[tuple[int, int], dict[str, None]] = {}
     for mistake in mistakes:
-        if not mistake.is_beside(known_better):
+        if not mistake.is_beside(known_better) and mistake.missing not in misspelt:
             found.setdefault(mistake.place, {})[mistake.message] = None
     findings = [
         Finding(node.source.file, *place, "; or ".join(messages))
@@ -91,13 +94,21 @@ class _Mistake:
         at, self._real = follow(root, details["loc"])
         self._in_union = len(self._real) < len(details["loc"])
         self.place = (at.line, at.column)
+        # The key that is missing, and the one that an unknown key was meant to be, each as a path.
+        self.missing: tuple[str | int, ...] = ()
+        self.meant: tuple[str | int, ...] = ()
+        if details["loc"] and details["loc"][-1] == "[key]":
+            self.place = key_place(root, self._real)
         if self._kind == "extra_forbidden" and self._real:
             name = str(self._real[-1])
-            self.place = _key_place(root, self._real)
-            self.message = _unknown_key(name, list(_models_at(model, self._real[:-1])))
+            self.place = key_place(root, self._real)
+            valid = _keys(models_at(model, self._real[:-1]))
+            self.message = _unknown_key(name, valid)
+            self.meant = (*self._real[:-1], closest(name, valid))
         elif self._kind == "missing":
             self._in_union = len(self._real) < len(details["loc"]) - 1
             self.message = f"key {str(details['loc'][-1])!r} is missing"
+            self.missing = (*self._real, details["loc"][-1])
         elif show_values:
             self.message = _message(details, at)
         else:
@@ -120,22 +131,26 @@ class _Mistake:
         return self._in_union and self._kind in _WANTED and tuple(self._real) in known_better
 
 
-def _key_place(root: Node, path: Sequence[str | int]) -> tuple[int, int]:
+def key_place(root: Node, path: Sequence[str | int]) -> tuple[int, int]:
+    """Line and column of the key that a path ends with."""
     parent, _ = follow(root, path[:-1])
     entry = parent.entry(str(path[-1])) if isinstance(parent, MappingNode) else None
     place = entry[0] if entry is not None else parent
     return place.line, place.column
 
 
-def _unknown_key(name: str, models: list[type[BaseModel]]) -> str:
-    valid = {field.alias or key for each in models for key, field in each.model_fields.items()}
+def _keys(models: Iterable[type[BaseModel]]) -> set[str]:
+    return {field.alias or key for each in models for key, field in each.model_fields.items()}
+
+
+def _unknown_key(name: str, valid: set[str]) -> str:
     hint = nearest(name, valid)
     if not hint and valid:
         hint = f"; known are {', '.join(sorted(valid))}"
     return f"unknown key {name!r}{hint}"
 
 
-def _models_at(annotation: object, path: Sequence[str | int]) -> Iterator[type[BaseModel]]:
+def models_at(annotation: object, path: Sequence[str | int]) -> Iterator[type[BaseModel]]:
     """The models that a path of a model's file leads to; several behind a union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if not path:
@@ -143,15 +158,15 @@ def _models_at(annotation: object, path: Sequence[str | int]) -> Iterator[type[B
             return
         for key, field in annotation.model_fields.items():
             if path[0] in (key, field.alias):
-                yield from _models_at(field.annotation, path[1:])
+                yield from models_at(field.annotation, path[1:])
         return
     origin = get_origin(annotation)
     is_container = isinstance(origin, type) and issubclass(origin, Container)
     for argument in get_args(annotation):
         if not is_container:
-            yield from _models_at(argument, path)
+            yield from models_at(argument, path)
         elif path:
-            yield from _models_at(argument, path[1:])
+            yield from models_at(argument, path[1:])
 
 
 def _message(details: ErrorDetails, at: Node) -> str:
@@ -165,7 +180,9 @@ def _message(details: ErrorDetails, at: Node) -> str:
         "assertion_error": lambda: str(context["error"]),
         "literal_error": lambda: _not_one_of(str(details["input"]), _expected(context)),
         "enum": lambda: _not_one_of(str(details["input"]), _expected(context)),
-        "string_pattern_mismatch": lambda: f"{given} doesn't have the form {context['pattern']}",
+        "string_pattern_mismatch": lambda: _not_of_form(
+            str(details["input"]), given, context["pattern"]
+        ),
     }
     if kind in special:
         return special[kind]()
@@ -239,10 +256,23 @@ def _wrong_type(wanted: str, at: Node, given: str) -> str:
     if wanted == "text" and isinstance(at, MappingNode) and len(at.entries) == 1:
         return f"': ' makes this a key and a value; quote it: {quoted_line(line)}"
     kind = {SequenceNode: "a list", MappingNode: "keys and values"}.get(type(at), given)
-    return f"{wanted} must be here, not {kind}"
+    hint = "; begin each element with '- '" if wanted == "a list" and kind != given else ""
+    return f"{wanted} must be here, not {kind}{hint}"
+
+
+def _not_of_form(text: str, given: str, pattern: str) -> str:
+    """What the form is, and the text as it would have it."""
+    like = (re.sub(r"[\W_]+", joint, text.lower()).strip(joint) for joint in "-_")
+    fitting = next((each for each in like if re.fullmatch(pattern, each)), "")
+    hint = f", did you mean {fitting!r}?" if fitting else ""
+    if pattern in FORMS:
+        return f"{given} doesn't fit: {FORMS[pattern]}{hint}"
+    return f"{given} doesn't have the form {pattern}"
 
 
 def _not_one_of(given: str, words: Sequence[str]) -> str:
+    if len(words) == 1:
+        return f"write {words[0]} here, not {given!r}"
     return f"{given!r} isn't one of {', '.join(words)}{nearest(given, words)}"
 
 

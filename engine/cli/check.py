@@ -94,7 +94,7 @@ def _tell(findings: list[Finding], *, json: bool) -> None:
         print_json([_plain(each, "mistake") for each in findings])
         return
     for finding in findings:
-        say(str(finding))
+        say(finding.told)
     files = len({finding.file for finding in findings})
     say(f"{_many(len(findings), 'mistake')} in {_many(files, 'file')}", style="bold red")
 
@@ -106,6 +106,7 @@ def _plain(found: Finding, level: Literal["mistake", "warning"]) -> dict[str, ob
         "line": found.line,
         "column": found.column,
         "message": found.message,
+        "reference": found.reference,
     }
 
 

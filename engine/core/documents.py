@@ -7,7 +7,7 @@ reports every mistake with its line and column.
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 # Words of CEL that can't stand behind a dot.
 _RESERVED = frozenset({"in", "true", "false", "null"})
@@ -19,13 +19,32 @@ def _nameable(name: str) -> str:
     return name
 
 
-Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$"), AfterValidator(_nameable)]
+def _with_unit(value: object) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"{value} has no unit; write it like '{value}s'")
+    return value
+
+
+_ID, _NAME = r"^[a-z0-9][a-z0-9-]{0,62}$", r"^[a-z][a-z0-9_]{0,40}$"
+_TARGET_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+# What the patterns of names say, for people.
+FORMS: Mapping[str, str] = {
+    _ID: "lower case letters, digits and '-', at most 63",
+    _NAME: "lower case letters, digits and '_', a letter first, at most 41",
+    _TARGET_ID: "letters, digits, '.', '_' and '-', at most 128",
+}
+
+Id = Annotated[str, Field(pattern=_ID)]
+Name = Annotated[str, Field(pattern=_NAME), AfterValidator(_nameable)]
 ModeName = Literal["observe", "suggest", "approve", "auto"]
-TargetId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+TargetId = Annotated[str, Field(pattern=_TARGET_ID)]
 Format = Literal["host", "port", "address", "path", "path_segment", "url"]
 SeverityName = Literal["P1", "P2", "P3", "P4"]
-Duration = Annotated[str, Field(description="a Prometheus duration: 30s, 5m, 1h30m")]
+Duration = Annotated[
+    str,
+    Field(description="a Prometheus duration: 30s, 5m, 1h30m"),
+    BeforeValidator(_with_unit),
+]
 Expression = Annotated[str, Field(description="bare CEL")]
 
 

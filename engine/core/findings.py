@@ -2,26 +2,41 @@
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from typing_extensions import override
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """One mistake; `line` and `column` count from 1, 0 when the place isn't known."""
+    """One mistake; `line` and `column` count from 1, 0 when the place isn't known.
+
+    `reference` leads to the page that says what may stand there, "" where there is none.
+    """
 
     file: str
     line: int
     column: int
     message: str
+    reference: str = field(default="", compare=False)
 
     @override
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.message}"
 
+    @property
+    def told(self) -> str:
+        """The mistake with where to read on, for who writes the file."""
+        return f"{self} [{self.reference}]" if self.reference else str(self)
+
+
+def closest(word: str, valid: Iterable[str]) -> str:
+    """The valid word that was meant, or the empty string where none is near."""
+    found = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.6)
+    return found[0] if found else ""
+
 
 def nearest(word: str, valid: Iterable[str]) -> str:
     """`, did you mean 'x'?` for the closest valid word, or the empty string."""
-    found = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.6)
-    return f", did you mean {found[0]!r}?" if found else ""
+    found = closest(word, valid)
+    return f", did you mean {found!r}?" if found else ""
