@@ -87,6 +87,8 @@ class _Composer:
         self._stack: list[_Open] = []
         self._root: Node | None = None
         self._count = 0
+        # The text in quotes that ended last, where it goes over several lines: place and last line.
+        self._long_quote: tuple[int, int, int] | None = None
 
     def compose(self, text: str) -> Node:
         try:
@@ -109,6 +111,8 @@ class _Composer:
                     scalar = Scalar(self._source, line, column, event.value, style)
                     if may_be_cut and style == "plain":
                         self._check_cut(event, scalar)
+                    elif style in ("single", "double"):
+                        self._note_quote(event, scalar)
                     self._add(scalar)
                 case MappingStartEvent() | SequenceStartEvent():
                     self._check_properties(event, line, column)
@@ -186,6 +190,11 @@ class _Composer:
             if message:
                 self._note(scalar.line, scalar.column, message)
 
+    def _note_quote(self, event: ScalarEvent, scalar: Scalar) -> None:
+        end = event.end_mark
+        if end is not None and end.line + 1 > scalar.line:
+            self._long_quote = (scalar.line, scalar.column, end.line + 1)
+
     def _note_syntax(self, error: MarkedYAMLError) -> None:
         mark = error.problem_mark or error.context_mark
         problem = f"{error.problem or 'this can not be read'} {error.context or ''}".strip()
@@ -194,6 +203,13 @@ class _Composer:
             return
         in_flow = bool(self._stack) and self._stack[-1].is_flow
         context = error.context_mark
+        if self._long_quote is not None and self._long_quote[2] == mark.line + 1:
+            # What follows makes no sense, because it was meant to be inside of another quote.
+            first, column, last = self._long_quote
+            self._note(
+                first, column, f"the quote that begins here ends only in line {last}; close it"
+            )
+            return
         # An open bracket or quote shows only at the end of the file; the mistake is where it opens.
         opens_above = context is not None and (in_flow or "quoted" in problem)
         if context is not None and opens_above and context.line < mark.line:

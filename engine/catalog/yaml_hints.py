@@ -81,6 +81,8 @@ def syntax_hint(problem: str, line: str, offset: int, *, in_flow: bool) -> str:
 
 def _flow_hint(problem: str, line: str) -> str:
     fixed = quoted_flow_line(line)
+    if not fixed and (bracket := _unclosed(line)):
+        return f"the {bracket!r} that opens in this line isn't closed"
     shown = _shown(fixed if fixed != line.strip() else "")
     if "${{" in line or "quoted" in problem:
         return f"inside [ ] and {{ }} an expression or a pattern must be quoted{shown}"
@@ -88,6 +90,21 @@ def _flow_hint(problem: str, line: str) -> str:
         "inside [ ] and { } a value with one of , : [ ] { } must be quoted, "
         f"and each bracket closed{shown}"
     )
+
+
+def _unclosed(line: str) -> str:
+    """The outermost bracket of a line's value that nothing closes, "" where each one is."""
+    waiting, quote = [], ""
+    for character in line[value_start(line) :]:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in "[{":
+            waiting.append(character)
+        elif character in "]}" and waiting:
+            waiting.pop()
+    return "" if quote or not waiting else waiting[0]
 
 
 def _block_hint(problem: str, line: str, offset: int) -> str:

@@ -56,7 +56,7 @@ def compile_duration(text: str, mistakes: Mistakes) -> timedelta:
 
 def compile_value(value: Json, scope: Scope, expects: ValueType, mistakes: Mistakes) -> Renderable:
     """The value with its templates compiled; what isn't of the expected type is a mistake."""
-    if isinstance(value, str):
+    if isinstance(value, str) and ("${{" in value or expects.kind in (*_TEXTUAL, "dyn")):
         return compile_text(value, scope, expects, mistakes)
     wanted = _KINDS.get(expects.kind)
     if wanted is not None and (
@@ -151,6 +151,8 @@ def _kind_of(value: Json) -> str:
             return "an int"
         case float():
             return "a double"
+        case str():
+            return f"the text {value!r}"
         case Mapping():
             return "a map"
         case _:

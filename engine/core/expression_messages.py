@@ -19,6 +19,28 @@ _FOREIGN_WORDS = {
     "nil": "null",
     "undefined": "null",
 }
+_FOREIGN_FUNCTIONS = {
+    "includes": "contains",
+    "len": "size",
+    "length": "size",
+    "count": "size",
+    "lower": "lowerAscii",
+    "toLowerCase": "lowerAscii",
+    "upper": "upperAscii",
+    "toUpperCase": "upperAscii",
+    "strip": "trim",
+    "regex": "matches",
+    "match": "matches",
+    "search": "matches",
+    "find": "indexOf",
+    "any": "exists",
+    "some": "exists",
+    "every": "all",
+    "str": "string",
+    "toString": "string",
+    "float": "double",
+    "parseInt": "int",
+}
 _OPERATORS = {
     "_==_": "==",
     "_!=_": "!=",
@@ -131,6 +153,9 @@ def _unknown_function(tokens: Sequence[Token], index: int, scope: Scope) -> Expr
         return ExpressionError(
             f"{name!r} isn't a word of expressions; write {_FOREIGN_WORDS[name]}", column
         )
+    if name in _FOREIGN_FUNCTIONS:
+        usage = _usage(_FOREIGN_FUNCTIONS[name], scope)
+        return ExpressionError(f"unknown function {name!r}; here it is {usage}", column)
     return ExpressionError(f"unknown function {name!r}{nearest(name, known)}", column)
 
 

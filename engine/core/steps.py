@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from engine.core.actions import Declaration, Effect, Input
@@ -13,6 +15,9 @@ from engine.core.compiling import (
 )
 from engine.core.documents import CommandDocument, Foreach, StepDocument
 from engine.core.expressions import Expression, Scope, ValueType
+from engine.core.documents import CommandDocument, StepDocument
+from engine.core.expressions import Scope, ValueType
+from engine.core.findings import closest
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
 from engine.core.loops import compile_loop
@@ -236,8 +241,9 @@ class StepCompiler:
         command: CommandDocument | None,
         mistakes: Mistakes,
     ) -> Mapping[str, Renderable]:
+        misspelt = _meant(document.with_, action.inputs)
         for name, declared in action.inputs.items():
-            if declared.required and name not in document.with_:
+            if declared.required and name not in document.with_ and name not in misspelt:
                 mistakes.add(f"{action.name} needs {name!r} in `with`")
         target = _constant_of(document, action, "target")
         if target is not None and not self.context.inventory.target_id(target[1]):
@@ -271,8 +277,9 @@ class StepCompiler:
         self, given: Mapping[str, Json], command: CommandDocument, mistakes: Mistakes
     ) -> Mapping[str, Renderable]:
         found = {}
+        misspelt = _meant(given, command.args)
         for name in command.args:
-            if name not in given:
+            if name not in given and name not in misspelt:
                 mistakes.add(f"the command needs argument {name!r}")
         for name, value in given.items():
             here = mistakes.at(name)
@@ -304,6 +311,11 @@ class StepCompiler:
             here.unknown(f"connection of kind {kind}", named, usable)
         elif named not in usable:
             here.add(f"{named!r} is a connection of kind {known[named].uses}, not {kind}")
+
+
+def _meant(given: Iterable[str], known: Collection[str]) -> frozenset[str]:
+    """The known words that unknown ones were meant to be: they aren't missing as well."""
+    return frozenset(closest(word, known) for word in given if word not in known)
 
 
 def _constant_of(document: StepDocument, action: Declaration, names: str) -> tuple[str, str] | None:

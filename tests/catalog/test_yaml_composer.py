@@ -89,8 +89,15 @@ BROKEN = {
         "1:21: " + IN_FLOW + "m: ['service=~\"a{2}\"']",
     ),
     "ternary in braces": ("h: {a: b ? c : d}", "1:14: " + FLOW + ": h: {a: 'b ? c : d'}"),
-    "open brace": ("a: {b", "1:4: " + FLOW),
-    "open bracket over lines": ("k: [a,\nb: c", "1:4: " + FLOW),
+    "quote over lines": (
+        "a: 'b\nc: 'd'\n",
+        "1:4: the quote that begins here ends only in line 2; close it",
+    ),
+    "open brace": ("a: {b", "1:4: the '{' that opens in this line isn't closed"),
+    "open bracket over lines": (
+        "k: [a,\nb: c",
+        "1:4: the '[' that opens in this line isn't closed",
+    ),
     "key that is a map": ("x: {{ y }}", "1:5: a key is text; write an expression as '${{ … }}'"),
     "hash in an expression": ("x: ${{ a #b }}", "1:4: " + COMMENT + "x: '${{ a #b }}'"),
     "hash in a text": ('w: n == "a #b"', "1:4: " + COMMENT + "w: 'n == \"a #b\"'"),

@@ -43,7 +43,7 @@ def test_what_is_right_is_compiled_without_mistakes() -> None:
         pytest.param(True, ValueType.INT, 0, "this is a bool", id="bool-for-int"),
         pytest.param([], ValueType.map_of(ValueType.DYN), 0, "this is a list", id="list-for-map"),
         pytest.param(None, ValueType.STRING, 0, "this is nothing", id="nothing-for-text"),
-        pytest.param("x", ValueType.INT, 1, "int is needed", id="text-for-int"),
+        pytest.param("x", ValueType.INT, 0, "the text 'x', and int is needed", id="text-for-int"),
         pytest.param(
             "${{ alert.labels.model }}",
             ValueType.STRING,

@@ -58,6 +58,11 @@ MESSAGES = {
     "word not": ("not result.ok", 1, "'not' isn't a word of expressions; write !"),
     "Python's True": ("True", 1, "'True' isn't a word of expressions; write true"),
     "Python's None": ("None == alert.name", 1, "'None' isn't a word of expressions; write null"),
+    "function of another language": (
+        "alert.name.includes('a')",
+        12,
+        "unknown function 'includes'; here it is text.contains(\"part\")",
+    ),
     "reserved word": ("if", 1, "'if' is a reserved word; write condition ? value : other"),
     "misspelt function": (
         'alert.name.splt(",")',
