@@ -17,6 +17,7 @@ from engine.app.rehearsing import (
     needed_permissions,
     normalize_payload,
     rehearse_plan,
+    runbook_pages,
     try_emergency,
     understood_alerts,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "rehearse_plan",
     "remove_stop_file",
     "replay",
+    "runbook_pages",
     "stream_history",
     "try_emergency",
     "understood_alerts",

@@ -16,6 +16,7 @@ from engine.app.configured import (
 )
 from engine.app.process import SystemClock, worker_name
 from engine.catalog import unreachable_rules
+from engine.catalog.runbooks import PastRun, Runbooks
 from engine.core import events
 from engine.core.actions import Declaration
 from engine.core.alert import Alert, receive
@@ -63,6 +64,16 @@ def check_project(loaded: LoadedSettings, paths: Sequence[Path]) -> CheckedProje
 def declared_actions() -> Mapping[str, Declaration]:
     """What each action that a step may use declares."""
     return registry.declarations()
+
+
+def runbook_pages(loaded: LoadedSettings, runs: Sequence[PastRun] | None) -> Mapping[str, str]:
+    """A page for each playbook by its file's name, and the list of all; `runs` newest first.
+
+    Raises ConfigError with the mistakes of all files.
+    """
+    parts = load_connectors(loaded)
+    declared = {name: action.declaration for name, action in parts.actions.items()}
+    return Runbooks(parts.catalog, declared, runs).pages()
 
 
 def needed_permissions(
