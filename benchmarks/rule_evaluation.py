@@ -13,10 +13,10 @@ from benchmarks.harness import Variant, compare
 from engine.core.alert import Alert
 from engine.core.classify import classify
 from engine.core.compiling import compile_condition
-from engine.core.documents import RuleDefaults, RuleDocument
 from engine.core.inventory import Inventory
 from engine.core.mistakes import Mistakes
 from engine.core.rule import Rule, RuleContext, compile_rule
+from engine.core.rule_documents import RuleDefaults, RuleDocument
 from engine.core.rule_set import RuleSet
 from engine.core.scopes import ALERT, alert_bindings
 from tests.doubles.declarations import firing

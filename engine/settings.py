@@ -35,11 +35,12 @@ from engine.catalog.yaml_composer import compose
 from engine.catalog.yaml_findings import findings_of, said_of
 from engine.catalog.yaml_nodes import Node, follow
 from engine.catalog.yaml_plain import to_plain
-from engine.core.documents import Duration, ModeName, RuleOverlay, SeverityName
+from engine.core.documents import Duration, ModeName, SeverityName
 from engine.core.durations import parse_duration
 from engine.core.egress import EgressConfig
 from engine.core.findings import Finding
 from engine.core.retention import Retention
+from engine.core.rule_documents import RuleOverlay
 from engine.core.sla import USUAL as USUAL_SLA
 from engine.core.sla import SlaSection
 from engine.errors import ConfigError

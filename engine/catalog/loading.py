@@ -13,7 +13,6 @@ from engine.core.documents import (
     CommandsDocument,
     InventoryDocument,
     PlaybookDocument,
-    RulesDocument,
 )
 from engine.core.findings import Finding
 from engine.core.ids import sha256_hex
@@ -27,6 +26,7 @@ from engine.core.policy import Policy, compile_policy
 from engine.core.policy_documents import PolicyDocument
 from engine.core.rehearsal_documents import RehearsalsDocument, check_rehearsals
 from engine.core.rule import Rule, RuleContext, compile_rule
+from engine.core.rule_documents import RulesDocument
 from engine.core.rule_set import RuleSet
 from engine.core.steps import PlaybookContext
 from engine.errors import ConfigError

@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 from engine.catalog.parsing import Parsed
 from engine.catalog.sources import CatalogSources, SourceFile
-from engine.core.documents import RuleDocument, RuleOverlay, RulesDocument
 from engine.core.findings import Finding, nearest
+from engine.core.rule_documents import RuleDocument, RuleOverlay, RulesDocument
 from engine.core.severity import Mode, ModeLimit
 
 _FIELDS = {"mode": "mode", "severity": "severity", "playbook": "playbook", "with_": "with"}

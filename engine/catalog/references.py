@@ -8,16 +8,12 @@ from pydantic import BaseModel
 from engine.catalog.sources import Kind
 from engine.catalog.yaml_findings import models_at
 from engine.catalog.yaml_nodes import MappingNode, Node, SequenceNode
-from engine.core.documents import (
-    CommandsDocument,
-    InventoryDocument,
-    PlaybookDocument,
-    RulesDocument,
-)
+from engine.core.documents import CommandsDocument, InventoryDocument, PlaybookDocument
 from engine.core.findings import Finding
 from engine.core.mistakes import Path
 from engine.core.policy_documents import PolicyDocument
 from engine.core.rehearsal_documents import RehearsalsDocument
+from engine.core.rule_documents import RulesDocument
 
 FOLDER = "docs/reference"
 ACTIONS, EXPRESSIONS, YAML = "actions.md", "expressions.md", "yaml.md"

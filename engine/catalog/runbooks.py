@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 import yaml
 
@@ -121,7 +121,9 @@ class Runbooks:
         about = str(written.get("description", ""))
         yield f"{head}**{written.get('id', 'step')}**{f': {about}' if about else ''}"
         if "uses" in written:
-            yield f"{indent}- {self._call(str(written['uses']), written.get('with') or {})}"
+            inputs = written.get("with")
+            given = inputs if isinstance(inputs, Mapping) else {}
+            yield f"{indent}- {self._call(str(written['uses']), given)}"
         for key, value in written.items():
             if key in _STEP_SAID:
                 continue
@@ -232,7 +234,7 @@ def _title(key: str) -> str:
     return key.replace("_", " ").capitalize()
 
 
-def _is_steps(value: object) -> bool:
+def _is_steps(value: object) -> TypeGuard[tuple[Document, ...]]:
     return isinstance(value, tuple) and bool(value) and isinstance(value[0], Document)
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from engine.core.documents import ModeName, RuleOverlay
+from engine.core.documents import ModeName
 from engine.core.findings import Finding
+from engine.core.rule_documents import RuleOverlay
 
 COMMANDS_FILE = "commands.yaml"
 POLICY_FILE = "policy.yaml"

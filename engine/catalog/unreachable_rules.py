@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from engine.catalog.parsing import parse
 from engine.catalog.sources import CatalogSources, Kind, read_sources
-from engine.core.documents import RulesDocument
 from engine.core.findings import Finding
 from engine.core.mistakes import Mistake
 from engine.core.rule import Rule
+from engine.core.rule_documents import RulesDocument
 from engine.core.unreachable import unreachable
 
 

@@ -10,14 +10,10 @@ from pydantic import BaseModel
 
 from engine.catalog.schemas import schema_of
 from engine.cli.output import say
-from engine.core.documents import (
-    CommandsDocument,
-    InventoryDocument,
-    PlaybookDocument,
-    RulesDocument,
-)
+from engine.core.documents import CommandsDocument, InventoryDocument, PlaybookDocument
 from engine.core.policy_documents import PolicyDocument
 from engine.core.rehearsal_documents import RehearsalsDocument
+from engine.core.rule_documents import RulesDocument
 from engine.errors import ConfigError
 from engine.settings import Settings
 

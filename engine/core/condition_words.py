@@ -15,10 +15,10 @@ from engine.core.conditions import (
     Inhibition,
     Window,
 )
-from engine.core.documents import Growth, RuleDocument
 from engine.core.ids import derived_id
 from engine.core.matchers import Matcher, MatcherError, parse_matcher
 from engine.core.mistakes import Mistakes
+from engine.core.rule_documents import Growth, RuleDocument
 from engine.core.severity import Severity
 
 # Of each line a rule has one word: they answer the same question differently.

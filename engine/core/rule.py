@@ -7,13 +7,13 @@ from typing import Generic, TypeVar
 from engine.core.compiling import compile_condition
 from engine.core.condition_words import compile_conditions, compile_matchers
 from engine.core.conditions import AT_ONCE, Conditions
-from engine.core.documents import ModeCase, RuleDefaults, RuleDocument, SeverityCase
 from engine.core.expressions import Bindings, Expression
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
 from engine.core.matchers import Matcher
 from engine.core.mistakes import Mistakes
 from engine.core.rendering import Renderable, render
+from engine.core.rule_documents import ModeCase, RuleDefaults, RuleDocument, SeverityCase
 from engine.core.scopes import ALERT
 from engine.core.severity import Mode, ModeLimit, Severity
 from engine.core.starts import Playbooks, StartContext, compile_start

@@ -1,9 +1,7 @@
 """Steps of a playbook checked and compiled, part by part: each part allows its own words."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from engine.core.actions import Declaration, Effect, Input
@@ -15,8 +13,6 @@ from engine.core.compiling import (
 )
 from engine.core.documents import CommandDocument, Foreach, StepDocument
 from engine.core.expressions import Expression, Scope, ValueType
-from engine.core.documents import CommandDocument, StepDocument
-from engine.core.expressions import Scope, ValueType
 from engine.core.findings import closest
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json

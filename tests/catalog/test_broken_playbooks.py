@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -19,7 +20,7 @@ from engine.errors import ConfigError
 
 HERE = Path(__file__).with_name("broken")
 ROOT = Path(__file__).parents[2]
-NAMES = sorted(path.stem for path in HERE.glob("*.yaml") if path.stem != "inventory")
+NAMES = sorted(path.stem for path in HERE.glob("*.yaml"))
 INVENTORY = """\
 language: 1
 targets: {gpu-07: {kind: host, address: gpu-07.example, connection: ssh-fra, service: llm}}
@@ -34,8 +35,13 @@ connections:
 @cache
 def told() -> Mapping[str, str]:
     """What is said of each file; all are loaded at once, as a project's are."""
-    inventory = HERE / "inventory.tmp"
-    inventory.write_text(INVENTORY)
+    with TemporaryDirectory() as folder:
+        inventory = Path(folder) / "inventory.yaml"
+        inventory.write_text(INVENTORY)
+        return told_with(inventory)
+
+
+def told_with(inventory: Path) -> Mapping[str, str]:
     sources = CatalogSources(
         playbooks=[HERE],
         shipped=shipped_folder(),
@@ -52,8 +58,6 @@ def told() -> Mapping[str, str]:
             line = finding.told.replace(finding.file, f"{name}.yaml")
             lines[name] = f"{lines.get(name, '')}{line}\n"
         return lines
-    finally:
-        inventory.unlink()
     raise AssertionError("nothing was refused")
 
 

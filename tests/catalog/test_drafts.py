@@ -22,12 +22,12 @@ from engine.catalog.drafts import (
 from engine.catalog.parsing import parse
 from engine.catalog.sources import Kind, SourceFile
 from engine.core.alert import Alert
-from engine.core.documents import RuleDefaults, RuleDocument, RulesDocument
 from engine.core.inventory import Inventory
 from engine.core.matchers import parse_matcher
 from engine.core.mistakes import Mistakes
 from engine.core.rehearsal_documents import RehearsalsDocument, check_rehearsals
 from engine.core.rule import RuleContext, compile_rule
+from engine.core.rule_documents import RuleDefaults, RuleDocument, RulesDocument
 from engine.core.severity import Severity
 from engine.errors import PayloadError
 

@@ -10,8 +10,8 @@ from engine.catalog import (
     shipped_folder,
     written_version,
 )
-from engine.core.documents import RuleOverlay
 from engine.core.ids import sha256_hex
+from engine.core.rule_documents import RuleOverlay
 from engine.errors import ConfigError
 from tests.doubles.declarations import ACTIONS
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from engine.catalog.overlays import caps_of, overlaid, rule_findings, unknown_rules
 from engine.catalog.parsing import Parsed, parse
 from engine.catalog.sources import CatalogSources, Kind, SourceFile
-from engine.core.documents import RuleOverlay, RulesDocument
+from engine.core.rule_documents import RuleOverlay, RulesDocument
 from engine.core.severity import Mode, ModeLimit
 
 TEXT = b"""language: 1

@@ -1,7 +1,8 @@
 from engine.catalog.parsing import Parsed, parse
 from engine.catalog.sources import Kind, SourceFile
-from engine.core.documents import InventoryDocument, RulesDocument
+from engine.core.documents import InventoryDocument
 from engine.core.findings import Finding
+from engine.core.rule_documents import RulesDocument
 
 RULE = """language: 1
 rules:

@@ -5,9 +5,10 @@ import pytest
 from engine.catalog.parsing import parse
 from engine.catalog.references import PAGES, anchor_of, reference_of, section_of
 from engine.catalog.sources import Kind, SourceFile
-from engine.core.documents import PlaybookDocument, RulesDocument
+from engine.core.documents import PlaybookDocument
 from engine.core.findings import Finding
 from engine.core.mistakes import Path
+from engine.core.rule_documents import RulesDocument
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from engine.catalog.schema_examples import EXAMPLES
 from engine.catalog.schema_words import WORDS
 from engine.catalog.schemas import schema_of
-from engine.core.documents import (
-    CommandsDocument,
-    InventoryDocument,
-    PlaybookDocument,
-    RulesDocument,
-)
+from engine.core.documents import CommandsDocument, InventoryDocument, PlaybookDocument
 from engine.core.policy_documents import PolicyDocument
 from engine.core.rehearsal_documents import RehearsalsDocument
+from engine.core.rule_documents import RulesDocument
 from engine.settings import Settings
 
 MODELS: tuple[type[BaseModel], ...] = (

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, Literal
 
 from engine.core.alert import Alert
-from engine.core.documents import RuleDocument
+from engine.core.rule_documents import RuleDocument
 
 NAMES = ("Down", "Slow", "DiskFull", "GpuXid")
 SERVICES = ("", "llm", "llm-70b", "gw", "db")

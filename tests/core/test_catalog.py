@@ -1,10 +1,10 @@
 from engine.core.actions import Estate
 from engine.core.catalog import Catalog, catalog_version
-from engine.core.documents import RuleDefaults, RuleDocument
 from engine.core.inventory import Inventory
 from engine.core.mistakes import Mistakes
 from engine.core.policy import Policy
 from engine.core.rule import RuleContext, compile_rule
+from engine.core.rule_documents import RuleDefaults, RuleDocument
 from engine.core.rule_set import RuleSet
 
 

@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from engine.core.classify import classify, explain
-from engine.core.documents import RuleDefaults, RuleDocument
 from engine.core.inventory import Inventory
 from engine.core.mistakes import Mistakes
 from engine.core.rule import Rule, RuleContext, compile_rule
+from engine.core.rule_documents import RuleDefaults, RuleDocument
 from engine.core.rule_set import RuleSet
 from engine.core.severity import Mode, ModeLimit, Severity
 from tests.doubles.declarations import firing

@@ -4,8 +4,8 @@ import pytest
 
 from engine.core.condition_words import compile_conditions
 from engine.core.conditions import AT_ONCE, Conditions
-from engine.core.documents import RuleDocument
 from engine.core.mistakes import Mistakes
+from engine.core.rule_documents import RuleDocument
 from engine.core.severity import Severity
 
 RULE = {

@@ -8,10 +8,10 @@ import pytest
 
 from engine.core.alert import Alert, SeverityHint
 from engine.core.classify import classify, explain
-from engine.core.documents import RuleDefaults
 from engine.core.inventory import Inventory
 from engine.core.mistakes import Mistakes
 from engine.core.rule import RuleContext, compile_rule
+from engine.core.rule_documents import RuleDefaults
 from engine.core.rule_set import RuleSet
 from tests.core import naive_rules as naive
 from tests.doubles.declarations import firing

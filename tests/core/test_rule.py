@@ -1,10 +1,11 @@
 import pytest
 
-from engine.core.documents import Parameter, RuleDefaults, RuleDocument
+from engine.core.documents import Parameter
 from engine.core.inventory import Inventory
 from engine.core.mistakes import Mistakes
 from engine.core.parameters import TypedParameter
 from engine.core.rule import Rule, RuleContext, compile_rule
+from engine.core.rule_documents import RuleDefaults, RuleDocument
 from engine.core.scopes import alert_bindings
 from engine.core.severity import Mode, Severity
 from tests.doubles.declarations import firing

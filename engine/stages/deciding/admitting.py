@@ -25,10 +25,10 @@ from engine.core.conditions import (
     lately,
     marked,
 )
-from engine.core.documents import MAX_PARTS
 from engine.core.incident import correlation_key
 from engine.core.journal import to_us
 from engine.core.rule import Rule
+from engine.core.rule_documents import MAX_PARTS
 from engine.ports.explaining import firing_cause
 from engine.ports.rows import Task
 from engine.ports.store import Tx
