@@ -59,11 +59,20 @@ def test_too_much_and_too_little_are_findings(
     assert json.loads(capsys.readouterr().out)["too_little"] == [LINE]
 
 
-def test_to_observe_it_needs_no_sudo(capsys: pytest.CaptureFixture[str], project: Project) -> None:
+def test_to_observe_only_reads_are_permitted(
+    capsys: pytest.CaptureFixture[str], project: Project
+) -> None:
+    assert permissions(project, "restart-llm", "--mode", "observe", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["hosts"] == []
     assert permissions(project, "--mode", "observe", "--json") == 0
     (host,) = json.loads(capsys.readouterr().out)["hosts"]
-    assert (host["host"], host["sudoers"]) == ("gpu-07", [])
+    assert host["host"] == "gpu-07"
     assert {each["effect"] for each in host["commands"]} == {"read"}
+    reads = {each["argv"][1] for each in host["commands"] if each["argv"][0] == "sudo"}
+    permitted = {line.split(": ")[1].split()[0] for line in host["sudoers"]}
+    assert {path.rpartition("/")[2] for path in permitted} == {
+        path.rpartition("/")[2] for path in reads
+    }
 
 
 @pytest.mark.parametrize(
