@@ -25,11 +25,7 @@ def known_to(
 ) -> Known:
     """What expressions of a run's playbook can name at this point, and at this place."""
     outputs = {step_id: _outputs(step) for step_id, step in state.evidence.items()}
-    outputs |= {
-        step_id: _outputs(step)
-        for (phase, step_id), step in state.steps.items()
-        if phase == "steps"
-    }
+    outputs |= {step_id: _outputs(step) for (_, step_id), step in state.steps.items()}
     known = Known(state.parameters, incident, inventory, outputs, failed=state.failed)
     return known if place is None else known.at(place)
 

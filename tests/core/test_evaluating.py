@@ -3,11 +3,13 @@
 from engine.core.evaluating import holds_if, holds_until, known_to
 from engine.core.expressions import Scope, ValueType, compile_expression
 from engine.core.inventory import Inventory
+from engine.core.run_commands import Attempt
 from tests.doubles.runs import Drive, a_playbook, a_step, an_incident
 
 SCOPE = Scope(
     {
         "steps.drain.outcome": ValueType.STRING,
+        "steps.undo.outcome": ValueType.STRING,
         "incident.service": ValueType.STRING,
         "result.ok": ValueType.BOOL,
     }
@@ -19,6 +21,18 @@ def test_a_condition_sees_the_outcomes_of_earlier_steps_and_the_incident() -> No
     drive.end(drive.intend(drive.to_first_attempt()), "succeeded")
     known = known_to(drive.state, an_incident(), Inventory())
     text = "steps.drain.outcome == 'succeeded' && incident.service == 'llm'"
+    assert holds_if(compile_expression(text, SCOPE, ValueType.BOOL), known).holds
+
+
+def test_a_condition_in_a_rollback_sees_how_the_undoing_before_it_ended() -> None:
+    undo = a_step("undo", "rollback")
+    drive = Drive(a_playbook(a_step("drain", rollback=(undo,))))
+    drive.end(drive.intend(drive.to_first_attempt()), "failed")
+    command = drive.until_interesting()
+    assert isinstance(command, Attempt)
+    drive.end(drive.intend(command), "succeeded")
+    known = known_to(drive.state, an_incident(), Inventory())
+    text = "steps.drain.outcome == 'failed' && steps.undo.outcome == 'succeeded'"
     assert holds_if(compile_expression(text, SCOPE, ValueType.BOOL), known).holds
 
 
