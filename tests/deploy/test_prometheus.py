@@ -25,6 +25,7 @@ FROM_ELSEWHERE = {
     "ModelCallsSlow": "applications",
     "ErrorsLogged": "applications",
     "QuellStalled": "quell itself",
+    "QuellStormBrake": "quell itself",
 }
 HINTS: Mapping[str, SeverityHint] = {
     "critical": "critical",
