@@ -20,11 +20,9 @@ class Catalogs:
     active: Catalog
     declarations: Mapping[str, Declaration]
 
-    def parse_playbook(self, text: bytes) -> Playbook:
-        """A playbook from the exact text that a run started with."""
-        return parse_playbook(
-            text, "the run's own text", context_of(self.active, self.declarations)
-        )
+    def parse_playbook(self, text: bytes, called: Mapping[str, bytes]) -> Playbook:
+        """A playbook from the exact texts that a run started with."""
+        return parse_playbook(text, called, context_of(self.active, self.declarations))
 
 
 def activate(tx: Tx, catalog: Catalog) -> None:

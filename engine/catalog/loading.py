@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from engine.catalog.calling import WrittenPlaybooks
 from engine.catalog.overlays import caps_of, overlaid, rule_findings, unknown_rules
-from engine.catalog.parsing import parse
+from engine.catalog.parsing import Parsed, parse
 from engine.catalog.sources import CatalogSources, Kind, SourceFile, read_sources
 from engine.core.actions import Declaration, Estate
 from engine.core.catalog import Catalog, catalog_version
@@ -21,7 +22,7 @@ from engine.core.json_value import canonical_bytes
 from engine.core.mistakes import Mistakes
 from engine.core.parameters import TypedParameter
 from engine.core.playbook import Playbook
-from engine.core.playbook_checks import check_commands, compile_parameters, compile_playbook
+from engine.core.playbook_checks import check_commands, compile_parameters
 from engine.core.policy import Policy, compile_policy
 from engine.core.policy_documents import PolicyDocument
 from engine.core.rehearsal_documents import RehearsalsDocument, check_rehearsals
@@ -65,17 +66,26 @@ def _texts(files: Sequence[SourceFile], sources: CatalogSources) -> Mapping[str,
     return texts
 
 
-def parse_playbook(text: bytes, file: str, context: PlaybookContext) -> Playbook:
-    """A playbook from the exact text of an earlier catalog version. Raises ConfigError."""
+def parse_playbook(text: bytes, called: Mapping[str, bytes], context: PlaybookContext) -> Playbook:
+    """A playbook from the exact texts of an earlier catalog version, its own and those it calls.
+
+    Raises ConfigError.
+    """
     findings: list[Finding] = []
-    source = SourceFile(Kind.PLAYBOOK, file, file, text, shipped=False)
-    parsed = parse(source, PlaybookDocument, findings)
-    if parsed is not None:
-        playbook = compile_playbook(parsed.document, parsed.text_hash, context, parsed.mistakes)
-        if playbook is not None:
-            return playbook
-        findings += parsed.findings()
-    raise ConfigError(f"{file} can't be used any more", sorted(findings))
+    parsed: dict[str, Parsed[PlaybookDocument]] = {}
+    own = ""
+    for name, each in {"": text, **called}.items():
+        file = f"the run's own text of {name}" if name else "the run's own text"
+        source = SourceFile(Kind.PLAYBOOK, file, file, each, shipped=False)
+        found = parse(source, PlaybookDocument, findings)
+        if found is not None:
+            own = own if name else found.document.id
+            parsed[found.document.id] = found
+    playbook = WrittenPlaybooks(parsed).compile_all(context).get(own)
+    findings += [finding for each in parsed.values() for finding in each.findings()]
+    if playbook is None or findings:
+        raise ConfigError(f"playbook {own} can't be used any more", sorted(findings))
+    return playbook
 
 
 def context_of(
@@ -154,18 +164,12 @@ class _Loader:
     ) -> tuple[Mapping[str, Mapping[str, TypedParameter] | None], Mapping[str, Playbook]]:
         """The parameters of every playbook (None where its file isn't one), and the playbooks."""
         parameters: dict[str, Mapping[str, TypedParameter] | None] = {}
-        playbooks: dict[str, Playbook] = {}
+        written: dict[str, Parsed[PlaybookDocument]] = {}
         read = [(file, parse(file, PlaybookDocument, self.findings)) for file in files]
         for file, parsed in read:
             if parsed is None:
                 # Who names it has no mistake of its own.
                 parameters.setdefault(file.stem, None)
-                continue
-            own = compile_parameters(parsed.document, context.inventory, Mistakes())
-            parameters.setdefault(parsed.document.id, own)
-        context = replace(context, playbooks=parameters)
-        for file, parsed in read:
-            if parsed is None:
                 continue
             document, mistakes = parsed.document, parsed.mistakes
             if document.id != file.stem:
@@ -173,11 +177,13 @@ class _Loader:
                     f"the id {document.id!r} and the file's name {file.stem!r} must be the same"
                 )
             if self._counts(f"playbook {document.id!r}", file, mistakes.at("id")):
-                playbook = compile_playbook(document, parsed.text_hash, context, mistakes)
-                if playbook is not None:
-                    playbooks[document.id] = playbook
-            self.findings += parsed.findings()
-        return parameters, playbooks
+                written[document.id] = parsed
+                own = compile_parameters(document, context.inventory, Mistakes())
+                parameters[document.id] = own
+        context = replace(context, playbooks=parameters)
+        compiled = WrittenPlaybooks(written).compile_all(context)
+        self.findings += [f for _, parsed in read if parsed is not None for f in parsed.findings()]
+        return parameters, {name: each for name, each in compiled.items() if each is not None}
 
     def _rules(
         self,

@@ -151,6 +151,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "id": "later steps name it: steps.<id>.outcome",
         "description": "what it does, for people",
         "uses": "the action",
+        "call": "does and proves what another playbook does, instead of calling an action",
         "foreach": "goes through a list, instead of calling an action",
         "steps": "of a foreach: what is done for each item",
         "wait": "lets so much time pass, instead of calling an action",

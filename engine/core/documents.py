@@ -186,6 +186,7 @@ class StepDocument(Document):
     description: str = ""
     uses: str | None = None
     wait: Duration | None = None
+    call: Id | None = None
     foreach: Foreach | None = None
     steps: tuple["StepDocument", ...] = ()
     with_: Mapping[str, JsonValue] = Field(default={}, alias="with")

@@ -1,13 +1,15 @@
-"""A playbook's steps as the flat list of a plan: what `foreach` goes through is spread out."""
+"""A playbook's steps as the flat list of a plan: `foreach` and `call` are spread out."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from engine.core.expressions import ExpressionFailedError
-from engine.core.loops import Item, Loop, batches, items_of
+from engine.core.loops import batches, items_of
+from engine.core.parameters import check_parameters
 from engine.core.plan import Place
-from engine.core.playbook import Playbook, Step
+from engine.core.playbook import Call, Playbook, Step
+from engine.core.rendering import render
 from engine.core.scopes import Known
 
 # Told of a step that can't be planned; it raises, unless holes are allowed.
@@ -16,70 +18,156 @@ Hole = Callable[[str, ExpressionFailedError], None]
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A step of the text at one place of the plan. `known` is what it sees from there."""
+    """A step of the text at one place of the plan. `known` is what it sees from there.
+
+    `suffix` is how its item ends its id.
+    """
 
     step: Step
     id: str
     known: Known
     undoes: str = ""
     place: Place | None = None
+    suffix: str = ""
 
 
-def expanded(playbook: Playbook, known: Known, hole: Hole) -> Iterator[Placed]:
-    """Every step of the plan, in its order: guards, steps, verification, rollback, on_cancel."""
-    steps = list(_spread(playbook.steps, known, hole))
-    yield from (Placed(step, step.id, known) for step in playbook.guard_reads)
-    yield from steps
-    yield from (Placed(step, step.id, known) for step in playbook.verify)
-    for done in steps:
-        for undo in done.step.rollback:
-            yield _beside(done, undo)
-    yield from (Placed(step, step.id, known) for step in playbook.on_cancel)
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Where the steps of one playbook stand: below `place`, None for the plan's own playbook.
+
+    `text` begins their ids in the playbooks' texts. `known` is what the plan's own steps see.
+    """
+
+    playbook: Playbook
+    known: Known
+    hole: Hole
+    text: str = ""
+    place: Place | None = None
+
+    def put(self, step: Step, suffix: str = "", **where: object) -> Placed:
+        """One of its steps at its place, which `where` says in a loop."""
+        if self.place is None and not where:
+            return Placed(step, step.id, self.known)
+        base = self.place or Place(origin="")
+        place = base.model_copy(update={"origin": self.text + step.id, **where})
+        step_id = f"{place.frame}{step.id}{suffix}"
+        return Placed(step, step_id, self.known.at(place), place=place, suffix=suffix)
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """Every step of a plan, in its order, and each call's playbook with what its steps see."""
+
+    steps: tuple[Placed, ...]
+    calls: tuple[tuple[Playbook, Known], ...]
+
+
+def expand(playbook: Playbook, known: Known, hole: Hole) -> Expansion:
+    """The steps in the order of a plan: guards, steps, verification, rollback, on_cancel."""
+    frames = [_Frame(playbook, known, hole)]
+    steps = list(_steps(frames[0], frames))
+    return Expansion(
+        (
+            *(frames[0].put(step) for step in playbook.guard_reads),
+            *steps,
+            *(frames[0].put(step) for step in playbook.verify),
+            *(_beside(done, undo) for done in steps for undo in done.step.rollback),
+            *(frame.put(step) for frame in frames for step in frame.playbook.on_cancel),
+        ),
+        tuple((each.playbook, known.at(each.place)) for each in frames if each.place is not None),
+    )
+
+
+def investigations(playbook: Playbook, known: Known) -> Iterator[Placed]:
+    """What is looked at before the plan is made, the called playbooks' looks last.
+
+    What one of them is given may follow from an earlier look: ask again after each.
+    """
+    frames = [_Frame(playbook, known, lambda *_: None)]
+    yield from (frames[0].put(step) for step in playbook.investigate)
+    if playbook.called:
+        list(_steps(frames[0], frames))
+        for frame in frames[1:]:
+            yield from (frame.put(step) for step in frame.playbook.investigate)
 
 
 def _beside(done: Placed, undo: Step) -> Placed:
     """What undoes a step, at that one's place."""
     if done.place is None:
         return Placed(undo, undo.id, done.known, done.id)
-    place = done.place.model_copy(update={"origin": undo.id})
-    return Placed(undo, _named(undo, place.item), done.known, done.id, place)
+    text = done.place.origin.removesuffix(done.step.id)
+    place = done.place.model_copy(update={"origin": text + undo.id})
+    undo_id = f"{place.frame}{undo.id}{done.suffix}"
+    return Placed(undo, undo_id, done.known, done.id, place)
 
 
-def _spread(steps: Sequence[Step], known: Known, hole: Hole) -> Iterator[Placed]:
-    for loop, inner in groupby(steps, key=lambda step: step.loop):
+def _steps(frame: _Frame, frames: list[_Frame]) -> Iterator[Placed]:
+    """The steps of a frame; those of the playbooks that it calls are added to `frames`."""
+    for loop, group in groupby(frame.playbook.steps, key=lambda step: step.loop):
+        steps = list(group)
         if loop is None:
-            yield from (Placed(step, step.id, known) for step in inner)
+            for step in steps:
+                yield from _one(frame, frames, step)
             continue
+        loop_id = (frame.place.frame if frame.place else "") + loop.id
         try:
-            items = items_of(loop, known.bindings())
+            items = items_of(loop, frame.put(steps[0]).known.bindings())
         except ExpressionFailedError as error:
-            hole(loop.id, error)
+            frame.hole(loop_id, error)
             continue
-        yield from _looped(loop, list(inner), items, known)
+        # Batch by batch, and in a batch each step for all items before the next step.
+        for number, batch in enumerate(batches(items, loop.serial), 1):
+            for step in steps:
+                if step.wait:
+                    # Time passes once for all of them.
+                    yield frame.put(step, f"[batch-{number}]", loop=loop_id)
+                    continue
+                for item in batch:
+                    where = {
+                        "loop": loop_id,
+                        "item": str(item),
+                        "stop_after": min(loop.stop_after, len(items)),
+                        "names": {loop.name: item},
+                    }
+                    yield from _one(frame, frames, step, f"[{item}]", **where)
 
 
-def _looped(
-    loop: Loop, steps: Sequence[Step], items: Sequence[Item], known: Known
+def _one(
+    frame: _Frame, frames: list[_Frame], step: Step, suffix: str = "", **where: object
 ) -> Iterator[Placed]:
-    """Batch by batch, each step for all items of the batch before the next step."""
-    stop_after = min(loop.stop_after, len(items))
-    for number, batch in enumerate(batches(items, loop.serial), 1):
-        for step in steps:
-            if not step.uses:
-                # Time passes once for all of them.
-                place = Place(origin=step.id, loop=loop.id)
-                yield Placed(step, _named(step, f"batch-{number}"), known, place=place)
-                continue
-            for item in batch:
-                place = Place(
-                    origin=step.id,
-                    loop=loop.id,
-                    item=str(item),
-                    stop_after=stop_after,
-                    names={loop.name: item},
-                )
-                yield Placed(step, _named(step, str(item)), known.at(place), place=place)
+    """A step, or what the playbook that it calls does and proves."""
+    placed = frame.put(step, suffix, **where)
+    if step.call is None:
+        yield placed
+        return
+    try:
+        called = _called(frame, placed, step.call)
+    except ExpressionFailedError as error:
+        frame.hole(placed.id, error)
+        return
+    frames.append(called)
+    if step.condition is not None:
+        # Its steps ask how this one ended.
+        yield placed
+    yield from _steps(called, frames)
+    yield from (called.put(replace(each, phase="steps")) for each in called.playbook.verify)
 
 
-def _named(step: Step, item: str) -> str:
-    return f"{step.id}[{item}]"
+def _called(frame: _Frame, placed: Placed, call: Call) -> _Frame:
+    bindings = placed.known.bindings()
+    given = {name: render(value, bindings) for name, value in call.parameters.items()}
+    arguments = check_parameters(call.playbook.parameters, given, frame.known.inventory)
+    if arguments.problems:
+        raise ExpressionFailedError("; ".join(arguments.problems))
+    base = placed.place or Place(origin="")
+    gate = placed.id if placed.step.condition is not None else base.gate
+    place = base.model_copy(
+        update={
+            "frame": f"{placed.id}/",
+            "gate": gate,
+            "names": {},
+            "parameters": dict(arguments.values),
+        }
+    )
+    text = f"{frame.text}{placed.step.id}/"
+    return replace(frame, playbook=call.playbook, text=text, place=place)

@@ -79,7 +79,10 @@ def permissions_of(
     """What these playbooks need on the hosts of the inventory; with `only_reads`, to observe."""
     needs: dict[str, _Needs] = {}
     untold: dict[str, None] = {}
+    every = {each.id: each for each in playbooks}
     for playbook in playbooks:
+        every.update(playbook.called)
+    for playbook in every.values():
         for step in playbook.calls:
             if only_reads and step.may_change:
                 continue

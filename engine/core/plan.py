@@ -9,15 +9,19 @@ from engine.core.json_value import canonical_bytes
 
 PlanPhase = Literal["investigate", "guards", "steps", "verify", "rollback", "on_cancel"]
 
+# What the `uses` of a step says that calls no action.
+WAIT, CALL = "wait", "call"
+
 # What a person's cancellation doesn't end, but begins.
 AFTER_CANCEL = frozenset({"on_cancel", "rollback"})
 
 
 class Place(BaseModel):
-    """Where a step stands that `foreach` brought into the plan.
+    """Where a step stands that `foreach` or `call` brought into the plan.
 
-    `origin` is its id in the text. `item` is "" for what a batch does once. `names` are what its
-    expressions see beside what all see.
+    `origin` leads to it in the texts. `item` is "" for what a batch does once. `names` are what its
+    expressions see beside what all see. `frame` begins the ids of the steps of its call, with its
+    `parameters`; `gate` is the step whose `if` decides whether these are done.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +31,9 @@ class Place(BaseModel):
     item: str = ""
     stop_after: int = 0
     names: dict[str, JsonValue] = {}
+    frame: str = ""
+    parameters: dict[str, JsonValue] | None = None
+    gate: str = ""
 
 
 class PlannedStep(BaseModel):
@@ -82,6 +89,16 @@ class PlannedStart(BaseModel):
     parameters: dict[str, JsonValue]
 
 
+class CalledPlaybook(BaseModel):
+    """A playbook whose steps are part of a plan, and its guards, which hold beside the plan's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    text_hash: str
+    guards: dict[str, JsonValue]
+
+
 class Plan(BaseModel):
     """What a run may do at most; execution may skip, never add or alter.
 
@@ -106,7 +123,21 @@ class Plan(BaseModel):
     # Plans of older versions have none.
     deadline_s: float | None = None
     on_failure: PlannedStart | None = None
+    called: tuple[CalledPlaybook, ...] = ()
     steps: tuple[PlannedStep, ...]
+
+    @property
+    def guarded(self) -> tuple["Plan", ...]:
+        """This plan as each set of its guards sees it: its own, and those of what it calls.
+
+        What a called playbook's guards count are runs of either.
+        """
+        found = [self]
+        for each in self.called:
+            with_guards = {"guards": each.guards, "called": ()}
+            found.append(self.model_copy(update=with_guards))
+            found.append(self.model_copy(update={**with_guards, "playbook_id": each.id}))
+        return tuple(found)
 
     @property
     def changed_targets(self) -> tuple[str, ...]:

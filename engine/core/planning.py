@@ -9,13 +9,13 @@ from pydantic import JsonValue
 from engine.core.actions import Declaration, Effect, Estate, Prepared
 from engine.core.catalog import Catalog
 from engine.core.durations import format_duration
-from engine.core.expansion import Placed, expanded
+from engine.core.expansion import Hole, Placed, expand
 from engine.core.expressions import ExpressionFailedError
 from engine.core.incident import Incident
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
 from engine.core.masking import MARK, NO_SECRETS, Masker
-from engine.core.plan import Plan, PlannedStart, PlannedStep
+from engine.core.plan import CALL, WAIT, CalledPlaybook, Plan, PlannedStart, PlannedStep
 from engine.core.playbook import Playbook, Step
 from engine.core.policy import Policy, policy_limits
 from engine.core.rendering import render
@@ -80,22 +80,21 @@ class Planner:
                 raise problem from error
             holes.append(str(problem))
 
-        for placed in expanded(playbook, known, lacking):
+        expansion = expand(playbook, known, lacking)
+        for placed in expansion.steps:
             try:
                 planned.append(self._placed(placed))
             except PlanError as error:
                 if not with_holes:
                     raise
                 holes.append(str(error))
-        guards: dict[str, JsonValue] = {}
-        on_failure = None
-        try:
-            guards = _guards(playbook, known)
-            on_failure = _follower(playbook, known)
-        except PlanError as error:
-            if not with_holes:
-                raise
-            holes.append(str(error))
+        called: list[CalledPlaybook] = []
+        for each, seen in expansion.calls:
+            its = CalledPlaybook(
+                id=each.id, text_hash=each.text_hash, guards=_guards(each, seen, lacking)
+            )
+            if its not in called:
+                called.append(its)
         approval = playbook.approval
         plan = Plan(
             run_id=run_id,
@@ -103,15 +102,16 @@ class Planner:
             playbook_id=playbook.id,
             playbook_hash=playbook.text_hash,
             parameters=dict(known.parameters),
-            guards=guards,
+            guards=_guards(playbook, known, lacking),
             approval_from=approval.ask,
             approval_quorum=approval.quorum,
             approval_expires_s=approval.expires.total_seconds(),
-            always_ask=approval.always,
+            always_ask=any(each.approval.always for each in (playbook, *playbook.called.values())),
             source_confirms=self.catalog.policy.source_confirms,
             on_expiry=approval.on_expiry,
             deadline_s=playbook.deadline.total_seconds(),
-            on_failure=on_failure,
+            on_failure=_follower(playbook, known, lacking),
+            called=tuple(called),
             steps=tuple(planned),
         )
         size = len(plan.to_bytes())
@@ -124,7 +124,7 @@ class Planner:
 
     def _placed(self, placed: Placed) -> PlannedStep:
         step = replace(placed.step, id=placed.id)
-        planned = self.prepare(step, placed.known) if step.uses else _wait(step)
+        planned = self.prepare(step, placed.known) if step.uses else _without_action(step)
         return planned.model_copy(update={"undoes": placed.undoes, "place": placed.place})
 
     def prepare(self, step: Step, known: Known) -> PlannedStep:
@@ -184,52 +184,56 @@ class Planner:
         return (*playbook.mode_limits(), *limits)
 
 
-def _wait(step: Step) -> PlannedStep:
+def _without_action(step: Step) -> PlannedStep:
+    wait = format_duration(step.wait)
     return PlannedStep(
         phase=step.phase,
         id=step.id,
-        uses="wait",
+        uses=CALL if step.call else WAIT,
         action_version=0,
         connection="",
         targets=(),
         payload={},
         effect="read",
         repeat="harmless",
-        description=f"wait {format_duration(step.wait)}",
+        description=f"call {step.call.playbook.id}" if step.call else f"wait {wait}",
         timeout_s=0,
         condition=step.condition.text if step.condition else "",
         wait_s=step.wait.total_seconds(),
     )
 
 
-def _guards(playbook: Playbook, known: Known) -> dict[str, JsonValue]:
+def _guards(playbook: Playbook, known: Known, lacking: Hole) -> dict[str, JsonValue]:
     """As the plan keeps them: with the names that their expressions give."""
     guards = playbook.guards
     if guards.requires is not None:
         try:
             healthy = [str(render(each, known.bindings())) for each in playbook.healthy]
         except ExpressionFailedError as error:
-            raise PlanError(f"guards: requires: {error}") from error
+            lacking("guards: requires", error)
+            return {}
         requires = guards.requires.model_copy(update={"healthy": tuple(healthy)})
         guards = guards.model_copy(update={"requires": requires})
     if guards.blast_radius is not None:
         try:
             group = str(render(playbook.group, known.bindings()))
         except ExpressionFailedError as error:
-            raise PlanError(f"guards: blast_radius: {error}") from error
+            lacking("guards: blast_radius", error)
+            return {}
         radius = guards.blast_radius.model_copy(update={"group": group})
         guards = guards.model_copy(update={"blast_radius": radius})
     return guards.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _follower(playbook: Playbook, known: Known) -> PlannedStart | None:
+def _follower(playbook: Playbook, known: Known, lacking: Hole) -> PlannedStart | None:
     start = playbook.on_failure
     if start is None:
         return None
     try:
         given = start.render_arguments(known.bindings())
     except ExpressionFailedError as error:
-        raise PlanError(f"on_failure: {error}") from error
+        lacking("on_failure", error)
+        return None
     return PlannedStart(playbook=start.playbook, parameters=dict(given))
 
 

@@ -22,7 +22,8 @@ from engine.core.templates import Template
 class Step:
     """One checked step. `effects` are those that it can still have, as far as the text tells.
 
-    `uses` is "" where it calls no action: it waits for `wait`. `loop` is the `foreach` it is in.
+    `uses` is "" where it calls no action: it waits for `wait`, or has a `call`. `loop` is the
+    `foreach` that it stands in.
     `connection` is "" where the target or the action's only connection decides. `rollback` undoes
     it, in order. `action_mode` is the most that its action allows.
     """
@@ -47,6 +48,7 @@ class Step:
     rollback: tuple["Step", ...] = ()
     wait: timedelta = timedelta(0)
     loop: Loop | None = None
+    call: "Call | None" = None
 
     @property
     def may_change(self) -> bool:
@@ -57,6 +59,14 @@ class Step:
     def runs_after_failure(self) -> bool:
         """Whether its `if` asks for a failure, so that one before doesn't skip it."""
         return self.condition is not None and self.condition.calls(AFTER_FAILURE)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The playbook whose steps stand in a step's place, and what its parameters are given."""
+
+    playbook: "Playbook"
+    parameters: Mapping[str, Renderable]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +114,36 @@ class Playbook:
         return (*reads, *self.steps, *self.verify, *undoing, *self.on_cancel)
 
     def step(self, step_id: str) -> Step:
-        """The step of this id, of whichever part: ids are unique. Raises KeyError."""
+        """The step of this id, of whichever part: ids are unique. Raises KeyError.
+
+        Behind the id of a call and a slash stands one of the called playbook.
+        """
+        own, _, inner = step_id.partition("/")
         for step in self.all_steps:
-            if step.id == step_id:
-                return step
+            if step.id == own:
+                return step.call.playbook.step(inner) if step.call and inner else step
         raise KeyError(step_id)
+
+    @property
+    def called(self) -> Mapping[str, "Playbook"]:
+        """Every playbook that it calls, and those that they call, by id."""
+        found: dict[str, Playbook] = {}
+        for step in self.steps:
+            if step.call is not None:
+                found[step.call.playbook.id] = step.call.playbook
+                found.update(step.call.playbook.called)
+        return found
+
+    @property
+    def called_texts(self) -> Mapping[str, str]:
+        """The SHA-256 of the text of each of those."""
+        return {name: each.text_hash for name, each in self.called.items()}
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """The longest row of calls that begins with it."""
+        callees = (step.call.playbook.chain for step in self.steps if step.call is not None)
+        return (self.id, *max(callees, key=len, default=()))
 
     @property
     def calls(self) -> tuple[Step, ...]:
@@ -118,17 +153,20 @@ class Playbook:
     @property
     def effects(self) -> frozenset[Effect]:
         """Everything that a run of it can do, as far as the text tells."""
-        return frozenset(effect for step in self.calls for effect in step.effects)
+        every = (self, *self.called.values())
+        return frozenset(e for each in every for step in each.calls for e in step.effects)
 
     @property
     def declares(self) -> frozenset[str]:
         """The guards that it has, by their words."""
-        return frozenset(self.guards.model_dump(exclude_none=True))
+        every = (self, *self.called.values())
+        return frozenset(name for p in every for name in p.guards.model_dump(exclude_none=True))
 
     def mode_limits(self) -> tuple[ModeLimit, ...]:
         """What the playbook and its actions allow at most, each with who says so."""
         limits = [ModeLimit(self.max_mode, f"playbook {self.id} (max_mode)")]
         limits += [ModeLimit(step.action_mode, f"action {step.uses}") for step in self.calls]
+        limits += [limit for each in self.called.values() for limit in each.mode_limits()]
         if self.approval.quorum > 1:
             limits.append(
                 ModeLimit(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from engine.core.blast_radius import UNAVAILABLE
+from engine.core.calls import check_approvers
 from engine.core.compiling import (
     compile_argument,
     compile_condition,
@@ -69,9 +70,9 @@ def compile_playbook(
     verify = compiler.compile_part("verify", document.verify, mistakes.at("verify"))
     on_cancel = compiler.compile_part("on_cancel", document.on_cancel, mistakes.at("on_cancel"))
     on_failure = _follower(document, scope, context, mistakes.at("on_failure"))
-    if len(mistakes.found) > before:
+    if len(mistakes.found) > before or not compiler.is_complete:
         return None
-    return Playbook(
+    playbook = Playbook(
         id=document.id,
         description=document.description,
         text_hash=text_hash,
@@ -89,6 +90,8 @@ def compile_playbook(
         on_cancel=on_cancel,
         on_failure=on_failure,
     )
+    check_approvers(playbook.called, playbook.approval.ask, mistakes)
+    return playbook if len(mistakes.found) == before else None
 
 
 def check_commands(commands: Mapping[str, CommandDocument], mistakes: Mistakes) -> None:

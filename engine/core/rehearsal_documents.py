@@ -21,8 +21,9 @@ from engine.core.events import RunOutcome
 from engine.core.incident import IncidentStatus
 from engine.core.mistakes import Mistakes
 
-# A step's id in a plan: `restart`, of a foreach `restart[gpu-07]`.
-PlannedId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}(\[[^\[\]\s]{1,128}\])?$")]
+# A step's id in a plan: `restart`, of a foreach `restart[gpu-07]`, of a call `drain/restart`.
+_PART = r"[a-z][a-z0-9_]{0,40}(\[[^\[\]\s]{1,128}\])?"
+PlannedId = Annotated[str, Field(pattern=rf"^{_PART}(/{_PART}){{0,4}}$")]
 
 
 class AlertStep(Document):

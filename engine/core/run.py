@@ -111,6 +111,7 @@ class RunState:
     mode: Mode
     mode_decided_by: str
     created_at: datetime
+    called: Mapping[str, str] = field(default_factory=dict)
     evidence: Mapping[str, StepState] = field(default_factory=dict)
     plan: Plan | None = None
     plan_hash: str = ""
@@ -175,6 +176,7 @@ def created(event: events.RunCreated, at: datetime) -> RunState:
         mode=Mode(event.mode),
         mode_decided_by=event.mode_decided_by,
         created_at=at,
+        called=event.called,
     )
 
 
@@ -274,11 +276,11 @@ def _observed(state: RunState, event: events.StepObserved, at: datetime) -> RunS
         error = event.error if event.outcome == "failed" else ""
         seen_by = GuardLook(at, event.outputs, error)
         return replace(state, guard_looks={**state.guard_looks, event.step_id: seen_by})
-    if event.phase == "verify":
+    if event.phase == "verify" or (event.phase == "steps" and event.holds is not None):
         looks = (*state.looks.get(event.step_id, ()), Look(at, event.holds is True))
         state = replace(state, looks={**state.looks, event.step_id: looks})
     seen = StepState(
-        outcome=event.outcome,
+        outcome="failed" if event.phase == "steps" and event.holds is False else event.outcome,
         attempts=0,
         outputs=event.outputs,
         error=event.error,

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from engine.core import events
-from engine.core.plan import PlannedStep
+from engine.core.plan import Place, PlannedStep
 from engine.core.playbook import Step
 from engine.core.run import RunState
 
@@ -15,6 +15,7 @@ class Investigate:
     """Run this investigation step of the playbook (read only) and journal what it saw."""
 
     step: Step
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """How a run ends: the verification, the rollback, and what is said at the end."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from engine.core import events
 from engine.core.plan import Plan, PlannedStep
-from engine.core.run import Look, RunState
+from engine.core.run import RunState
 from engine.core.run_commands import Command, Read, Record, Undone, Wait, end
+from engine.core.run_looks import held
 from engine.core.run_loops import Failures
 from engine.core.run_steps import advance, deadline, deadline_words
 from engine.core.run_world import World
@@ -26,7 +27,7 @@ def verify(state: RunState, plan: Plan, world: World, failures: Failures) -> Com
     due = deadline(state, plan)
     for step in plan.of("verify"):
         looks = state.looks.get(step.id, ())
-        if _held(step, looks):
+        if held(step, looks):
             continue
         until = state.verifying_since + timedelta(seconds=step.within_s + step.stable_for_s)
         if world.now >= until and (not looks or not looks[-1].holds or looks[-1].at >= until):
@@ -41,16 +42,6 @@ def verify(state: RunState, plan: Plan, world: World, failures: Failures) -> Com
             return Wait(min(next_look, due or next_look), f"verifying {step.id}")
         return Read(step, "verify")
     return _verification(state, holds=True, reason="every verification held")
-
-
-def _held(step: PlannedStep, looks: tuple[Look, ...]) -> bool:
-    """Whether the unbroken row of good looks at the end is as long as the step wants."""
-    since: datetime | None = None
-    for look in reversed(looks):
-        if not look.holds:
-            break
-        since = look.at
-    return since is not None and looks[-1].at - since >= timedelta(seconds=step.stable_for_s)
 
 
 def _verification(state: RunState, *, holds: bool, reason: str) -> Record:

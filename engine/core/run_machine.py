@@ -6,7 +6,11 @@ Nothing here looks at a clock or a database; the point of no return checks again
 own transaction, what may have changed since.
 """
 
+from dataclasses import replace
+
 from engine.core import events
+from engine.core.evaluating import known_to
+from engine.core.expansion import investigations
 from engine.core.plan import Plan
 from engine.core.run import RunState
 from engine.core.run_clearance import before_first_change
@@ -40,9 +44,10 @@ def next_command(state: RunState, world: World) -> Command:
 def _prepare(state: RunState, world: World) -> Command:
     if state.mode is Mode.OBSERVE:
         return MakePlan()
-    for step in world.playbook.investigate:
-        if step.id not in state.evidence:
-            return Investigate(step)
+    known = known_to(state, world.incident, world.inventory)
+    for placed in investigations(world.playbook, known):
+        if placed.id not in state.evidence:
+            return Investigate(replace(placed.step, id=placed.id), placed.place)
     return MakePlan()
 
 

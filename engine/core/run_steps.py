@@ -5,11 +5,13 @@ from datetime import datetime, timedelta
 from engine.core import events
 from engine.core.durations import format_duration
 from engine.core.evaluating import holds_if, known_to
-from engine.core.plan import Plan, PlannedStep
+from engine.core.plan import CALL, Plan, PlannedStep
 from engine.core.run import RunState, StepState
+from engine.core.run_calls import left_out
 from engine.core.run_clearance import not_fresh
 from engine.core.run_commands import Attempt, Command, Probe, Read, Record, Wait
-from engine.core.run_waits import wait_out
+from engine.core.run_looks import look_again
+from engine.core.run_waits import done, wait_out
 from engine.core.run_world import World
 
 UNKNOWN_GRACE = timedelta(seconds=5)
@@ -46,6 +48,8 @@ def advance(
     """(what to do for this step, None) or (None, the step if it failed for good)."""
     known = state.step(step.phase, step.id)
     match known.outcome:
+        case "succeeded" | "failed" if step.until and step.phase == "steps":
+            return look_again(state, step, world)
         case "succeeded" | "skipped":
             return None, None
         case "failed" | "unknown":
@@ -54,20 +58,28 @@ def advance(
             return None, step if step.required else None
         case "pending" | "open":
             pass
-    condition = world.playbook.step(step.origin).condition
-    if condition is not None and known.outcome == "pending":
-        known_now = known_to(state, world.incident, world.inventory, step.place)
-        answer = holds_if(condition, known_now)
-        if not answer.holds:
-            skipped = events.StepSkipped(
-                run_id=state.run_id, phase=step.phase, step_id=step.id, reason=answer.reason
-            )
-            return Record(skipped), None
+    if known.outcome == "pending" and (reason := _passed_over(state, plan, step, world)):
+        skipped = events.StepSkipped(
+            run_id=state.run_id, phase=step.phase, step_id=step.id, reason=reason
+        )
+        return Record(skipped), None
+    if step.uses == CALL:
+        return Record(done(state, step)), None
     if step.wait_s:
         return wait_out(state, step, world), None
     if not step.changes:
         return Read(step, step.phase), None
     return _next_attempt(state, plan, step, world), None
+
+
+def _passed_over(state: RunState, plan: Plan, step: PlannedStep, world: World) -> str:
+    """Why it isn't begun, "" where it is."""
+    if reason := left_out(state, plan, step):
+        return reason
+    condition = world.playbook.step(step.origin).condition
+    if condition is None:
+        return ""
+    return holds_if(condition, known_to(state, world.incident, world.inventory, step.place)).reason
 
 
 def _may_repeat(step: PlannedStep, known: StepState) -> bool:

@@ -21,13 +21,16 @@ def wait_out(state: RunState, step: PlannedStep, world: World) -> Command:
         )
     if world.now < waits_until:
         return Wait(waits_until, f"{step.id}: {step.description}")
-    return Record(
-        events.StepObserved(
-            run_id=state.run_id,
-            phase=step.phase,
-            step_id=step.id,
-            outcome="succeeded",
-            description=step.description,
-            duration_s=step.wait_s,
-        )
+    return Record(done(state, step))
+
+
+def done(state: RunState, step: PlannedStep) -> events.StepObserved:
+    """That a step is over which calls no action."""
+    return events.StepObserved(
+        run_id=state.run_id,
+        phase=step.phase,
+        step_id=step.id,
+        outcome="succeeded",
+        description=step.description,
+        duration_s=step.wait_s,
     )

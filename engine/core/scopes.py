@@ -133,8 +133,13 @@ class Known:
     def at(self, place: Place) -> "Known":
         """What is known from a place of the plan: its own names, its item's own steps."""
         suffix = f"[{place.item}]" if place.item else ""
-        outputs = {step.removesuffix(suffix): given for step, given in self.outputs.items()}
-        return replace(self, outputs=outputs, names=place.names)
+        outputs = {
+            step.removeprefix(place.frame).removesuffix(suffix): given
+            for step, given in self.outputs.items()
+            if step.startswith(place.frame)
+        }
+        given = self.parameters if place.parameters is None else place.parameters
+        return replace(self, parameters=given, outputs=outputs, names=place.names)
 
     def bindings(self) -> Bindings:
         """The values for every scope of a playbook."""

@@ -52,19 +52,32 @@ def compile_start(
     parameters = context.playbooks[playbook]
     if parameters is None:
         return Start(playbook)
+    found = compile_arguments((playbook, parameters), given, context, mistakes)
+    return Start(playbook, found)
+
+
+def compile_arguments(
+    playbook: tuple[str, Mapping[str, TypedParameter]],
+    given: Mapping[str, Json],
+    context: StartContext,
+    mistakes: Mistakes,
+    word: str = "playbook",
+) -> Mapping[str, Renderable]:
+    """What is given to a playbook of this id and parameters; `word` is the key that names it."""
+    name_of_it, parameters = playbook
     here = mistakes.at("with")
     for name, parameter in parameters.items():
         # Such a default is a template over the alert.
         no_default = context.scope is not ALERT and isinstance(parameter.default, Template)
         if name not in given and (parameter.required or no_default):
-            there = here if given else mistakes.at("playbook")
-            there.add(f"playbook {playbook!r} needs {name!r} in `with`")
+            there = here if given else mistakes.at(word)
+            there.add(f"playbook {name_of_it!r} needs {name!r} in `with`")
     found = {}
     for name, value in given.items():
         if name not in parameters:
-            here.at(name).unknown(f"parameter of playbook {playbook!r}", name, parameters)
+            here.at(name).unknown(f"parameter of playbook {name_of_it!r}", name, parameters)
             continue
         found[name] = compile_argument(
             value, parameters[name].spec, context.scope, context.inventory, here.at(name)
         )
-    return Start(playbook, found)
+    return found

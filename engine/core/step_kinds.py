@@ -6,14 +6,19 @@ from typing import Literal
 from engine.core.documents import StepDocument
 from engine.core.mistakes import Mistakes
 
-StepKind = Literal["uses", "wait", "foreach"]
+StepKind = Literal["uses", "wait", "call", "foreach"]
 
 _ANY = frozenset({"id", "description", "if_"})
 # What calls an action takes all words that its part of the playbook has.
-_BESIDE: Mapping[StepKind, frozenset[str]] = {"wait": _ANY, "foreach": _ANY | {"steps"}}
+_BESIDE: Mapping[StepKind, frozenset[str]] = {
+    "wait": _ANY,
+    "call": _ANY | {"with_"},
+    "foreach": _ANY | {"steps"},
+}
 _MEANINGS: Mapping[StepKind, str] = {
     "uses": "calls an action",
     "wait": "lets time pass",
+    "call": "calls a playbook",
     "foreach": "goes through a list",
 }
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from engine.core.actions import Declaration, Effect, Input
+from engine.core.calls import Library, NoPlaybooks, compile_call
 from engine.core.compiling import (
     compile_argument,
     compile_condition,
@@ -32,7 +33,8 @@ READ_TIMEOUT = timedelta(seconds=30)
 _EVERYWHERE = frozenset({"id", "description", "uses", "with_", "connection", "timeout"})
 _WORDS: Mapping[PlanPhase, frozenset[str]] = {
     "investigate": _EVERYWHERE | {"required"},
-    "steps": _EVERYWHERE | {"required", "if_", "retry", "rollback", "wait", "foreach", "steps"},
+    "steps": _EVERYWHERE
+    | {"required", "if_", "retry", "rollback", "wait", "call", "foreach", "steps"},
     "rollback": _EVERYWHERE | {"required", "if_", "retry", "wait"},
     "on_cancel": _EVERYWHERE | {"required", "if_", "retry", "wait"},
     "guards": _EVERYWHERE,
@@ -52,6 +54,7 @@ class PlaybookContext:
     inventory: Inventory
     roles: frozenset[str] = frozenset()
     playbooks: Playbooks = field(default_factory=dict)
+    library: Library = field(default_factory=NoPlaybooks)
 
 
 @dataclass(slots=True)
@@ -66,6 +69,7 @@ class StepCompiler:
     _ids: set[str] = field(default_factory=set)
     _in_loop: bool = False
     _gate: str = ""
+    is_complete: bool = True
 
     def __post_init__(self) -> None:
         self.inputs = self.base
@@ -96,8 +100,25 @@ class StepCompiler:
             yield from self._call(phase, document, mistakes)
         elif kind == "wait":
             yield self._wait(phase, document, mistakes)
+        elif kind == "call":
+            yield from self._called(document, mistakes)
         elif document.foreach is not None:
             yield from self._loop(document, document.foreach, mistakes)
+
+    def _called(self, document: StepDocument, mistakes: Mistakes) -> Iterator[Step]:
+        context = self.context
+        call = compile_call(document, context.library, self.inputs, context.inventory, mistakes)
+        condition = self._condition(document, mistakes)
+        if call is None:
+            # What is wrong with it is told in its own file.
+            self.is_complete = False
+            return
+        called = (call.playbook, *call.playbook.called.values())
+        if self._in_loop and any(step.loop for each in called for step in each.steps):
+            mistakes.at("call").add("it has a foreach, which can't stand inside of another one")
+        if document.if_ is not None:
+            self._remember("steps", document, {})
+        yield replace(_without_action("steps", document, condition), call=call)
 
     def _loop(self, document: StepDocument, foreach: Foreach, mistakes: Mistakes) -> Iterator[Step]:
         """The steps of a loop, which see its item and each other; nothing behind it sees them."""
@@ -124,17 +145,8 @@ class StepCompiler:
         self._remember(phase, document, action.outputs)
 
     def _wait(self, phase: PlanPhase, document: StepDocument, mistakes: Mistakes) -> Step:
-        step = Step(
-            phase=phase,
-            id=document.id,
-            description=document.description,
-            uses="",
-            inputs={},
-            effects=frozenset({Effect.READ}),
-            connection="",
-            timeout=timedelta(0),
-            action_mode=Mode.AUTO,
-            condition=self._condition(document, mistakes),
+        step = replace(
+            _without_action(phase, document, self._condition(document, mistakes)),
             wait=_span(document.wait, timedelta(0), mistakes.at("wait")),
         )
         if self._in_loop and document.if_ is not None:
@@ -312,6 +324,21 @@ class StepCompiler:
 def _meant(given: Iterable[str], known: Collection[str]) -> frozenset[str]:
     """The known words that unknown ones were meant to be: they aren't missing as well."""
     return frozenset(closest(word, known) for word in given if word not in known)
+
+
+def _without_action(phase: PlanPhase, document: StepDocument, condition: Expression | None) -> Step:
+    return Step(
+        phase=phase,
+        id=document.id,
+        description=document.description,
+        uses="",
+        inputs={},
+        effects=frozenset({Effect.READ}),
+        connection="",
+        timeout=timedelta(0),
+        action_mode=Mode.AUTO,
+        condition=condition,
+    )
 
 
 def _constant_of(document: StepDocument, action: Declaration, names: str) -> tuple[str, str] | None:

@@ -164,4 +164,5 @@ def created_run(
         mode=mode.mode.value,
         mode_decided_by=mode.decided_by,
         reason="",
+        called=playbook.called_texts,
     )

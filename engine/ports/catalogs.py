@@ -1,5 +1,6 @@
 """The active catalog, and texts of older ones made usable again."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from engine.core.catalog import Catalog
@@ -14,6 +15,6 @@ class ActiveCatalog(Protocol):
         """The version in force; replaced as a whole."""
         ...
 
-    def parse_playbook(self, text: bytes) -> Playbook:
-        """A playbook from the exact text that a run started with."""
+    def parse_playbook(self, text: bytes, called: Mapping[str, bytes]) -> Playbook:
+        """A playbook from the exact texts that a run started with: its own, and by id others'."""
         ...

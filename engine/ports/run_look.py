@@ -1,6 +1,6 @@
 """The one way to read a run: its chain folded, and what stands against it, in one transaction."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -20,7 +20,7 @@ from engine.core.journal import Entry
 from engine.core.recent_changes import nearby
 from engine.core.requirements import unmet
 from engine.core.run import RunState, fold
-from engine.core.stops import stopped_by
+from engine.core.stops import Stop, stopped_by
 from engine.errors import NotFoundError, PermanentError
 from engine.ports.asking import why_ask
 from engine.ports.explaining import firing_cause
@@ -72,10 +72,16 @@ def look(
         state=state,
         seq=entries[-1].seq if entries else seq,
         now=tx.now,
-        stopped=stopped_by(stops, incident.rule_id, state.playbook_id),
+        stopped=_stopped(stops, incident.rule_id, state),
         refusal=refusal,
         asks=asks,
     )
+
+
+def _stopped(stops: Sequence[Stop], rule_id: str, state: RunState) -> str:
+    """By a stop of its playbook, or of one that it calls."""
+    found = (stopped_by(stops, rule_id, each) for each in (state.playbook_id, *state.called))
+    return next(filter(None, found), "")
 
 
 def _known(entries: Iterable[Entry]) -> Iterator[tuple[events.Event, datetime, str]]:
@@ -119,8 +125,10 @@ def _refusal(
         return Refusal("silenced", f"all of it is silenced ({by.why})", waits=True), ""
     services = services_of(state.plan, catalog.inventory, incident.service)
     limits = catalog.policy.limits
-    guards = guards_of(state.plan, incident.rule_id, services.values(), limits)
-    radii = radii_of(state.plan, catalog.inventory, limits)
+    plans = state.plan.guarded
+    found = (g for p in plans for g in guards_of(p, incident.rule_id, services.values(), limits))
+    guards = list(dict.fromkeys(found))
+    radii = list(dict.fromkeys(r for p in plans for r in radii_of(p, catalog.inventory, limits)))
     near = nearby(state.plan, services.values(), catalog.inventory)
     if intending:
         counting = (*guards, *(each.guard for each in radii), *near.guards)
@@ -128,7 +136,9 @@ def _refusal(
     stand = [guard for guard in guards if guard.then != "ask"]
     asking = [guard for guard in guards if guard.then == "ask"]
     available = availability_of(state.guard_looks.get(UNAVAILABLE), catalog.inventory)
-    ails, asks = unmet(state.plan, catalog.inventory, partial(troubles, tx))
+    needs = [unmet(plan, catalog.inventory, partial(troubles, tx)) for plan in plans]
+    ails = next((each for each, _ in needs if each is not None), None)
+    asks = "; ".join(dict.fromkeys(why for _, why in needs if why))
     refusal = (
         first_refusal(stand, tx.counted, state.run_id, tx.now)
         or first_excess(radii, state.plan, tx.counted, partial(_firing, tx), available)

@@ -19,7 +19,7 @@ from engine.core.guards import Refusal, Reservation, reservations_of, services_o
 from engine.core.json_value import JsonObject
 from engine.core.plan import Place, Plan, PlannedStep, attempt_id, plan_hash
 from engine.core.planning import PlanError, Planner, subjects_of_plan
-from engine.core.playbook import Playbook, Step
+from engine.core.playbook import Playbook
 from engine.core.point_of_no_return import MAX_SKEW, Moment, judge
 from engine.core.reporting import (
     BEGIN_WITHIN,
@@ -31,7 +31,6 @@ from engine.core.reporting import (
     observed,
     prepared,
 )
-from engine.core.run import RunState
 from engine.core.run_commands import (
     Attempt,
     Command,
@@ -59,6 +58,7 @@ from engine.ports.metrics import Metrics
 from engine.ports.recording import Author, incident_of, record
 from engine.ports.rows import Task
 from engine.ports.run_look import Seen, look
+from engine.ports.run_texts import OldPlaybooks, RunTexts
 from engine.ports.store import Store, Tx
 
 # Of this process: at work; to end, so that others go on at once; unable to journal outcomes.
@@ -67,8 +67,6 @@ WAITS_FOR = timedelta(seconds=5)
 
 # The look just before a change is quick, or the state before counts as unreadable.
 LOOK_WITHIN_S = 30.0
-# Texts of runs that began before the active ones; one that was dropped is read again.
-MAX_OLD_PLAYBOOKS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ class RunStage:
     actions: Mapping[str, Action]
     confirming: Confirming
     metrics: Metrics
-    playbooks: dict[str, Playbook] = field(default_factory=dict)
+    playbooks: OldPlaybooks = field(default_factory=dict)
     pace: Callable[[], Pace] = lambda: "on"
 
     async def advance(self, task: Task) -> None:
@@ -92,6 +90,7 @@ class RunStage:
 
         Raises FencedError when the lease is lost: somebody else goes on.
         """
+        texts = RunTexts(self.store, self.catalogs, self.playbooks)
         seen: Seen | None = await self.store.write(
             lambda tx: look(tx, task, None, self.catalogs.active)
         )
@@ -99,7 +98,7 @@ class RunStage:
             if (pace := self.pace()) != "on":
                 await self._pause(task, WAITS_FOR if pace == "waiting" else timedelta(0))
                 return
-            playbook = await self._playbook(seen.state)
+            playbook = await texts.playbook_of(seen.state)
             command = next_command(seen.state, self._world(seen, playbook))
             seen = await self._obey(task, seen, playbook, command)
 
@@ -130,7 +129,7 @@ class RunStage:
             case MakePlan():
                 return await self._write(task, seen, *self._plan(seen, playbook))
             case Investigate():
-                return await self._investigate(task, seen, playbook, command.step)
+                return await self._investigate(task, seen, playbook, command)
             case Read():
                 found = await self._read(seen, playbook, command.step, command.phase)
                 return await self._write(task, seen, found)
@@ -162,24 +161,6 @@ class RunStage:
         catalog = self.catalogs.active
         subjects = subjects_of_plan(plan, seen.incident, catalog.inventory)
         return freezes_over(catalog.policy.freezes, subjects, seen.now)
-
-    async def _playbook(self, state: RunState) -> Playbook:
-        """The playbook with exactly the text that the run started with."""
-        active = self.catalogs.active.playbooks.get(state.playbook_id)
-        if active is not None and active.text_hash == state.playbook_hash:
-            return active
-        known = self.playbooks.get(state.playbook_hash)
-        if known is None:
-            text = await self.store.read(lambda tx: tx.text(state.playbook_hash))
-            if text is None:
-                raise PermanentError(
-                    f"the text {state.playbook_hash!r} of playbook {state.playbook_id!r} is lost"
-                )
-            known = self.catalogs.parse_playbook(text)
-            if len(self.playbooks) >= MAX_OLD_PLAYBOOKS:
-                self.playbooks.pop(next(iter(self.playbooks)))
-            self.playbooks[state.playbook_hash] = known
-        return known
 
     # Writing the journal.
 
@@ -235,9 +216,13 @@ class RunStage:
             ),
         )
 
-    async def _investigate(self, task: Task, seen: Seen, playbook: Playbook, step: Step) -> Seen:
+    async def _investigate(
+        self, task: Task, seen: Seen, playbook: Playbook, command: Investigate
+    ) -> Seen:
+        step, place = command.step, command.place
         try:
-            planned = self._planner().prepare(step, self._known(seen))
+            planned = self._planner().prepare(step, self._known(seen, place))
+            planned = planned.model_copy(update={"place": place})
         except PlanError as error:
             found = events.StepObserved(
                 run_id=seen.state.run_id,

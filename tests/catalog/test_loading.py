@@ -187,12 +187,12 @@ def test_a_run_goes_on_with_the_exact_text_that_it_began_with(tmp_path: Path) ->
     now = load_catalog(CatalogSources(playbooks=[playbooks]), ACTIONS)
     assert now.playbooks["restart"].text_hash != old
     context = context_of(now, ACTIONS)
-    again = parse_playbook(first.texts[old], "playbooks/restart.yaml", context)
+    again = parse_playbook(first.texts[old], {}, context)
     assert again.text_hash == old
     assert again.verify[0].until is not None
     assert again.verify[0].until.text == "result.ok"
     with pytest.raises(ConfigError, match="unknown name"):
-        parse_playbook((PLAYBOOK % ("restart", "result.okk")).encode(), "old", context)
+        parse_playbook((PLAYBOOK % ("restart", "result.okk")).encode(), {}, context)
 
 
 def test_nothing_at_all_is_an_empty_catalog() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from engine.core.expansion import expanded
+from engine.core.expansion import expand
 from engine.core.expressions import ExpressionFailedError
 from engine.core.inventory import Inventory
 from engine.core.loops import Loop
@@ -24,7 +24,7 @@ def ids(playbook: Playbook, known: Known = KNOWN) -> list[str]:
     def none(where: str, error: ExpressionFailedError) -> None:
         raise AssertionError((where, error))
 
-    return [placed.id for placed in expanded(playbook, known, none)]
+    return [placed.id for placed in expand(playbook, known, none).steps]
 
 
 def test_a_batch_begins_when_the_one_before_is_over() -> None:
@@ -48,7 +48,7 @@ def test_a_batch_begins_when_the_one_before_is_over() -> None:
 
 def test_each_undoing_belongs_to_its_item() -> None:
     playbook = looped(Loop("each", ["a", "b"], "host", (1,), 1))
-    undoing = [each for each in expanded(playbook, KNOWN, lambda *_: None) if each.undoes]
+    undoing = [each for each in expand(playbook, KNOWN, lambda *_: None).steps if each.undoes]
     assert [(each.id, each.undoes, each.known.names) for each in undoing] == [
         ("undo[a]", "drain[a]", {"host": "a"}),
         ("undo[b]", "drain[b]", {"host": "b"}),
@@ -62,12 +62,12 @@ def test_a_loop_over_nothing_has_no_steps() -> None:
 def test_a_list_that_isnt_known_is_a_hole() -> None:
     holes: list[str] = []
     playbook = looped(Loop("each", "no list", "host", (1,), 1))
-    found = list(expanded(playbook, KNOWN, lambda where, _: holes.append(where)))
+    found = expand(playbook, KNOWN, lambda where, _: holes.append(where)).steps
     assert holes == ["each"]
     assert [each.id for each in found] == ["before", "after", "serves"]
 
 
 def test_more_failures_than_items_are_never_allowed() -> None:
     playbook = looped(Loop("each", ["a", "b"], "host", (1,), 9))
-    places = [each.place for each in expanded(playbook, KNOWN, lambda *_: None) if each.place]
+    places = [each.place for each in expand(playbook, KNOWN, lambda *_: None).steps if each.place]
     assert {place.stop_after for place in places if place.item} == {2}

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from engine.core import events
 from engine.core.actions import Effect
 from engine.core.documents import Guards
-from engine.core.expansion import expanded
+from engine.core.expansion import expand
 from engine.core.expressions import Expression, Scope, ValueType, compile_expression
 from engine.core.guards import Refusal
 from engine.core.incident import Incident
@@ -114,10 +114,10 @@ def planned(step: Step, undoes: str = "", repeat: Repeat = "never") -> PlannedSt
         timeout_s=60,
         retry_attempts=step.retry_attempts,
         condition=step.condition.text if step.condition else "",
-        until="result.ok" if step.phase == "verify" else "",
-        within_s=60 if step.phase == "verify" else 0,
+        until="result.ok" if step.until else "",
+        within_s=60 if step.until else 0,
         every_s=5,
-        stable_for_s=10 if step.phase == "verify" else 0,
+        stable_for_s=10 if step.until else 0,
         wait_s=step.wait.total_seconds(),
         undoes=undoes,
     )
@@ -127,7 +127,7 @@ def a_plan(playbook: Playbook, *, repeat: Repeat = "never", always: bool = False
     def no_hole(where: str, error: QuellError) -> None:
         raise AssertionError((where, error))
 
-    placed = expanded(playbook, Known({}, an_incident(), Inventory()), no_hole)
+    expansion = expand(playbook, Known({}, an_incident(), Inventory()), no_hole)
     return Plan(
         run_id=RUN,
         revision=1,
@@ -146,7 +146,7 @@ def a_plan(playbook: Playbook, *, repeat: Repeat = "never", always: bool = False
             planned(replace(each.step, id=each.id), each.undoes, repeat).model_copy(
                 update={"place": each.place}
             )
-            for each in placed
+            for each in expansion.steps
         ),
     )
 

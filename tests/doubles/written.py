@@ -1,5 +1,6 @@
 """A small catalog as texts, loaded as quell loads it, whose steps are scripted actions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +95,28 @@ MORE_STEPS = RESTART.replace(
 """,
 )
 
+CALLED = MORE_STEPS.replace("id: restart\n", "id: mend\n", 1)
+CALLER = """language: 1
+id: restart
+description: Restart the model server by another playbook
+max_mode: auto
+parameters:
+  host: {type: target, kind: host}
+approval: {from: [role:oncall], expires: 10m}
+steps:
+  - {id: mend, call: mend, with: {host: gpu-08}}
+  - id: tell
+    uses: lab.mend
+    with: {what: tell, host: '${{ params.host }}'}
+    rollback: none
+verify:
+  - id: serves
+    uses: lab.look
+    with: {what: serves, host: '${{ params.host }}'}
+    until: result.ok
+    within: 5m
+"""
+
 
 @dataclass
 class WrittenCatalog:
@@ -101,8 +124,8 @@ class WrittenCatalog:
 
     active: Catalog
 
-    def parse_playbook(self, text: bytes) -> Playbook:
-        return parse_playbook(text, "the run's own text", context_of(self.active, DECLARATIONS))
+    def parse_playbook(self, text: bytes, called: Mapping[str, bytes]) -> Playbook:
+        return parse_playbook(text, called, context_of(self.active, DECLARATIONS))
 
 
 def a_catalog(folder: Path, rules: str, *playbooks: str) -> WrittenCatalog:

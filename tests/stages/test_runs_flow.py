@@ -6,8 +6,8 @@ from pathlib import Path
 from engine.core import events
 from engine.core.plan import Plan, PlannedStep
 from tests.doubles.scripted import BAD, FAILED, OK
-from tests.doubles.world import ONCALL, World, a_world, approve, ended
-from tests.doubles.written import RESTART
+from tests.doubles.world import ONCALL, World, a_world, approve, ended, mending
+from tests.doubles.written import CALLED, CALLER, RESTART
 
 WAITING = RESTART.replace(
     """    rollback: none
@@ -127,3 +127,82 @@ async def test_a_loop_that_ends_is_undone_item_by_item_in_reverse(tmp_path: Path
 def what_was_done(world: World) -> list[str]:
     """Every change that was made, in order, each with its host."""
     return [f"{what} {call.prepared.payload['host']}" for what, call in world.mend.calls]
+
+
+async def test_a_called_playbook_is_done_and_proven_where_it_is_called(tmp_path: Path) -> None:
+    async with a_world(tmp_path, playbook=(CALLER, CALLED)) as world:
+        world.look.will("state", OK)
+        await world.fire()
+        assert [(step.phase, step.id, step.targets) for step in await planned(world)] == [
+            ("steps", "mend/restart", ("gpu-08",)),
+            ("steps", "mend/warm", ("gpu-08",)),
+            ("steps", "mend/serves", ("gpu-08",)),
+            ("steps", "tell", ("gpu-07",)),
+            ("verify", "serves", ("gpu-07",)),
+            ("rollback", "mend/undo", ("gpu-08",)),
+        ]
+        (looked,) = [s for s in await world.told(events.StepObserved) if s.phase == "investigate"]
+        assert (looked.step_id, looked.outputs["ok"]) == ("mend/state", True)
+        await approve(world)
+        assert what_was_done(world) == ["restart gpu-08", "warm gpu-08"]
+        await world.elapse(9)
+        assert world.mend.done("tell") == 0
+        await world.elapse(6)
+        assert what_was_done(world) == ["restart gpu-08", "warm gpu-08", "tell gpu-07"]
+        await world.elapse(15)
+        assert (await ended(world))[0] == "succeeded"
+
+
+async def test_what_a_called_playbook_cant_prove_is_rolled_back(tmp_path: Path) -> None:
+    async with a_world(tmp_path, playbook=(CALLER, CALLED)) as world:
+        world.mend.will("restart", OK)
+        await world.fire()
+        await approve(world)
+        await world.elapse(6 * 60)
+        outcome, reason = await ended(world)
+        # What warmed it up has no undoing, and stays.
+        assert (outcome, reason.partition(":")[0]) == ("partial", "step mend/serves")
+        assert what_was_done(world) == ["restart gpu-08", "warm gpu-08", "undo gpu-08"]
+
+
+async def test_a_call_whose_if_is_false_is_left_out_whole(tmp_path: Path) -> None:
+    asking = CALLER.replace("with: {host: gpu-08}", "with: {host: gpu-08}, if: params.host == ''")
+    async with a_world(tmp_path, playbook=(asking, CALLED)) as world:
+        world.mend.will("tell", mending(world))
+        await world.fire()
+        await approve(world)
+        await world.elapse(15)
+        assert (await ended(world))[0] == "succeeded"
+        assert what_was_done(world) == ["tell gpu-07"]
+        skipped = {each.step_id: each.reason for each in await world.told(events.StepSkipped)}
+        assert skipped == {
+            "mend": "params.host == '' is false",
+            "mend/restart": "mend is skipped",
+            "mend/warm": "mend is skipped",
+            "mend/serves": "mend is skipped",
+        }
+
+
+async def test_the_guards_of_a_called_playbook_hold_beside_the_caller_s(tmp_path: Path) -> None:
+    guarded = CALLED.replace("approval:", "guards: {cooldown: {for: 1h}}\napproval:")
+    async with a_world(tmp_path, playbook=(CALLER, guarded)) as world:
+        first = await world.commands.run_playbook("mend", {"host": "gpu-08"}, by=ONCALL)
+        await world.settle()
+        await approve(world, "by-hand")
+        await world.elapse(60)
+        assert (await world.queries.incident(first.id)).status != "open"
+        world.look.will("serves", BAD)
+        await world.fire()
+        outcome, reason = await ended(world)
+        assert outcome == "skipped"
+        assert "mend on gpu-08" in reason
+        assert "cools down for 1h" in reason
+
+
+async def test_a_stop_of_a_called_playbook_stops_its_callers(tmp_path: Path) -> None:
+    async with a_world(tmp_path, playbook=(CALLER, CALLED)) as world:
+        await world.fire()
+        await world.commands.stop("playbook", "mend", by=ONCALL, reason="wrong")
+        await approve(world)
+        assert (await ended(world))[0] == "cancelled"
+        assert what_was_done(world) == []

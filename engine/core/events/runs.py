@@ -27,7 +27,10 @@ ConfirmationBasis = Literal["source", "last notice"]
 
 
 class RunCreated(Event):
-    """A trigger started a run. `parameters` are typed and complete; `trigger` is its unique key."""
+    """A trigger started a run. `parameters` are typed and complete; `trigger` is its unique key.
+
+    `called` are the texts' hashes of the playbooks that its own one calls, by id.
+    """
 
     KIND = "run.created@1"
     run_id: str
@@ -39,6 +42,7 @@ class RunCreated(Event):
     mode: Literal["observe", "suggest", "approve", "auto"]
     mode_decided_by: str
     reason: Brief
+    called: Mapping[str, str] = {}
 
 
 class StepObserved(Event):
