@@ -21,6 +21,7 @@ from engine.core.loops import compile_loop
 from engine.core.mistakes import Mistakes
 from engine.core.plan import PlanPhase
 from engine.core.playbook import Step
+from engine.core.ran_checks import check_ran
 from engine.core.rendering import Renderable
 from engine.core.scopes import OUTCOME, condition_scope
 from engine.core.severity import Mode
@@ -67,6 +68,7 @@ class StepCompiler:
     inputs: Scope = field(init=False)
     outcomes: Scope = field(init=False)
     _ids: set[str] = field(default_factory=set)
+    _conditions: dict[str, str] = field(default_factory=dict)
     _in_loop: bool = False
     _gate: str = ""
     is_complete: bool = True
@@ -143,6 +145,8 @@ class StepCompiler:
             return
         yield self._step(phase, document, action, mistakes)
         self._remember(phase, document, action.outputs)
+        if document.if_ is not None:
+            self._conditions[document.id] = document.if_
 
     def _wait(self, phase: PlanPhase, document: StepDocument, mistakes: Mistakes) -> Step:
         step = replace(
@@ -159,6 +163,8 @@ class StepCompiler:
         """Its own `if`, and that of the loop around it."""
         here, scope = mistakes.at("if"), condition_scope(self.outcomes)
         own = compile_condition(document.if_, scope, here) if document.if_ is not None else None
+        if own is not None:
+            check_ran(own, self._conditions, here)
         if not self._gate:
             return own
         both = f"({self._gate}) && ({own.text})" if own is not None else self._gate
@@ -190,6 +196,8 @@ class StepCompiler:
             result = {f"result.{name}": kind for name, kind in action.outputs.items()}
             scope = self.outcomes.merged(Scope(result))
             until = compile_condition(document.until, scope, mistakes.at("until"))
+            if until is not None:
+                check_ran(until, self._conditions, mistakes.at("until"))
         rollback: tuple[Step, ...] = ()
         if isinstance(document.rollback, tuple):
             # What undoes a step may ask how it ended; steps behind it never see the undoing.
