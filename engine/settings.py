@@ -69,9 +69,13 @@ class StoreSection(Section):
 
 
 class AccessSection(Section):
-    """The installation's own token; without one, a new one is made at each start."""
+    """The installation's own token, else a new one at each start; `tokens` are people's own.
+
+    Whoever has the token of a name acts as `token:NAME`, with the roles that `people` gives to it.
+    """
 
     token: SecretStr | None = None
+    tokens: Mapping[str, SecretStr] = {}
 
 
 class PeopleSection(Section):

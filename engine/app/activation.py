@@ -9,6 +9,7 @@ from engine.core.actions import Declaration
 from engine.core.catalog import Catalog
 from engine.core.journal import NewEntry
 from engine.core.playbook import Playbook
+from engine.ports.accepted_modes import take_modes
 from engine.ports.store import Tx
 from engine.stages.deciding import expect_heartbeats
 
@@ -25,14 +26,19 @@ class Catalogs:
         return parse_playbook(text, called, context_of(self.active, self.declarations))
 
 
-def activate(tx: Tx, catalog: Catalog) -> None:
-    """Keep every text and journal which version decides from here on."""
+def activate(tx: Tx, catalog: Catalog, actor: str) -> Catalog:
+    """Keep every text, and journal which version decides from here on, and who activated it.
+
+    The catalog as far as it may go: what it raises may wait for a second person.
+    """
     for sha256, text in catalog.texts.items():
         tx.put_text(sha256, text)
     if activated(tx) != catalog.version:
         event = events.CatalogActivated(version=catalog.version, files=catalog.files)
-        tx.append("system", [NewEntry(event, tx.now, catalog=catalog.version)])
-    expect_heartbeats(tx, catalog)
+        tx.append("system", [NewEntry(event, tx.now, actor, catalog.version)])
+    active = take_modes(tx, catalog, actor)
+    expect_heartbeats(tx, active)
+    return active
 
 
 def activated(tx: Tx) -> str:

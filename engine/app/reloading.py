@@ -14,7 +14,9 @@ from engine.app.activation import Catalogs, activate
 from engine.app.configured import catalog_sources, checked_catalog
 from engine.catalog import written_version
 from engine.core.catalog import Catalog
+from engine.core.journal import ENGINE
 from engine.errors import ConfigError
+from engine.ports.accepted_modes import in_force
 from engine.ports.clock import Clock
 from engine.ports.metrics import Metrics
 from engine.ports.store import Store
@@ -37,12 +39,17 @@ class CatalogReload:
     clock: Clock
     metrics: Metrics
     asked: asyncio.Event = field(default_factory=asyncio.Event)
+    actor: str = ENGINE
+    held: Catalog | None = None
     _seen: str = ""
     _refused: str = ""
 
     def warnings(self) -> list[str]:
-        """Why the files are not in force, in a sentence; empty while they are."""
-        return [self._refused] if self._refused else []
+        """Why the files are not wholly in force, in sentences; empty while they are."""
+        found = [self._refused] if self._refused else []
+        if self.held is not None:
+            found.append("what the files raised waits for a second person: `quell raises show`")
+        return found
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -53,6 +60,8 @@ class CatalogReload:
             if asked or written != self._seen:
                 await self._take()
                 self._seen = written
+            elif self.held is not None:
+                await self._look_whether_confirmed(self.held)
 
     async def _woken(self) -> bool:
         """Wait for the next look; whether somebody asked for it."""
@@ -77,9 +86,21 @@ class CatalogReload:
         if catalog.version == self.catalogs.active.version:
             return
         # The texts first: a run that begins a moment later names them.
-        await self.store.write(partial(activate, catalog=catalog))
-        before, self.catalogs.active = self.catalogs.active, catalog
+        active = await self.store.write(partial(activate, catalog=catalog, actor=self.actor))
+        before, self.catalogs.active = self.catalogs.active, active
+        self.hold(catalog)
         log.info("catalog_active", catalog=catalog.version, changed=_changed(before, catalog))
+
+    def hold(self, catalog: Catalog) -> None:
+        """Note whether what became active is less than this catalog's files say."""
+        self.held = None if self.catalogs.active is catalog else catalog
+
+    async def _look_whether_confirmed(self, catalog: Catalog) -> None:
+        active = await self.store.read(partial(in_force, catalog=catalog))
+        if active is catalog:
+            self.catalogs.active = catalog
+            self.held = None
+            log.info("raise_confirmed", catalog=catalog.version)
 
     def _loaded(self) -> Catalog:
         catalog = checked_catalog(catalog_sources(self.loaded))

@@ -223,6 +223,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "require_for_auto": "what mode auto must have; without it, it is approve",
         "limits": "bounds over all playbooks",
         "storm_brake": "when so much fires, auto becomes approve",
+        "second_person_for": "the modes to which nobody raises anything alone",
         "calendars": "recurring times, by the name that freezes and silences call them",
         "silences": "recurring silences: alerts that wait while a calendar holds",
         "freezes": "changes that wait, end or are asked while a calendar holds",
@@ -365,7 +366,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "burst": "requests that may come at once",
     },
     "StoreSection": {"url": "postgresql://…; without it, SQLite in the data folder"},
-    "AccessSection": {"token": "without one, a new one at each start"},
+    "AccessSection": {
+        "token": "without one, a new one at each start",
+        "tokens": "people's own tokens by name; who has one acts as `token:NAME`",
+    },
     "PeopleSection": {
         "roles": "each leads to actors: slack:T1/U1",
         "slack": "that connector's own keys",

@@ -49,6 +49,7 @@ from engine.ports.api import (
 from engine.ports.brake_api import BrakeAnswer, brake_answer
 from engine.ports.breaker_api import TryAnswer
 from engine.ports.commands import By, WantedSilence
+from engine.ports.raises_api import RaisesAnswer, raises_answer
 from engine.ports.rows import IncidentFilter
 from engine.ports.rules_api import TrustAnswer, WaitingAnswer
 from engine.stages.commands import CommandStage
@@ -267,6 +268,23 @@ class LocalSite:
                 return brake_answer(await switches.lift_brake(by=by, reason=reason))
 
         return asyncio.run(tell())
+
+    def raises(self) -> RaisesAnswer:
+        """What waits for a second person."""
+
+        async def ask(queries: QueryStage) -> RaisesAnswer:
+            return raises_answer(await queries.raises())
+
+        return self._ask(ask)
+
+    def confirm_raises(self, version: str, *, reason: str = "") -> None:
+        """Let everything go as far as this catalog version says, once an engine starts."""
+
+        async def tell() -> None:
+            async with open_switching(self._data) as switches:
+                await switches.confirm_raises(version, by=local_actor("cli"), reason=reason)
+
+        asyncio.run(tell())
 
     def positions(self) -> PositionsAnswer:
         """Where each partition of the stream in this folder goes on, and why one can't."""

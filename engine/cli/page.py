@@ -28,8 +28,8 @@ goes to standard error. Colours only on a terminal; into a pipe no line is cut.
 Where verbs ask and decide: `QUELL_SERVER` (with `QUELL_TOKEN`, and `QUELL_CA`, the file of a
 private authority) names a server. Without it, the engine that runs on `--data` is found by
 `DIR/server.json`. When none runs there, reading verbs open the folder for reading only, and
-`approve`, `reject`, `stop`, `resume`, `cancel`, `locks release`, `breaker try`, `brake lift` and
-`positions set` are kept in it: they take effect when an engine starts.
+`approve`, `reject`, `stop`, `resume`, `cancel`, `locks release`, `breaker try`, `brake lift`,
+`raises confirm` and `positions set` are kept in it: they take effect when an engine starts.
 
 `quell up` and `quell serve` end on Ctrl-C or SIGTERM, with exit code 0: open requests are answered,
 nothing new begins, and what is under way on a host gets `stop_grace` to end; what it doesn't is

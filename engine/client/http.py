@@ -57,6 +57,7 @@ from engine.ports.api import (
 )
 from engine.ports.brake_api import BrakeAnswer, LiftOrder
 from engine.ports.breaker_api import TryAnswer, TryOrder
+from engine.ports.raises_api import ConfirmOrder, RaisesAnswer
 from engine.ports.rules_api import JudgeOrder, TrustAnswer, WaitingAnswer
 
 A = TypeVar("A", bound=Answer)
@@ -248,6 +249,14 @@ class QuellClient:
     def lift_brake(self, *, reason: str = "") -> BrakeAnswer:
         """Let `auto` act again; what was on."""
         return self._order(BrakeAnswer, "/v1/brake/lift", LiftOrder(reason=reason))
+
+    def raises(self) -> RaisesAnswer:
+        """What waits for a second person."""
+        return self._read(RaisesAnswer, "/v1/raises")
+
+    def confirm_raises(self, version: str, *, reason: str = "") -> None:
+        """Let everything go as far as this catalog version says."""
+        self._sent("/v1/raises/confirm", ConfirmOrder(version=version, reason=reason))
 
     def positions(self) -> PositionsAnswer:
         """Where each partition of the stream goes on, and why one can't."""

@@ -85,8 +85,9 @@ class Playbook:
     """One playbook, ready to be rendered into plans. `text_hash` is the SHA-256 of its file.
 
     `group` is the service of its blast radius, None without one, and `healthy` what it requires;
-    `guard_reads` are looked at right before the first change, for guards that ask outside.
-    From a run's first attempt to the end of its verification may pass no more than `deadline`.
+    `guard_reads` are looked at right before the first change, for guards that ask outside. From a
+    run's first attempt to the end of its verification may pass no more than `deadline`. `caps` are
+    limits of the mode from outside its own words.
     """
 
     id: str
@@ -105,6 +106,7 @@ class Playbook:
     verify: tuple[Step, ...]
     on_cancel: tuple[Step, ...] = ()
     on_failure: Start | None = None
+    caps: tuple[ModeLimit, ...] = ()
 
     @property
     def all_steps(self) -> tuple[Step, ...]:
@@ -167,6 +169,7 @@ class Playbook:
         limits = [ModeLimit(self.max_mode, f"playbook {self.id} (max_mode)")]
         limits += [ModeLimit(step.action_mode, f"action {step.uses}") for step in self.calls]
         limits += [limit for each in self.called.values() for limit in each.mode_limits()]
+        limits += self.caps
         if self.approval.quorum > 1:
             limits.append(
                 ModeLimit(

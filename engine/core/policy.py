@@ -46,6 +46,7 @@ class Policy:
     freezes: tuple[CheckedFreeze, ...] = ()
     limits: Limits = NO_LIMITS
     storm_brake: CheckedBrake | None = None
+    second_person_for: frozenset[str] = frozenset()
 
 
 def compile_policy(document: PolicyDocument, mistakes: Mistakes) -> Policy:
@@ -72,6 +73,7 @@ def compile_policy(document: PolicyDocument, mistakes: Mistakes) -> Policy:
         _freezes(document, calendars, mistakes.at("freezes")),
         limits,
         _brake(document.storm_brake, mistakes.at("storm_brake")),
+        frozenset(document.second_person_for),
     )
 
 

@@ -96,6 +96,7 @@ class PolicyDocument(Document):
     ] = ()
     limits: Limits = Limits()
     storm_brake: StormBrake | None = None
+    second_person_for: tuple[ModeName, ...] = ()
     calendars: Mapping[Id, CalendarDocument] = {}
     silences: tuple[SilenceDocument, ...] = ()
     freezes: tuple[Freeze, ...] = ()

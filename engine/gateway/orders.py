@@ -39,6 +39,7 @@ from engine.ports.api import (
 from engine.ports.brake_api import BrakeAnswer, LiftOrder, brake_answer
 from engine.ports.breaker_api import TryAnswer, TryOrder
 from engine.ports.commands import By, Commands, Replays, Repositions, WantedSilence
+from engine.ports.raises_api import ConfirmOrder
 from engine.ports.rules_api import JudgeOrder
 from engine.ports.switches import Switches
 
@@ -196,6 +197,12 @@ async def lift_brake(
 ) -> BrakeAnswer:
     """Let `auto` act again after a storm; the answer is what was on, 404 when the brake is off."""
     return brake_answer(await switches.lift_brake(by=by, reason=order.reason))
+
+
+@router.post("/raises/confirm", status_code=HTTPStatus.NO_CONTENT)
+async def confirm_raises(order: ConfirmOrder, switches: Switching, by: Holder) -> None:
+    """Let everything go as far as a catalog says; 403 for who activated it, 409 for another one."""
+    await switches.confirm_raises(order.version, by=by, reason=order.reason)
 
 
 @router.post("/positions/{partition}")

@@ -36,6 +36,7 @@ from engine.ports.api import (
 )
 from engine.ports.brake_api import BrakeAnswer, brake_answer
 from engine.ports.commands import TIMELINE_PAGE, Queries
+from engine.ports.raises_api import RaisesAnswer, raises_answer
 from engine.ports.rows import IncidentFilter
 from engine.ports.rules_api import TrustAnswer, WaitingAnswer
 
@@ -138,6 +139,12 @@ async def locks(queries: Asked) -> LocksAnswer:
 async def brake(queries: Asked) -> BrakeAnswer:
     """Whether a storm keeps everything from acting by itself."""
     return brake_answer(await queries.brake())
+
+
+@router.get("/raises")
+async def raises(queries: Asked) -> RaisesAnswer:
+    """What goes further by the files than it may before a second person confirmed it."""
+    return raises_answer(await queries.raises())
 
 
 @router.get("/balance")

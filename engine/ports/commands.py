@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from engine.core.alert import Alert
 from engine.core.conditions import Hold
-from engine.core.events import Decision
+from engine.core.events import Decision, ModesRaised
 from engine.core.guards import Lock
 from engine.core.incident import Incident
 from engine.core.journal import Entry
@@ -265,6 +265,10 @@ class Queries(Protocol):
 
     async def locks(self) -> Sequence[Lock]:
         """Every target that a run keeps others from changing, oldest first."""
+        ...
+
+    async def raises(self) -> tuple[ModesRaised, str] | None:
+        """What waits for a second person, and who activated it; None where nothing does."""
         ...
 
     async def brake(self) -> Switch | None:

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from engine.core import events
 from engine.core.switches import Switch
 from engine.ports.commands import By
 
@@ -24,6 +25,14 @@ class SwitchRows(Protocol):
 
 class Switches(Protocol):
     """Orders to turn one off."""
+
+    async def confirm_raises(self, version: str, *, by: By, reason: str = "") -> events.ModesRaised:
+        """Let everything go as far as this catalog version says, by a prefix of it; what waited.
+
+        Raises DeniedError for who activated it, NotFoundError where nothing waits, and
+        ConflictError where another version does.
+        """
+        ...
 
     async def lift_brake(self, *, by: By, reason: str = "") -> Switch:
         """Let `auto` act again; what was on. Raises DeniedError, NotFoundError when it is off."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from engine.core import events
 from engine.core.alert import Alert
 from engine.core.audit_check import AuditCheck
 from engine.core.audit_export import end_line, entry_line, format_line, head_line, told
@@ -20,6 +21,7 @@ from engine.core.storm_brake import STORM_BRAKE
 from engine.core.switches import Switch
 from engine.core.trust import Standing
 from engine.errors import NotFoundError
+from engine.ports.accepted_modes import waiting_raise
 from engine.ports.commands import TIMELINE_PAGE, AuditReport, Balance, Timeline
 from engine.ports.locking import all_locks
 from engine.ports.reached import reached
@@ -107,6 +109,10 @@ class QueryStage:
     async def locks(self) -> Sequence[Lock]:
         """Every target that a run keeps others from changing, oldest first."""
         return await self.store.read(all_locks)
+
+    async def raises(self) -> tuple[events.ModesRaised, str] | None:
+        """What waits for a second person, and who activated it; None where nothing does."""
+        return await self.store.read(waiting_raise)
 
     async def brake(self) -> Switch | None:
         """The storm brake, None while it is off."""

@@ -9,7 +9,8 @@ from engine.core.conditions import GroupState
 from engine.core.journal import NewEntry
 from engine.core.storm_brake import STORM_BRAKE
 from engine.core.switches import Switch
-from engine.errors import DeniedError, NotFoundError
+from engine.errors import ConflictError, DeniedError, NotFoundError
+from engine.ports.accepted_modes import accept, waiting_raise
 from engine.ports.braking import tell_brake
 from engine.ports.commands import By
 from engine.ports.recording import Author
@@ -40,5 +41,38 @@ class SwitchStage:
             tx.append("access", [NewEntry(event, tx.now, by.actor, self.author().catalog)])
             tell_brake(tx)
             return switch
+
+        return await self.store.write(work)
+
+    async def confirm_raises(self, version: str, *, by: By, reason: str = "") -> events.ModesRaised:
+        """See Switches."""
+        verdict = may_order(by.actor, by.roles)
+        if not verdict.allowed:
+            raise DeniedError(verdict.reason)
+
+        def work(tx: Tx) -> events.ModesRaised:
+            waiting = waiting_raise(tx)
+            if waiting is None:
+                raise NotFoundError("nothing waits for a second person")
+            raised, activator = waiting
+            if not version or not raised.version.startswith(version):
+                raise ConflictError(
+                    f"catalog {raised.version[:12]} waits for a second person, not {version!r}: "
+                    "look at it with `quell raises show`"
+                )
+            if by.actor == activator:
+                raise DeniedError(
+                    f"{activator} activated it, and another person has to confirm it: with a token "
+                    "of their own (quell.yaml: access.tokens)"
+                )
+            accepted = events.ModesAccepted(
+                version=raised.version,
+                modes=raised.modes,
+                raised=raised.raised,
+                reason=reason,
+                via=by.via,
+            )
+            accept(tx, accepted, by.actor)
+            return raised
 
         return await self.store.write(work)

@@ -15,7 +15,7 @@ from typing_extensions import override
 from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource
 from engine.core.alert import Alert
 from engine.core.conditions import Hold
-from engine.core.events import Decision, IncidentAcknowledged
+from engine.core.events import Decision, IncidentAcknowledged, ModesRaised
 from engine.core.guards import Lock, Reservation
 from engine.core.incident import Incident
 from engine.core.journal import GENESIS, NewEntry, seal
@@ -47,7 +47,7 @@ from engine.ports.metrics import Metrics
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
 from engine.ports.source import Rejected
 from tests.doubles.fixed_clock import NOW, FixedClock
-from tests.doubles.gateway_orders import BRAKE, POSITIONS, MemoryRepositions, MemorySwitches
+from tests.doubles.gateway_orders import BRAKE, POSITIONS, RAISED, MemoryRepositions, MemorySwitches
 
 TOKEN = "t0ken"
 HOLDER = By(actor="local:token", via="api", roles=frozenset({"admin"}))
@@ -274,6 +274,10 @@ class MemoryQueries(Queries):
     @override
     async def brake(self) -> Switch | None:
         return BRAKE
+
+    @override
+    async def raises(self) -> tuple[ModesRaised, str] | None:
+        return RAISED, "local:me"
 
     @override
     async def balance(self) -> Balance:

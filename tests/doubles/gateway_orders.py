@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from typing_extensions import override
 
+from engine.core.events import ModesRaised
 from engine.core.positions import Destination, PartitionState
 from engine.core.switches import Switch
 from engine.errors import ConflictError
@@ -14,12 +15,19 @@ from tests.doubles.fixed_clock import NOW
 POSITIONS = (PartitionState(0, 7, 0, 9, ""), PartitionState(1, None, 5, 8, "made anew"))
 BRAKE = Switch("storm-brake", "engine", "incidents opened on 5 services within 5m", NOW)
 
+RAISED = ModesRaised(version="abcdef123", modes="m", raised=("rule down: auto, and keeps approve",))
+
 
 @dataclass
 class MemorySwitches(Switches):
     """Records each order."""
 
     orders: list[tuple[object, ...]] = field(default_factory=list)
+
+    @override
+    async def confirm_raises(self, version: str, *, by: By, reason: str = "") -> ModesRaised:
+        self.orders.append((version, by, reason))
+        return RAISED
 
     @override
     async def lift_brake(self, *, by: By, reason: str = "") -> Switch:

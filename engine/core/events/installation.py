@@ -96,6 +96,34 @@ class CatalogActivated(Event):
     files: Mapping[str, str]
 
 
+class ModesRaised(Event):
+    """A catalog lets more happen with less of a person, and waits for a second one (`system`).
+
+    Who activated it is the entry's actor. `modes` is the hash of the text that says how far
+    everything would go, `raised` what went further, in words.
+    """
+
+    KIND = "modes.raised@1"
+    version: str
+    modes: str
+    raised: tuple[Brief, ...]
+
+
+class ModesAccepted(Event):
+    """From here everything may go as far as the text of this hash says (chain `system`).
+
+    `raised` is what a second person, the entry's actor, has confirmed; empty where nothing was
+    raised.
+    """
+
+    KIND = "modes.accepted@1"
+    version: str
+    modes: str
+    raised: tuple[Brief, ...] = ()
+    reason: Brief = ""
+    via: str = ""
+
+
 class CheckpointSigned(Event):
     """The heads (chain, seq, entry hash) of the chains that grew since the checkpoint before it.
 
