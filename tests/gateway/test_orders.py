@@ -144,6 +144,15 @@ async def test_one_more_run_may_try_everywhere_or_on_one_target() -> None:
     ]
 
 
+async def test_a_raise_is_confirmed_by_its_version() -> None:
+    parts = gateway_parts()
+    sent = await post(parts, "/v1/raises/confirm", {"version": "abcdef", "reason": "reviewed"})
+    assert sent.status_code == 204
+    assert isinstance(parts.switches, MemorySwitches)
+    assert parts.switches.orders == [("abcdef", HOLDER, "reviewed")]
+    assert (await post(parts, "/v1/raises/confirm", {"version": ""})).status_code == 422
+
+
 async def test_the_storm_brake_is_lifted() -> None:
     parts = gateway_parts()
     lifted = await post(parts, "/v1/brake/lift", {"reason": "it is over"})

@@ -144,3 +144,11 @@ async def test_the_storm_brake_says_since_when_and_why() -> None:
         "since": "2026-03-01T12:00:00Z",
         "reason": "incidents opened on 5 services within 5m",
     }
+
+
+async def test_what_waits_for_a_second_person_is_told() -> None:
+    assert await get("/v1/raises") == {
+        "version": "abcdef123",
+        "activated_by": "local:me",
+        "raised": ["rule down: auto, and keeps approve"],
+    }
