@@ -31,7 +31,7 @@ class GuardLook:
     """What a read for a guard gave, and when; `error` says why it gave nothing."""
 
     at: datetime
-    outputs: "Outputs"
+    outputs: Outputs
     error: str
 
 

@@ -1,5 +1,7 @@
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,10 @@ from connectors.probes.prometheus import (
     PrometheusQuery,
 )
 from engine.core.actions import Call, Estate, Result
-from engine.core.json_value import Json
+from engine.core.blast_radius import availability_of
+from engine.core.inventory import Inventory
+from engine.core.json_value import Json, canonical_bytes
+from engine.core.run import GuardLook
 from engine.errors import PermanentError, QuellError, TransientError
 from tests.services.process import free_port
 from tests.services.prometheus import Prometheus, running_prometheus
@@ -67,6 +72,29 @@ async def test_an_answer_as_numbers(
         "count": len(values),
         "empty": not values,
     }
+
+
+@pytest.mark.parametrize(
+    ("comparison", "down", "told"),
+    [
+        pytest.param("== bool 0", {"gpu-07"}, {"gpu-07", "gpu-08"}, id="with bool"),
+        pytest.param("== 0", set(), {"gpu-07"}, id="without it leaves out whatever is well"),
+    ],
+)
+async def test_a_blast_radius_reads_what_a_query_says_of_each_target(
+    prometheus: Prometheus, comparison: str, down: set[str], told: set[str]
+) -> None:
+    ups = [
+        f'label_replace(vector({up}), "instance", "{host}:9100", "", "")'
+        for host, up in (("gpu-07", 0), ("gpu-08", 1))
+    ]
+    query = f"({' or '.join(ups)}) {comparison}"
+    result = await asked(PrometheusConfig(url=prometheus.url), query)
+    aliases = {"gpu-07:9100": "gpu-07", "gpu-08:9100": "gpu-08"}
+    kept = json.loads(canonical_bytes(result.outputs))
+    look = GuardLook(datetime(2026, 3, 1, tzinfo=UTC), kept, result.error)
+    available = availability_of(look, Inventory(aliases=aliases))
+    assert (set(available.down), set(available.told)) == (down, told)
 
 
 async def test_the_evidence_says_what_was_seen(prometheus: Prometheus) -> None:
