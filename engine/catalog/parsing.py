@@ -1,5 +1,6 @@
 """One file's text into its model: every mistake with line and column, the right word named."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -70,7 +71,7 @@ def parse(source: SourceFile, model: type[M], findings: list[Finding]) -> Parsed
         findings.extend(replace(each, reference=f"{FOLDER}/{YAML}") for each in unread)
         return None
     try:
-        return Parsed(source, node, model.model_validate(plain), Mistakes())
+        return Parsed(source, node, _validated(model, plain), Mistakes())
     except ValidationError as error:
         told = findings_of(error, node, model)
         # What is known of other tools says more than that the key is unknown.
@@ -87,10 +88,19 @@ def parse(source: SourceFile, model: type[M], findings: list[Finding]) -> Parsed
         findings.extend(referring(told, source.kind, node))
         dropped = tuple(_dropped(node, details["loc"]) for details in error.errors())
     try:
-        rest = model.model_validate(_without(plain, dropped))
+        rest = _validated(model, _without(plain, dropped))
     except ValidationError:
         return None
     return Parsed(source, node, rest, Mistakes(), dropped)
+
+
+def _validated(model: type[M], value: Json) -> M:
+    """The model, by the words of the language alone and without a value that is read as another.
+
+    As JSON, because a strict validator knows no lists of Python's where it wants a tuple.
+    """
+    text = json.dumps(value)
+    return model.model_validate_json(text, strict=True, by_alias=True, by_name=False)
 
 
 def _dropped(node: Node, loc: Path) -> Path:

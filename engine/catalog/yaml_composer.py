@@ -29,8 +29,9 @@ from engine.errors import ConfigError
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 40
 # What 256 KiB of the smallest possible values would cost in time; a real file of that size has
-# fewer.
+# fewer. What separates or opens values is counted before any is read: each value has one.
 MAX_NODES = 25_000
+_SEPARATORS = ("\n", ",", ": ", "- ", "[", "{")
 # A file that is something else altogether would otherwise be one long list of mistakes.
 MAX_FINDINGS = 50
 
@@ -76,6 +77,8 @@ def compose(text: bytes, file: str, *, may_hold_secrets: bool = False) -> Node:
         place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
         _refuse(file, f"byte {text[error.start]:#04x} isn't UTF-8; save the file as UTF-8", place)
     _refuse_control_characters(decoded, file)
+    if sum(map(decoded.count, _SEPARATORS)) > MAX_NODES:
+        _refuse(file, f"the file has more than {MAX_NODES} lines, commas and colons; split it")
     source = Source(file, tuple(decoded.split("\n")), may_hold_secrets)
     return _Composer(source).compose(decoded)
 

@@ -7,12 +7,12 @@ mapping knows.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
 from engine.core.bounds import cut
-from engine.core.documents import Document
+from engine.core.documents import Document, Language
 from engine.core.documents import Expression as ExpressionText
 from engine.core.expressions import (
     Bindings,
@@ -52,7 +52,7 @@ class MappingDocument(Document):
     `identity`, `labels` and `annotations` are one expression that gives a map, or one a name.
     """
 
-    language: Literal[1]
+    language: Language
     for_each: ExpressionText | None = None
     when: ExpressionText | None = None
     status: ExpressionText

@@ -25,6 +25,12 @@ def _with_unit(value: object) -> object:
     return value
 
 
+def _as_written(value: object) -> object:
+    if isinstance(value, bool | float):
+        raise ValueError(f"write 1 here, not {value!r}")
+    return value
+
+
 _ID, _NAME = r"^[a-z0-9][a-z0-9-]{0,62}$", r"^[a-z][a-z0-9_]{0,40}$"
 _TARGET_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 # What the patterns of names say, for people.
@@ -34,6 +40,7 @@ FORMS: Mapping[str, str] = {
     _TARGET_ID: "letters, digits, '.', '_' and '-', at most 128",
 }
 
+Language = Annotated[Literal[1], BeforeValidator(_as_written)]
 Id = Annotated[str, Field(pattern=_ID)]
 Name = Annotated[str, Field(pattern=_NAME), AfterValidator(_nameable)]
 ModeName = Literal["observe", "suggest", "approve", "auto"]
@@ -212,7 +219,7 @@ class Follower(Document):
 class PlaybookDocument(Document):
     """A file under playbooks/: a typed procedure with its proof."""
 
-    language: Literal[1]
+    language: Language
     id: Id
     description: str = Field(min_length=1)
     max_mode: ModeName = "approve"
@@ -261,7 +268,7 @@ class CommandDocument(Document):
 class CommandsDocument(Document):
     """commands.yaml."""
 
-    language: Literal[1]
+    language: Language
     commands: Mapping[Id, CommandDocument]
 
 
@@ -305,7 +312,7 @@ class ConnectionDocument(BaseModel):
 class InventoryDocument(Document):
     """inventory.yaml."""
 
-    language: Literal[1]
+    language: Language
     targets: Mapping[TargetId, TargetDocument] = {}
     services: Mapping[str, ServiceDocument] = {}
     connections: Mapping[Id, ConnectionDocument] = {}

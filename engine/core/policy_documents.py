@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine.core.documents import Document, Duration, Expression, Id, ModeName
+from engine.core.documents import Document, Duration, Expression, Id, Language, ModeName
 
 
 class Ceiling(Document):
@@ -89,7 +89,7 @@ class Freeze(Document):
 class PolicyDocument(Document):
     """policy.yaml: above all rules and playbooks."""
 
-    language: Literal[1]
+    language: Language
     ceilings: tuple[Ceiling, ...] = ()
     require_for_auto: tuple[
         Literal["verify", "precheck", "lock", "budget", "blast_radius", "source_confirms"], ...

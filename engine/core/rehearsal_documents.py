@@ -10,6 +10,7 @@ from engine.core.documents import (
     Document,
     Duration,
     Id,
+    Language,
     ModeName,
     ServiceDocument,
     SeverityName,
@@ -102,7 +103,7 @@ class RehearsedInventory(Document):
 class RehearsalsDocument(Document):
     """x.test.yaml."""
 
-    language: Literal[1]
+    language: Language
     inventory: RehearsedInventory | None = None
     tests: tuple[Rehearsal, ...]
 

@@ -9,7 +9,15 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from engine.core.documents import Document, Duration, Expression, Id, ModeName, SeverityName
+from engine.core.documents import (
+    Document,
+    Duration,
+    Expression,
+    Id,
+    Language,
+    ModeName,
+    SeverityName,
+)
 
 
 class SeverityCase(Document):
@@ -115,7 +123,7 @@ class RuleDocument(Document):
 class RulesDocument(Document):
     """A file under rules/."""
 
-    language: Literal[1]
+    language: Language
     defaults: RuleDefaults = RuleDefaults()
     rules: tuple[RuleDocument, ...]
 

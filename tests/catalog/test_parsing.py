@@ -1,6 +1,8 @@
+import pytest
+
 from engine.catalog.parsing import Parsed, parse
 from engine.catalog.sources import Kind, SourceFile
-from engine.core.documents import InventoryDocument
+from engine.core.documents import InventoryDocument, PlaybookDocument
 from engine.core.findings import Finding
 from engine.core.rule_documents import RulesDocument
 
@@ -85,3 +87,37 @@ def test_a_mistake_in_an_inventory_shows_no_value_of_a_connection() -> None:
     (found,) = map(str, findings)
     assert found.startswith("inventory.yaml:3:12: '@' begins no value in YAML; ")
     assert "s3cret" not in found
+
+
+def told_of(playbook: str) -> list[Finding]:
+    findings: list[Finding] = []
+    source = SourceFile(Kind.PLAYBOOK, "a", "a.yaml", playbook.encode(), shipped=False)
+    parse(source, PlaybookDocument, findings)
+    return findings
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        pytest.param("if_: 'true'", "unknown key 'if_', did you mean 'if'?", id="a name of ours"),
+        pytest.param(
+            "required: 'false'", "write true or false without quotes", id="bool-in-quotes"
+        ),
+        pytest.param("required: 0", "true or false must be here, not 0", id="number-for-a-bool"),
+        pytest.param("retry: {attempts: '3'}", "write a whole number without quotes", id="number"),
+        pytest.param("retry: {attempts: 3.0}", "a whole number must be here, not 3.0", id="float"),
+    ],
+)
+def test_there_is_one_way_to_write_a_thing(written: str, told: str) -> None:
+    step = f"steps: [{{id: a, uses: b, {written}}}]"
+    text = f"language: 1\nid: a\ndescription: d\n{step}\nverify: []\n"
+    (found,) = told_of(text)
+    assert told in found.message
+    assert found.line == 4
+
+
+@pytest.mark.parametrize("language", ["true", "1.0", "'1'", "2"])
+def test_the_language_is_a_number(language: str) -> None:
+    text = f"language: {language}\nid: a\ndescription: d\nsteps: []\nverify: []\n"
+    (found,) = told_of(text)
+    assert found.message.startswith("write 1 here, not ")
