@@ -10,14 +10,12 @@ from typing import NoReturn
 from yaml import (
     AliasEvent,
     CLoader,
+    CollectionEndEvent,
+    CollectionStartEvent,
     DocumentStartEvent,
-    Event,
-    MappingEndEvent,
     MappingStartEvent,
     MarkedYAMLError,
     ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
     YAMLError,
 )
 
@@ -105,34 +103,36 @@ class _Composer:
         return self._root or Scalar(self._source, 1, 1, "", "plain")
 
     def _read(self, parser: CLoader, *, may_be_cut: bool) -> None:
+        # A large project has a million events, so that what each costs counts.
         while (event := parser.get_event()) is not None:
-            line, column = _place(event)
-            match event:
-                case ScalarEvent():
-                    self._check_properties(event, line, column)
-                    style = _STYLES.get(event.style, "plain")
-                    scalar = Scalar(self._source, line, column, event.value, style)
-                    if may_be_cut and style == "plain":
-                        self._check_cut(event, scalar)
-                    elif style in ("single", "double"):
-                        self._note_quote(event, scalar)
-                    self._add(scalar)
-                case MappingStartEvent() | SequenceStartEvent():
-                    self._check_properties(event, line, column)
-                    is_mapping = isinstance(event, MappingStartEvent)
-                    self._stack.append(_Open(line, column, is_mapping, bool(event.flow_style)))
-                case MappingEndEvent() | SequenceEndEvent():
-                    self._close()
-                case AliasEvent():
-                    self._note(line, column, indicator_hint(self._line(line)))
-                    self._add(Scalar(self._source, line, column, "", "plain"))
-                case DocumentStartEvent() if self._root is not None:
-                    self._note(line, column, "a file holds one document; remove this '---'")
-                    return
-                case _:
-                    continue
+            mark = event.start_mark
+            line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+            if isinstance(event, ScalarEvent):
+                self._read_scalar(event, line, column, may_be_cut=may_be_cut)
+            elif isinstance(event, CollectionEndEvent):
+                self._close()
+            elif isinstance(event, CollectionStartEvent):
+                self._check_properties(event, line, column)
+                is_mapping = isinstance(event, MappingStartEvent)
+                self._stack.append(_Open(line, column, is_mapping, bool(event.flow_style)))
+            elif isinstance(event, AliasEvent):
+                self._note(line, column, indicator_hint(self._line(line)))
+                self._add(Scalar(self._source, line, column, "", "plain"))
+            elif isinstance(event, DocumentStartEvent) and self._root is not None:
+                self._note(line, column, "a file holds one document; remove this '---'")
+                return
             if not self._within_limits(line, column):
                 return
+
+    def _read_scalar(self, event: ScalarEvent, line: int, column: int, *, may_be_cut: bool) -> None:
+        self._check_properties(event, line, column)
+        style = _STYLES.get(event.style, "plain")
+        scalar = Scalar(self._source, line, column, event.value, style)
+        if may_be_cut and style == "plain":
+            self._check_cut(event, scalar)
+        elif style in ("single", "double"):
+            self._note_quote(event, scalar)
+        self._add(scalar)
 
     def _within_limits(self, line: int, column: int) -> bool:
         if len(self._stack) > MAX_DEPTH:
@@ -178,10 +178,7 @@ class _Composer:
         return node
 
     def _check_properties(
-        self,
-        event: ScalarEvent | MappingStartEvent | SequenceStartEvent,
-        line: int,
-        column: int,
+        self, event: ScalarEvent | CollectionStartEvent, line: int, column: int
     ) -> None:
         if event.tag is not None or event.anchor is not None:
             self._note(line, column, indicator_hint(self._line(line)))
@@ -228,11 +225,6 @@ class _Composer:
 
     def _line(self, number: int) -> str:
         return self._source.shown(number)
-
-
-def _place(event: Event) -> tuple[int, int]:
-    mark = event.start_mark
-    return (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
 
 
 def _refuse_control_characters(text: str, file: str) -> None:

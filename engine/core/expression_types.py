@@ -108,11 +108,13 @@ class Scope:
     """The dotted names and the functions that expressions of one place may use.
 
     A scope is compared by identity and owns one compiled environment: build it once, use it for
-    many expressions.
+    many expressions. One that few expressions use, as a playbook's, is `narrow`: each of them is
+    compiled with the names that it mentions, and equal ones of all such scopes are compiled once.
     """
 
     names: Mapping[str, ValueType] = field(default_factory=dict)
     functions: Mapping[str, FunctionType] = field(default_factory=dict)
+    narrow: bool = False
 
     def with_(self, name: str, declared: ValueType) -> "Scope":
         """This scope and one more name; an object becomes one dotted name per field."""
@@ -124,7 +126,11 @@ class Scope:
 
     def merged(self, other: "Scope") -> "Scope":
         """Both scopes; where both declare a name, the other's type counts."""
-        return Scope({**self.names, **other.names}, {**self.functions, **other.functions})
+        return Scope(
+            {**self.names, **other.names},
+            {**self.functions, **other.functions},
+            self.narrow or other.narrow,
+        )
 
 
 def _flattened(name: str, declared: ValueType) -> Iterator[tuple[str, ValueType]]:

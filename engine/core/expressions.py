@@ -17,6 +17,7 @@ from engine.core.durations import parse_duration
 from engine.core.expression_checks import check_words
 from engine.core.expression_equalities import Equalities, all_hold, equalities
 from engine.core.expression_functions import FUNCTIONS, environment_config, extremes
+from engine.core.expression_mentions import narrowed
 from engine.core.expression_messages import compile_error, runtime_reason
 from engine.core.expression_tokens import Token, read_tokens, text_at
 from engine.core.expression_types import (
@@ -204,6 +205,52 @@ def compile_expression(text: str, scope: Scope, expects: ValueType | None = None
     tokens = read_tokens(text)
     if not tokens:
         raise ExpressionError("the expression is empty", 1)
+    if scope.narrow and (enough := narrowed(tokens, scope)) is not None:
+        if (declared := enough.names.get(text)) is not None and declared.kind in _PLAIN_KINDS:
+            return _lone_name(text, enough, declared, expects)
+        try:
+            return _compiled_once(text, enough, expects)
+        except ExpressionError:
+            pass  # It is told with all the names that there are.
+    return _compiled(text, tokens, scope, expects)
+
+
+def _lone_name(
+    name: str, scope: Scope, declared: ValueType, expects: ValueType | None
+) -> Expression:
+    """Most of a playbook's expressions are one name, whose type needs no compiler to be known."""
+    found = ValueType(declared.kind)
+    _check_type(found, expects)
+    environment = _environment(scope)
+    program = _CompiledLater(environment, name)
+    return Expression(name, found, frozenset(), name, environment, expects, program)
+
+
+class _CompiledLater:
+    """The program of an expression that is surely valid, compiled when it is evaluated first."""
+
+    def __init__(self, environment: "Environment", cel_text: str) -> None:
+        self._environment = environment
+        self._cel_text = cel_text
+
+    def eval(self, activation: object) -> "cel.Value":
+        """As CEL's own programs do."""
+        return _program(self._environment, self._cel_text).eval(activation)
+
+
+@lru_cache(maxsize=4096)
+def _program(environment: "Environment", cel_text: str) -> "cel.Expression":
+    return environment.cel_env.compile(cel_text)
+
+
+@lru_cache(maxsize=4096)
+def _compiled_once(text: str, scope: Scope, expects: ValueType | None) -> Expression:
+    return _compiled(text, read_tokens(text), scope, expects)
+
+
+def _compiled(
+    text: str, tokens: Sequence[Token], scope: Scope, expects: ValueType | None
+) -> Expression:
     labels = check_words(tokens, scope)
     environment, cel_text = _environment(scope), _with_own_duration(text, tokens)
     try:
@@ -214,12 +261,16 @@ def compile_expression(text: str, scope: Scope, expects: ValueType | None = None
         raise ExpressionError("the expression isn't valid Unicode text", 1) from error
     _check_patterns(tokens, environment)
     found = _value_type(str(program.return_type()))
-    if expects is not None and not _passes(found, expects):
-        raise ExpressionError(f"this gives {_spelled(found)}, and {expects} is needed here", 1)
+    _check_type(found, expects)
     if found is None:
         raise ExpressionError("this gives bytes, a type or an unsigned number; none is a value", 1)
     compared = equalities(tokens, scope)
     return Expression(text, found, labels, cel_text, environment, expects, program, compared)
+
+
+def _check_type(found: ValueType | None, expects: ValueType | None) -> None:
+    if expects is not None and not _passes(found, expects):
+        raise ExpressionError(f"this gives {_spelled(found)}, and {expects} is needed here", 1)
 
 
 def _in_python(found: "cel.Value") -> object:
@@ -252,11 +303,15 @@ def _check_patterns(tokens: Sequence[Token], environment: "Environment") -> None
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Environment:
-    """CEL's compiler and runtime for one scope."""
+    """CEL's compiler and runtime for one scope, made when they are used first."""
 
     scope: Scope
-    cel_env: "cel.Env"
     labelled_names: tuple[str, ...]
+
+    @property
+    def cel_env(self) -> "cel.Env":
+        """The compiler, and what makes activations for its programs."""
+        return _cel_env(self.scope)
 
     def implementations(self, functions: Mapping[str, Callable[..., object]]) -> list[object]:
         """The scope's functions, as far as they are bound, in CEL's form."""
@@ -278,8 +333,14 @@ def _config() -> "cel.EnvConfig":
     return cel.NewEnvConfigFromYaml(environment_config())
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=4096)
 def _environment(scope: Scope) -> Environment:
+    labelled = tuple(name for name, declared in scope.names.items() if declared.has_labels)
+    return Environment(scope, labelled)
+
+
+@lru_cache(maxsize=512)
+def _cel_env(scope: Scope) -> "cel.Env":
     late = cel.CelExtension(
         "quell",
         [
@@ -296,16 +357,15 @@ def _environment(scope: Scope) -> Environment:
             for name, declared in scope.functions.items()
         ],
     )
-    env = cel.NewEnv(
+    return cel.NewEnv(
         config=_config(),
         variables={name: _cel_type(declared) for name, declared in scope.names.items()},
         functions=_own_functions(),
         extensions=[ext_strings.ExtStrings(), late],
     )
-    labelled = tuple(name for name, declared in scope.names.items() if declared.has_labels)
-    return Environment(scope, env, labelled)
 
 
+@lru_cache(maxsize=1)
 def _own_functions() -> list[object]:
     kinds = cel.Type
     number_pairs = [
@@ -366,6 +426,7 @@ def _value_type(spelled: str) -> ValueType | None:
     return simple.get(spelled)
 
 
+_PLAIN_KINDS: Final = frozenset({"string", "int", "double", "bool"})
 _SIMPLE_KINDS: Final = ("string", "int", "double", "bool", "duration", "timestamp", "dyn")
 
 

@@ -1,7 +1,7 @@
 """Mistakes of a document before its text's marks are known: a path into it, and what is wrong."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from engine.core.findings import nearest
@@ -27,7 +27,7 @@ class Mistakes:
 
     def at(self, *path: str | int) -> "Mistakes":
         """The same collection, one part of the document deeper."""
-        return replace(self, path=(*self.path, *path))
+        return Mistakes((*self.path, *path), self.found)
 
     def add(self, message: str, column: int = 0) -> None:
         """Record a mistake at this path."""

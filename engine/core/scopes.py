@@ -83,7 +83,7 @@ def parameter_type(spec: Parameter | Argument) -> ValueType:
 def playbook_scope(parameters: Mapping[str, Parameter]) -> Scope:
     """What every part of a playbook may name: params, incident and `target(id)`."""
     own = {f"params.{name}": parameter_type(spec) for name, spec in parameters.items()}
-    return Scope(own).merged(INCIDENT).with_function("target", TARGET_FUNCTION)
+    return Scope(own, narrow=True).merged(INCIDENT).with_function("target", TARGET_FUNCTION)
 
 
 def condition_scope(scope: Scope) -> Scope:
