@@ -180,3 +180,14 @@ def _text_end(text: str, start: int, quote_at: int) -> int:
             break
         at += 2 if text[at] == "\\" and not raw else 1
     raise ExpressionError(f"the text that begins here isn't closed; add {closing}", start + 1)
+
+
+def called(tokens: Sequence[Token], function: str) -> Sequence[int]:
+    """Where a function of this name is called, from 0; a method of that name isn't."""
+    return [
+        token.start
+        for index, token in enumerate(tokens)
+        if token.text == function
+        and text_at(tokens, index + 1) == "("
+        and text_at(tokens, index - 1) != "."
+    ]

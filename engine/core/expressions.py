@@ -19,7 +19,8 @@ from engine.core.expression_equalities import Equalities, all_hold, equalities
 from engine.core.expression_functions import FUNCTIONS, environment_config, extremes
 from engine.core.expression_mentions import narrowed
 from engine.core.expression_messages import compile_error, runtime_reason
-from engine.core.expression_tokens import Token, read_tokens, text_at
+from engine.core.expression_returns import check_type, value_type
+from engine.core.expression_tokens import Token, called, read_tokens, text_at
 from engine.core.expression_types import (
     ExpressionError,
     ExpressionFailedError,
@@ -47,6 +48,7 @@ MAX_LENGTH = 4096
 # this function. Its name is as long, which keeps the columns of later errors right.
 _OWN_DURATION: Final = "_quell_d"
 
+_PLAIN_KINDS: Final = frozenset({"string", "int", "double", "bool"})
 _ERROR = cel.Type.ERROR
 _NULL = cel.Type.NULL
 _CEL_TYPES = {
@@ -146,13 +148,7 @@ class Expression:
 
     def calls(self, names: Collection[str]) -> bool:
         """Whether it calls one of these functions."""
-        tokens = read_tokens(self.text)
-        return any(
-            token.text in names
-            and text_at(tokens, index + 1) == "("
-            and text_at(tokens, index - 1) != "."
-            for index, token in enumerate(tokens)
-        )
+        return any(called(read_tokens(self.text), name) for name in names)
 
     def evaluate(self, values: "Mapping[str, object] | Bindings") -> object:
         """Its value in plain Python: str, int, float, bool, timedelta, datetime, list, dict, None.
@@ -220,7 +216,7 @@ def _lone_name(
 ) -> Expression:
     """Most of a playbook's expressions are one name, whose type needs no compiler to be known."""
     found = ValueType(declared.kind)
-    _check_type(found, expects)
+    check_type(found, expects)
     environment = _environment(scope)
     program = _CompiledLater(environment, name)
     return Expression(name, found, frozenset(), name, environment, expects, program)
@@ -260,17 +256,12 @@ def _compiled(
     except (TypeError, UnicodeError) as error:
         raise ExpressionError("the expression isn't valid Unicode text", 1) from error
     _check_patterns(tokens, environment)
-    found = _value_type(str(program.return_type()))
-    _check_type(found, expects)
+    found = value_type(str(program.return_type()))
+    check_type(found, expects)
     if found is None:
         raise ExpressionError("this gives bytes, a type or an unsigned number; none is a value", 1)
     compared = equalities(tokens, scope)
     return Expression(text, found, labels, cel_text, environment, expects, program, compared)
-
-
-def _check_type(found: ValueType | None, expects: ValueType | None) -> None:
-    if expects is not None and not _passes(found, expects):
-        raise ExpressionError(f"this gives {_spelled(found)}, and {expects} is needed here", 1)
 
 
 def _in_python(found: "cel.Value") -> object:
@@ -390,14 +381,7 @@ def _own_functions() -> list[object]:
 
 
 def _with_own_duration(text: str, tokens: Sequence[Token]) -> str:
-    calls = [
-        token.start
-        for index, token in enumerate(tokens)
-        if token.text == "duration"
-        and text_at(tokens, index + 1) == "("
-        and text_at(tokens, index - 1) != "."
-    ]
-    for start in calls:
+    for start in called(tokens, "duration"):
         text = text[:start] + _OWN_DURATION + text[start + len(_OWN_DURATION) :]
     return text
 
@@ -412,39 +396,3 @@ def _cel_type(declared: ValueType) -> "cel.Type":
             return cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
         case kind:
             return _CEL_TYPES[kind]
-
-
-def _value_type(spelled: str) -> ValueType | None:
-    """The type that CEL spells `LIST<STRING>`; None for one that no place of quell takes."""
-    if spelled.startswith("LIST<"):
-        return ValueType.list_of(_value_type(spelled[5:-1]) or ValueType.DYN)
-    if spelled.startswith("MAP<"):
-        return ValueType.map_of(_value_type(spelled[4:-1].partition(", ")[2]) or ValueType.DYN)
-    if spelled == "NULL":
-        return ValueType.DYN
-    simple = {kind.upper(): ValueType(kind) for kind in _SIMPLE_KINDS}
-    return simple.get(spelled)
-
-
-_PLAIN_KINDS: Final = frozenset({"string", "int", "double", "bool"})
-_SIMPLE_KINDS: Final = ("string", "int", "double", "bool", "duration", "timestamp", "dyn")
-
-
-def _passes(found: ValueType | None, expects: ValueType) -> bool:
-    if found is None:
-        return False
-    if "dyn" in (found.kind, expects.kind):
-        return True
-    if found.kind == "int" and expects.kind == "double":
-        return True
-    if found.kind == "map" and expects.kind == "object":
-        return True
-    if found.kind != expects.kind:
-        return False
-    if found.element is not None and expects.element is not None:
-        return _passes(found.element, expects.element)
-    return True
-
-
-def _spelled(found: ValueType | None) -> str:
-    return "a type that no place takes" if found is None else str(found)
