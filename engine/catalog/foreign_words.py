@@ -66,7 +66,6 @@ _PLAYBOOK = {
     "runs-on": "a host is a parameter here: parameters: {host: {type: target, kind: host}}",
     "rollback": "it belongs to the step that it undoes",
     "rescue": "it is `rollback` here, at the step that it undoes",
-    "revert": f"`revert` {_LATER}",
 }
 _STEP = {
     "name": "it is `id` here, and `description` for people",
@@ -115,7 +114,7 @@ _STEP = {
     "ask": f"`ask` {_LATER}",
     "sleep": "it is `wait` here, a step of its own: {id: settle, wait: 30s}",
     "pause": "it is `wait` here, a step of its own: {id: settle, wait: 30s}",
-    "revert": f"`revert` {_LATER}",
+    "revert": "it belongs to the playbook: revert: {after: 2h}",
 }
 _COMMAND = {
     "name": "the key above is the command's name",

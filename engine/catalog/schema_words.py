@@ -87,8 +87,13 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "investigate": "reads, before the plan is made",
         "steps": "the change, in order",
         "verify": "what proves that it worked; looked at before the change too",
+        "revert": "a temporary remedy: when its rollback is done",
         "on_failure": "the playbook that follows when this one failed",
         "on_cancel": "what follows when a person cancels it halfway, before the rollback",
+    },
+    "Revert": {
+        "after": "since the run succeeded",
+        "when": "in CEL; while false it stays, a day at most",
     },
     "Follower": {"playbook": "its id", "with": "what is given to its parameters"},
     "Parameter": {

@@ -35,6 +35,7 @@ from engine.ports.api import (
     DeadLetterContent,
     DeadLetterPage,
     DecisionAnswer,
+    IncidentAnswer,
     IncidentPage,
     IncidentStory,
     LocksAnswer,
@@ -305,6 +306,13 @@ class LocalSite:
                 )
 
         return asyncio.run(tell())
+
+    def roll_back(self, run: str, *, reason: str = "") -> IncidentAnswer:
+        """Always refused: nobody would execute it."""
+        raise TransientError(
+            f"no engine runs on {str(self._data)!r} that could take run {run!r} back; "
+            "start one with `quell up`"
+        )
 
     def run_playbook(self, playbook: str, parameters: object, *, reason: str = "") -> IncidentStory:
         """Always refused: nobody would execute it."""

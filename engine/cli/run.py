@@ -1,9 +1,9 @@
-"""`quell run`: a playbook by hand, through the same plan, approval, journal and verification."""
+"""`quell run` and `quell rollback`: by hand, through the same plan, approval and journal."""
 
 import sys
 import time
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,7 +13,10 @@ from engine.cli.site import reach
 from engine.cli.story import actor_width, event_of, tell_entry, whole
 from engine.core.events import RunPlanned
 from engine.errors import ConflictError
-from engine.ports.api import IncidentStory
+from engine.ports.api import IncidentAnswer, IncidentStory
+
+if TYPE_CHECKING:
+    from engine.cli.site import Site
 
 LOOK_EVERY_S = 0.5
 GOOD_OUTCOMES = ("succeeded", "not_needed", "skipped")
@@ -23,8 +26,9 @@ Decide = Callable[[Decision, str], None]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb."""
+    """Add the verbs."""
     app.command("run")(run)
+    app.command("rollback")(rollback)
 
 
 def run(
@@ -42,22 +46,44 @@ def run(
     parameters = parse_parameters(parameter)
     with reach(data) as site:
         incident = site.run_playbook(playbook, parameters, reason=reason)
-        if not json:
-            say(f"{incident.name}  {incident.title}", style="bold")
+        return _followed(site, incident, json=json)
 
-        def look(seen: int) -> IncidentStory:
-            return site.incident(incident.id, cursor=str(seen))
 
-        def decide(decision: Decision, plan_hash: str) -> None:
-            site.decide(site.approval(incident.id).id, decision, plan_hash=plan_hash)
+def rollback(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Of a run or an incident; INC-12 too.")],
+    reason: Reason = "",
+    data: Data = DATA,
+    json: Json = False,
+) -> int:
+    """Take back what an ended run did, and follow it.
 
-        try:
-            story = follow(look, decide, quiet=json)
-        except KeyboardInterrupt:
-            say(f"the run goes on without you: quell incidents show {incident.name}")
-            raise
-        if json:
-            print_json(whole(site.incident, incident.id))
+    What its approved plan holds as rollback, as a run of its own that shows its plan and asks. Of
+    a run that `quell stop` ended it takes over the locks. Exit code 1 where nothing can be taken
+    back, 3 when it failed.
+    """
+    with reach(data) as site:
+        incident = site.roll_back(id_, reason=reason)
+        return _followed(site, incident, json=json)
+
+
+def _followed(site: "Site", incident: IncidentAnswer, *, json: bool) -> int:
+    """Follow the run that an incident has now; the exit code that its end means."""
+    if not json:
+        say(f"{incident.name}  {incident.title}", style="bold")
+
+    def look(seen: int) -> IncidentStory:
+        return site.incident(incident.id, cursor=str(seen))
+
+    def decide(decision: Decision, plan_hash: str) -> None:
+        site.decide(site.approval(incident.id).id, decision, plan_hash=plan_hash)
+
+    try:
+        story = follow(look, decide, quiet=json)
+    except KeyboardInterrupt:
+        say(f"the run goes on without you: quell incidents show {incident.name}")
+        raise
+    if json:
+        print_json(whole(site.incident, incident.id))
     return 0 if story.outcome in GOOD_OUTCOMES else 3
 
 

@@ -18,11 +18,15 @@ from engine.errors import ConfigError
 from engine.settings import client_settings
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from engine.cli.local_site import LocalSite
+
+    Site: TypeAlias = QuellClient | LocalSite
 
 
 @contextmanager
-def reach(data: Path) -> Iterator["QuellClient | LocalSite"]:
+def reach(data: Path) -> Iterator["Site"]:
     """Whoever can answer. Raises ConfigError when there is nobody."""
     settings = client_settings()
     if settings.server:

@@ -185,8 +185,13 @@ class QuellClient:
         return self._order(IncidentAnswer, "/v1/runs", order)
 
     def cancel_run(self, run: str, *, reason: str = "") -> None:
-        """End a run's plan; what is under way is signalled, and not undone."""
+        """End a run's plan; what is under way is signalled, what was done is rolled back."""
         self._sent(f"/v1/runs/{_segment(run)}/cancel", CancelOrder(reason=reason))
+
+    def roll_back(self, run: str, *, reason: str = "") -> IncidentAnswer:
+        """Take an ended run back by a run of its own, whose plan is asked for."""
+        order = CancelOrder(reason=reason)
+        return self._order(IncidentAnswer, f"/v1/runs/{_segment(run)}/rollback", order)
 
     def stops(self) -> StopsAnswer:
         """What may change nothing now, and on whose order."""

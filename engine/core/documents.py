@@ -216,6 +216,13 @@ class Follower(Document):
     with_: Mapping[str, JsonValue] = Field(default={}, alias="with")
 
 
+class Revert(Document):
+    """A temporary remedy: its rollback is done some time after it helped."""
+
+    after: Duration
+    when: Expression | None = None
+
+
 class PlaybookDocument(Document):
     """A file under playbooks/: a typed procedure with its proof."""
 
@@ -233,6 +240,7 @@ class PlaybookDocument(Document):
     verify: tuple[StepDocument, ...]
     on_cancel: tuple[StepDocument, ...] = ()
     on_failure: Follower | None = None
+    revert: Revert | None = None
 
 
 class Argument(Document):

@@ -24,8 +24,10 @@ def known_to(
     state: RunState, incident: Incident, inventory: Inventory, place: Place | None = None
 ) -> Known:
     """What expressions of a run's playbook can name at this point, and at this place."""
-    outputs = {step_id: _outputs(step) for step_id, step in state.evidence.items()}
-    outputs |= {step_id: _outputs(step) for (_, step_id), step in state.steps.items()}
+    outputs: dict[str, Mapping[str, Json]] = {}
+    for each in filter(None, (state.undone, state)):
+        outputs |= {step_id: _outputs(step) for step_id, step in each.evidence.items()}
+        outputs |= {step_id: _outputs(step) for (_, step_id), step in each.steps.items()}
     known = Known(state.parameters, incident, inventory, outputs, failed=state.failed)
     return known if place is None else known.at(place)
 

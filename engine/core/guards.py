@@ -118,7 +118,7 @@ class Refusal:
     again after `again`.
     """
 
-    guard: GuardName | Literal["inhibited", "silenced", "freeze", "requires"]
+    guard: GuardName | Literal["inhibited", "silenced", "freeze", "requires", "revert"]
     reason: str
     waits: bool
     longest: timedelta = HELD_AT_MOST

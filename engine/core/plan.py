@@ -103,7 +103,7 @@ class Plan(BaseModel):
     """What a run may do at most; execution may skip, never add or alter.
 
     `source_confirms`: without a person, only while the source itself says that it still fires.
-    `deadline_s` counts from the first attempt.
+    `deadline_s` counts from the first attempt, `revert_after_s` from its success.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -123,6 +123,7 @@ class Plan(BaseModel):
     # Plans of older versions have none.
     deadline_s: float | None = None
     on_failure: PlannedStart | None = None
+    revert_after_s: float | None = None
     called: tuple[CalledPlaybook, ...] = ()
     steps: tuple[PlannedStep, ...]
 

@@ -110,6 +110,7 @@ class Planner:
             source_confirms=self.catalog.policy.source_confirms,
             on_expiry=approval.on_expiry,
             deadline_s=playbook.deadline.total_seconds(),
+            revert_after_s=playbook.revert.after.total_seconds() if playbook.revert else None,
             on_failure=_follower(playbook, known, lacking),
             called=tuple(called),
             steps=tuple(planned),

@@ -81,6 +81,14 @@ class ApprovalPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Revert:
+    """So long after its success a run is taken back, once `when` holds, if there is one."""
+
+    after: timedelta
+    when: Expression | None
+
+
+@dataclass(frozen=True, slots=True)
 class Playbook:
     """One playbook, ready to be rendered into plans. `text_hash` is the SHA-256 of its file.
 
@@ -106,6 +114,7 @@ class Playbook:
     verify: tuple[Step, ...]
     on_cancel: tuple[Step, ...] = ()
     on_failure: Start | None = None
+    revert: Revert | None = None
     caps: tuple[ModeLimit, ...] = ()
 
     @property

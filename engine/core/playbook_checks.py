@@ -1,6 +1,7 @@
 """A playbook's document checked against the actions, commands and inventory, and compiled."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from engine.core.blast_radius import UNAVAILABLE
 from engine.core.calls import check_approvers
@@ -24,7 +25,7 @@ from engine.core.host_commands import DONE_SCOPE, command_scope
 from engine.core.inventory import Inventory
 from engine.core.mistakes import Mistakes
 from engine.core.parameters import TypedParameter, spec_problem
-from engine.core.playbook import ApprovalPolicy, Playbook, Step
+from engine.core.playbook import ApprovalPolicy, Playbook, Revert, Step
 from engine.core.scopes import ALERT, playbook_scope
 from engine.core.severity import Mode
 from engine.core.starts import Start, StartContext, compile_start
@@ -33,6 +34,10 @@ from engine.core.templates import Template
 
 # The probe that a blast radius asks.
 QUERY_ACTION = "prometheus.query"
+
+
+# A remedy that stays longer is none for the moment.
+LONGEST_REVERT = timedelta(days=7)
 
 
 def compile_parameters(
@@ -70,6 +75,7 @@ def compile_playbook(
     verify = compiler.compile_part("verify", document.verify, mistakes.at("verify"))
     on_cancel = compiler.compile_part("on_cancel", document.on_cancel, mistakes.at("on_cancel"))
     on_failure = _follower(document, scope, context, mistakes.at("on_failure"))
+    revert = _revert(document, steps, scope, mistakes.at("revert"))
     if len(mistakes.found) > before or not compiler.is_complete:
         return None
     playbook = Playbook(
@@ -89,6 +95,7 @@ def compile_playbook(
         verify=verify,
         on_cancel=on_cancel,
         on_failure=on_failure,
+        revert=revert,
     )
     check_approvers(playbook.called, playbook.approval.ask, mistakes)
     return playbook if len(mistakes.found) == before else None
@@ -203,6 +210,22 @@ def _guard_reads(guards: Guards, compiler: StepCompiler, mistakes: Mistakes) -> 
     )
     here = mistakes.at("blast_radius", "unavailable")
     return tuple(compiler.compile_step("guards", document, here))
+
+
+def _revert(
+    document: PlaybookDocument, steps: Sequence[Step], scope: Scope, mistakes: Mistakes
+) -> Revert | None:
+    wanted = document.revert
+    if wanted is None:
+        return None
+    if not any(step.rollback or step.call for step in steps):
+        mistakes.add("`revert` does what `rollback` says, and no step has one")
+    after = compile_duration(wanted.after, mistakes.at("after"))
+    if after > LONGEST_REVERT:
+        mistakes.at("after").add(f"at most {format_duration(LONGEST_REVERT)}; then it is for good")
+    if wanted.when is None:
+        return Revert(after, None)
+    return Revert(after, compile_condition(wanted.when, scope, mistakes.at("when")))
 
 
 def _look_back(text: str, mistakes: Mistakes) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from engine.core.plan import Plan
 from engine.core.run import RunState
-from engine.core.run_clearance import needs_approval, stale_confirmation, stale_look
+from engine.core.run_clearance import asks_source, needs_approval, stale_confirmation, stale_look
 from engine.core.run_commands import Attempt
 from engine.core.run_steps import comes_too_late
 from engine.core.run_world import World
@@ -58,13 +58,13 @@ def judge(command: Attempt, moment: Moment) -> Judgement:
 
 def _first(state: RunState, plan: Plan, world: World, seen_at: datetime) -> str:
     """Why nothing may begin yet, "" when it may."""
-    if not world.incident_open:
+    if not world.incident_open and not state.undoes:
         return "the incident cleared"
     if stale_look(state, plan.of("verify", "guards"), seen_at) is not None:
         return "what was looked at before is too old"
     if world.refusal is not None:
         return world.refusal.reason
-    if world.incident.by_hand:
+    if not asks_source(state, world):
         return ""
     if stale_confirmation(state, seen_at):
         return "nobody said lately that it still fires"

@@ -20,8 +20,8 @@ class Tick:
     """A timer that came due; the pipeline decides on it like on any record.
 
     `subject` is a fingerprint (occurrence_expiry, hold_due, storm_brake), an incident's id
-    (incident_close, incident_age, incident_calm), a group's (absence) or an occurrence's
-    (absorption).
+    (incident_close, incident_age, incident_calm), a group's (absence), an occurrence's
+    (absorption) or a run's (revert).
     """
 
     timer: Literal[
@@ -33,6 +33,7 @@ class Tick:
         "incident_age",
         "incident_calm",
         "storm_brake",
+        "revert",
     ]
     subject: str
     due_at: datetime

@@ -13,6 +13,9 @@ from engine.core.plan import AFTER_CANCEL, Plan, PlanPhase, plan_hash
 from engine.core.severity import Mode
 from engine.core.still_firing import Confirmation
 
+# Who decided on the mode of a run that takes a temporary remedy back.
+REVERT = "its rollback was approved with the plan that it takes back"
+
 StepOutcome = Literal["pending", "open", "succeeded", "failed", "unknown", "skipped"]
 StepKey = tuple[PlanPhase, str]
 Outputs = Mapping[str, JsonValue]
@@ -102,6 +105,8 @@ class RunState:
     """A run after its latest entry; None and empty until it happens.
 
     `began_at` is when its first attempt was intended; `late` says that its deadline passed.
+    `undoes` is the run that this one takes back, `undone` that run's state; `reverts`: because its
+    time has come, not because a person said so.
     """
 
     run_id: str
@@ -132,6 +137,9 @@ class RunState:
     cancel_reason: str = ""
     outcome: events.RunOutcome | None = None
     outcome_reason: str = ""
+    undoes: str = ""
+    undone: "RunState | None" = None
+    reverts: bool = False
 
     def step(self, phase: PlanPhase, step_id: str) -> StepState:
         """The state of a step; pending when nothing happened to it."""
@@ -176,6 +184,8 @@ def created(event: events.RunCreated, at: datetime) -> RunState:
         mode=Mode(event.mode),
         mode_decided_by=event.mode_decided_by,
         created_at=at,
+        undoes=event.undoes,
+        reverts=event.mode_decided_by == REVERT,
         called=event.called,
     )
 

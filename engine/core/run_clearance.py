@@ -25,9 +25,9 @@ def before_first_change(state: RunState, plan: Plan, world: World) -> Command | 
     missing = stale_look(state, plan.of("verify"), None)
     if missing is not None:
         return _read(missing)
-    if all(look.holds for look in state.precheck.values()):
+    if state.precheck and all(look.holds for look in state.precheck.values()):
         return end(state, "not_needed", "the verification holds already")
-    if not world.incident.by_hand:
+    if asks_source(state, world):
         if state.confirmed is None:
             return Confirm()
         if state.confirmed.resolved_since is not None:
@@ -62,12 +62,17 @@ def _is_unconfirmed(state: RunState, plan: Plan) -> bool:
     return confirmation.answer == "cannot_tell" or by_notice
 
 
+def asks_source(state: RunState, world: World) -> bool:
+    """Whether the run is for what fires; what a person ordered, or takes back, is done anyway."""
+    return not world.incident.by_hand and not state.undoes
+
+
 def not_fresh(state: RunState, plan: Plan, world: World) -> Command | None:
     """What has to be looked at or asked again right before the first attempt."""
     stale = stale_look(state, plan.of("verify", "guards"), world.now)
     if stale is not None:
         return _read(stale)
-    if not world.incident.by_hand and stale_confirmation(state, world.now):
+    if asks_source(state, world) and stale_confirmation(state, world.now):
         return Confirm()
     return None
 

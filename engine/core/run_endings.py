@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from engine.core import events
+from engine.core.durations import format_duration
 from engine.core.plan import Plan, PlannedStep
 from engine.core.run import RunState
 from engine.core.run_commands import Command, Read, Record, Undone, Wait, end
@@ -17,11 +18,10 @@ def verify(state: RunState, plan: Plan, world: World, failures: Failures) -> Com
     """What proves that it worked; a verification that failed rolls back."""
     if state.verified is False:
         return roll_back(state, plan, world, None)
-    if state.verified is True and failures.lost:
-        outcome, reason = failures.told(state)
-        return end(state, outcome, f"{state.verification_reason}, but {reason}")
     if state.verified is True:
-        return end(state, "succeeded", state.verification_reason or "the verification held")
+        return _proven(state, plan, failures)
+    if state.undoes:
+        return end(state, "succeeded", "what the run before did is taken back")
     if state.verifying_since is None:
         return Record(events.VerificationStarted(run_id=state.run_id))
     due = deadline(state, plan)
@@ -42,6 +42,17 @@ def verify(state: RunState, plan: Plan, world: World, failures: Failures) -> Com
             return Wait(min(next_look, due or next_look), f"verifying {step.id}")
         return Read(step, "verify")
     return _verification(state, holds=True, reason="every verification held")
+
+
+def _proven(state: RunState, plan: Plan, failures: Failures) -> Record:
+    reason = state.verification_reason or "the verification held"
+    if failures.lost:
+        outcome, lost = failures.told(state)
+        return end(state, outcome, f"{reason}, but {lost}")
+    if plan.revert_after_s is not None:
+        span = format_duration(timedelta(seconds=plan.revert_after_s))
+        reason += f"; it is taken back after {span}"
+    return end(state, "succeeded", reason)
 
 
 def _verification(state: RunState, *, holds: bool, reason: str) -> Record:

@@ -34,7 +34,7 @@ def next_command(state: RunState, world: World) -> Command:
         return uncertain
     if state.cancelled_by and state.verified is not True:
         return cancel(state, world)
-    if not world.incident_open and not state.began:
+    if not world.incident_open and not state.began and not state.undoes:
         return end(state, "skipped", "the incident cleared before anything was done")
     if state.plan is None:
         return _prepare(state, world)
@@ -42,7 +42,7 @@ def next_command(state: RunState, world: World) -> Command:
 
 
 def _prepare(state: RunState, world: World) -> Command:
-    if state.mode is Mode.OBSERVE:
+    if state.mode is Mode.OBSERVE or state.undoes:
         return MakePlan()
     known = known_to(state, world.incident, world.inventory)
     for placed in investigations(world.playbook, known):
@@ -74,7 +74,9 @@ def _step_by_step(state: RunState, plan: Plan, world: World) -> tuple[Command | 
     failures = Failures()
     for step in plan.of("steps"):
         is_over = failures.failed is not None or bool(state.late)
-        if is_over and not world.playbook.step(step.origin).runs_after_failure:
+        # A part of the way back that fails keeps no other from being gone.
+        goes_on = state.undoes or world.playbook.step(step.origin).runs_after_failure
+        if is_over and not goes_on:
             continue
         if (skipped := failures.passes_over(state, step)) is not None:
             return skipped, failures

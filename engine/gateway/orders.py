@@ -126,8 +126,19 @@ async def cancel_run(
     by: Holder,
     order: Annotated[CancelOrder, Body()] = CancelOrder(),  # noqa: B008 - it is frozen
 ) -> None:
-    """End a run's plan; what is under way is signalled, and not undone."""
+    """End a run's plan; what is under way is signalled, what was done is rolled back."""
     await commands.cancel_run(run, by=by, reason=order.reason)
+
+
+@router.post("/runs/{run}/rollback")
+async def roll_back(
+    run: str,
+    commands: Ordered,
+    by: Holder,
+    order: Annotated[CancelOrder, Body()] = CancelOrder(),  # noqa: B008 - it is frozen
+) -> IncidentAnswer:
+    """Take an ended run back by a run of its own; 409 where nothing can be taken back."""
+    return incident_answer(await commands.roll_back(run, by=by, reason=order.reason))
 
 
 @router.post("/stops")

@@ -116,6 +116,13 @@ class Commands(Protocol):
         """End a run's plan, named by a prefix of its id or its incident's, or by INC-12."""
         ...
 
+    async def roll_back(self, run: str, *, by: "By", reason: str = "") -> Incident:
+        """Take an ended run back by a run of its own, named as in `cancel_run`.
+
+        Raises ConflictError where nothing can be taken back.
+        """
+        ...
+
     async def stop(
         self, scope: StopScope, name: str = "", *, by: "By", reason: str
     ) -> Sequence[Stop]:

@@ -1,7 +1,7 @@
 """The one way to read a run: its chain folded, and what stands against it, in one transaction."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -14,7 +14,14 @@ from engine.core.blast_radius import (
     radii_of,
 )
 from engine.core.catalog import Catalog
-from engine.core.guards import Refusal, first_refusal, guards_of, services_of
+from engine.core.guards import (
+    Guard,
+    Refusal,
+    Reservation,
+    first_refusal,
+    guards_of,
+    services_of,
+)
 from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry
 from engine.core.recent_changes import nearby
@@ -64,6 +71,8 @@ def look(
     # What comes and goes in a storm is of no run, and there may be much of it.
     entries = tx.entries(chain_of(incident_id), after_seq=seq, without=COMING_AND_GOING)
     state = fold(task.key, _known(entries), before.state if before else None)
+    if state is not None and state.undoes and state.undone is None:
+        state = replace(state, undone=fold(state.undoes, _known(entries)))
     if incident is None or state is None:
         raise NotFoundError(f"run {task.key!r} has a task but no journal entries")
     refusal, asks = _refusal(tx, incident, state, catalog, intending=intending)
@@ -113,17 +122,34 @@ def _firing(tx: Tx) -> Mapping[str, str] | None:
     return {target: f"INC-{number}" for target, number in reversed(found)}
 
 
+def _way_back(
+    tx: Tx, state: RunState, guards: Sequence[Guard], *, intending: bool
+) -> Refusal | None:
+    """Only others' locks stand before what takes a run back; those of that run it takes over."""
+    locks = [guard for guard in guards if guard.name == "lock"]
+    if intending:
+        tx.hold_guards([guard.key for guard in locks])
+
+    def others(guard: Guard) -> Sequence[Reservation]:
+        return [each for each in tx.counted(guard) if each.run_id != state.undoes]
+
+    return first_refusal(locks, others, state.run_id, tx.now)
+
+
 def _refusal(
     tx: Tx, incident: Incident, state: RunState, catalog: Catalog, *, intending: bool
 ) -> tuple[Refusal | None, str]:
     """What the guards of a plan say before its first change, and why they want a person."""
     if state.plan is None or state.outcome is not None or state.began:
         return None, ""
-    if (explained := _explained(tx, incident)) is not None:
+    if not state.undoes and (explained := _explained(tx, incident)) is not None:
         return explained, ""
-    if (by := silenced(tx, incident)) is not None:
+    if not state.undoes and (by := silenced(tx, incident)) is not None:
         return Refusal("silenced", f"all of it is silenced ({by.why})", waits=True), ""
     services = services_of(state.plan, catalog.inventory, incident.service)
+    if state.undoes:
+        own = guards_of(state.plan, incident.rule_id, services.values())
+        return _way_back(tx, state, own, intending=intending), ""
     limits = catalog.policy.limits
     plans = state.plan.guarded
     found = (g for p in plans for g in guards_of(p, incident.rule_id, services.values(), limits))

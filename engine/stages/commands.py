@@ -12,6 +12,7 @@ from engine.core.ids import derived_id
 from engine.core.incident import BY_HAND, Incident, correlation_key, incident_id
 from engine.core.journal import NewEntry
 from engine.core.json_value import Json
+from engine.core.severity import Mode, ModeLimit
 from engine.core.silences import Silence, check_matchers, silence_id
 from engine.core.stops import Stop, StopScope, what_is_stopped
 from engine.core.trigger import run_by_hand
@@ -23,6 +24,7 @@ from engine.ports.locking import all_locks
 from engine.ports.recording import Author, open_incident, record
 from engine.ports.rows import ApprovalRow, RunRow
 from engine.ports.store import Store, Tx
+from engine.ports.undoing import way_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,20 @@ class CommandStage:
             tx.wake_task("run", row.id)
 
         await self.store.write(work)
+
+    async def roll_back(self, run: str, *, by: By, reason: str = "") -> Incident:
+        """Begin a run that takes an ended one back; its plan is shown, and asked for."""
+        _demand(may_order(by.actor, by.roles))
+
+        def work(tx: Tx) -> Incident:
+            row = _run(tx, run)
+            incident = _incident(tx, row.incident_id)
+            mode = ModeLimit(Mode.APPROVE, "a person's order")
+            why = f"{by.actor} takes it back" + (f": {reason}" if reason else "")
+            created = way_back(tx, incident, row.id, mode, why)
+            return record(tx, incident, [created], self._author(by))
+
+        return await self.store.write(work)
 
     async def stop(
         self, scope: StopScope, name: str = "", *, by: By, reason: str

@@ -47,6 +47,7 @@ from engine.core.run_machine import next_command
 from engine.core.run_world import World
 from engine.core.scopes import Known
 from engine.core.severity import Mode, ModeLimit, effective_mode
+from engine.core.undoing import not_yet, undo_plan
 from engine.errors import PermanentError, QuellError, TransientError
 from engine.ports.action import Action
 from engine.ports.attempting import Attempting
@@ -60,6 +61,7 @@ from engine.ports.rows import Task
 from engine.ports.run_look import Seen, look
 from engine.ports.run_texts import OldPlaybooks, RunTexts
 from engine.ports.store import Store, Tx
+from engine.ports.undoing import revert_later
 
 # Of this process: at work; to end, so that others go on at once; unable to journal outcomes.
 Pace = Literal["on", "stopping", "waiting"]
@@ -147,7 +149,9 @@ class RunStage:
             playbook=playbook,
             inventory=self.catalogs.active.inventory,
             stopped=seen.stopped,
-            refusal=seen.refusal or self._refused_by_freeze(seen),
+            refusal=seen.refusal
+            or self._refused_by_freeze(seen)
+            or not_yet(seen.state, playbook, self._known(seen)),
             asks=seen.asks,
         )
 
@@ -185,6 +189,7 @@ class RunStage:
             plan, catalog = seen.state.plan, self.catalogs.active
             story = (*story[:-1], *with_follower(story[-1], plan, seen.incident, catalog))
         incident = record(tx, seen.incident, story, self._author())
+        revert_later(tx, incident, seen.state.plan, story)
         if incident.by_hand and incident.outcome and incident.status == "open":
             record(tx, incident, [events.IncidentResolved()], self._author())
 
@@ -196,8 +201,12 @@ class RunStage:
     def _plan(self, seen: Seen, playbook: Playbook) -> tuple[events.Event, ...]:
         state = seen.state
         try:
-            rendered = self._planner().render(
-                playbook, state.run_id, self._known(seen), with_holes=state.mode is Mode.OBSERVE
+            rendered = (
+                undo_plan(state.undone, state.run_id)
+                if state.undone is not None
+                else self._planner().render(
+                    playbook, state.run_id, self._known(seen), with_holes=state.mode is Mode.OBSERVE
+                )
             )
         except PlanError as error:
             return (never_began(state, f"no plan: {error}"),)
@@ -311,6 +320,8 @@ class RunStage:
                 return current, begin_by
             if command.first:
                 tx.reserve(self._reservations(current))
+                if current.state.undone is not None:
+                    tx.release(current.state.undoes, current.state.undone.outcome or "")
             self._record(
                 tx, current, intended(current.state.run_id, command, call, current.now, before)
             )

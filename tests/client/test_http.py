@@ -90,6 +90,7 @@ def test_orders_arrive_with_all_that_was_said() -> None:
         assert client.acknowledge("INC-1", note="on it").acknowledged_at is not None
         assert client.run_playbook("restart", {"n": 1, "f": ["a"]}, reason="slow").name == "INC-7"
         client.cancel_run("run1", reason="wrong host")
+        assert client.roll_back("run1", reason="worse than before").number == 7
         assert client.replay_dead_letter("letter1").replayed
         (stopped,) = client.stop("playbook", "restart", reason="drill").stops
         assert (stopped.scope, stopped.name, stopped.actor) == ("playbook", "restart", HOLDER.actor)
@@ -104,6 +105,7 @@ def test_orders_arrive_with_all_that_was_said() -> None:
         ("acknowledge", "INC-1", by, "on it"),
         ("run", "restart", {"n": 1, "f": ["a"]}, by, "slow"),
         ("cancel", "run1", by, "wrong host"),
+        ("roll_back", "run1", by, "worse than before"),
         ("stop", "playbook", "restart", by, "drill"),
         ("resume", "all", "", by, "over"),
     ]

@@ -170,6 +170,11 @@ class MemoryCommands(Commands):
         self._note("cancel", run, by, reason)
 
     @override
+    async def roll_back(self, run: str, *, by: By, reason: str = "") -> Incident:
+        self._note("roll_back", run, by, reason)
+        return incident(7)
+
+    @override
     async def stop(
         self, scope: StopScope, name: str = "", *, by: By, reason: str
     ) -> Sequence[Stop]:

@@ -93,10 +93,13 @@ async def test_acknowledging_and_cancelling_need_no_body() -> None:
     assert (seen.status_code, seen.json()["acknowledged_at"]) == (200, "2026-03-01T12:00:00Z")
     assert (await post(parts, "/v1/runs/run1/cancel")).status_code == 204
     assert (await post(parts, "/v1/runs/run1/cancel", {"reason": "wrong host"})).content == b""
+    back = await post(parts, "/v1/runs/run1/rollback", {"reason": "worse than before"})
+    assert back.json()["number"] == 7
     assert orders(parts) == [
         ("acknowledge", "INC-1", HOLDER, ""),
         ("cancel", "run1", HOLDER, ""),
         ("cancel", "run1", HOLDER, "wrong host"),
+        ("roll_back", "run1", HOLDER, "worse than before"),
     ]
 
 

@@ -29,7 +29,8 @@ ConfirmationBasis = Literal["source", "last notice"]
 class RunCreated(Event):
     """A trigger started a run. `parameters` are typed and complete; `trigger` is its unique key.
 
-    `called` are the texts' hashes of the playbooks that its own one calls, by id.
+    `called` are the texts' hashes of the playbooks that its own one calls, by id. `undoes` is the
+    run whose changes this one takes back, "" for any other.
     """
 
     KIND = "run.created@1"
@@ -43,6 +44,7 @@ class RunCreated(Event):
     mode_decided_by: str
     reason: Brief
     called: Mapping[str, str] = {}
+    undoes: str = ""
 
 
 class StepObserved(Event):

@@ -1,6 +1,7 @@
 """Timers that came due, as records of the stream: each asks whether what it waited for is so."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from engine.core import events
@@ -10,8 +11,11 @@ from engine.core.classify import match_alone
 from engine.core.incident import REOPEN_WITHIN
 from engine.core.inventory import enrich
 from engine.core.records import Tick
-from engine.core.severity import Severity
+from engine.core.run import REVERT
+from engine.core.severity import Mode, ModeLimit, Severity
+from engine.errors import ConflictError
 from engine.ports.recording import record
+from engine.ports.undoing import way_back
 from engine.stages.deciding.acting import act, join
 from engine.stages.deciding.admitting import timer_task
 from engine.stages.deciding.braking import brake_told
@@ -124,6 +128,19 @@ def _calm(work: BatchWork, tick: Tick, _: str) -> None:
     work.settling.add(incident.id)
 
 
+def _revert(work: BatchWork, tick: Tick, _: str) -> None:
+    """A temporary remedy has helped for as long as it should."""
+    run = work.tx.run(tick.subject)
+    incident = work.incident(run.incident_id) if run is not None else None
+    if run is None or incident is None:
+        return
+    mode = ModeLimit(Mode.AUTO, REVERT)
+    with suppress(ConflictError):  # a person was quicker
+        reason = f"the time of {run.playbook_id} is over"
+        created = way_back(work.tx, incident, run.id, mode, reason)
+        work.live[incident.id] = record(work.tx, incident, [created], work.author)
+
+
 _TIMERS: Mapping[str, Callable[[BatchWork, Tick, str], None]] = {
     "occurrence_expiry": _expiry,
     "hold_due": _hold_due,
@@ -133,4 +150,5 @@ _TIMERS: Mapping[str, Callable[[BatchWork, Tick, str], None]] = {
     "incident_age": _age,
     "incident_calm": _calm,
     "storm_brake": brake_told,
+    "revert": _revert,
 }

@@ -1,0 +1,63 @@
+"""Taking a run back after its end: the rollback that its plan holds, as a run of its own."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from engine.core.evaluating import holds_if
+from engine.core.guards import Refusal
+from engine.core.plan import PlannedStep
+from engine.core.planning import PlanError, Rendered
+from engine.core.playbook import Playbook
+from engine.core.run import RunState
+from engine.core.run_endings import changes_of
+from engine.core.scopes import Known
+
+# Who waits for the `when` of a revert looks again, and gives up some day.
+LOOK_AGAIN = timedelta(minutes=5)
+GIVE_UP_AFTER = timedelta(days=1)
+
+
+def undoable(state: RunState) -> Sequence[PlannedStep]:
+    """The steps that take back what the run did or may have done, in their order.
+
+    Those that succeeded as its own rollback aren't done again.
+    """
+    if state.plan is None:
+        return ()
+    undoing = state.plan.of("rollback")
+    return [
+        undo
+        for done in reversed(changes_of(state, state.plan))
+        for undo in undoing
+        if undo.undoes == done.id and state.step("rollback", undo.id).outcome != "succeeded"
+    ]
+
+
+def undo_plan(state: RunState, run_id: str) -> Rendered:
+    """The plan of the run that takes this one back: exactly what was approved with its plan.
+
+    Raises PlanError where there is nothing to take back.
+    """
+    steps = [step.model_copy(update={"phase": "steps", "undoes": ""}) for step in undoable(state)]
+    if state.plan is None or not steps:
+        raise PlanError(f"run {state.run_id} has nothing that could be taken back")
+    alone = {
+        "run_id": run_id,
+        "steps": tuple(steps),
+        "guards": {name: each for name, each in state.plan.guards.items() if name == "lock"},
+        "called": (),
+        "on_failure": None,
+        "revert_after_s": None,
+    }
+    return Rendered(state.plan.model_copy(update=alone), (), ())
+
+
+def not_yet(state: RunState, playbook: Playbook, known: Known) -> Refusal | None:
+    """What a revert waits for; None for any other run, and once it may begin."""
+    when = playbook.revert.when if playbook.revert is not None else None
+    if not state.reverts or state.began or when is None:
+        return None
+    answer = holds_if(when, known)
+    if answer.holds:
+        return None
+    return Refusal("revert", answer.reason, waits=True, longest=GIVE_UP_AFTER, again=LOOK_AGAIN)

@@ -1,0 +1,153 @@
+"""Taking back what an ended run did: by a person's order, or when a remedy's time is over."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from engine.core import events
+from engine.core.incident import Incident
+from engine.errors import ConflictError, DeniedError
+from tests.doubles.scripted import FAILED, OK
+from tests.doubles.world import ONCALL, STRANGER, World, a_world, approve
+from tests.doubles.written import RESTART
+
+UNDOABLE = RESTART.replace(
+    "\n    timeout: 60s\n    rollback: none\n",
+    """
+    timeout: 60s
+    rollback:
+      - {id: undo, uses: lab.mend, with: {what: undo, host: '${{ params.host }}'}}
+""",
+)
+REVERTED = UNDOABLE + "revert: {after: 2h}\n"
+
+
+@pytest.fixture
+async def undoable(tmp_path: Path) -> AsyncIterator[World]:
+    async with a_world(tmp_path, playbook=UNDOABLE) as world:
+        yield world
+
+
+async def succeeded(world: World) -> Incident:
+    await world.fire()
+    await approve(world)
+    await world.elapse(15)
+    await world.resolve()
+    incident = await world.incident()
+    assert (incident.outcome, incident.status) == ("succeeded", "resolved")
+    return incident
+
+
+async def outcomes(world: World) -> list[str]:
+    return [end.outcome for end in await world.told(events.RunEnded)]
+
+
+async def test_a_person_takes_a_run_back_by_a_plan_that_is_asked_for(undoable: World) -> None:
+    world = undoable
+    incident = await succeeded(world)
+    await world.commands.roll_back(incident.run_id, by=ONCALL, reason="worse than before")
+    await world.settle()
+    assert world.mend.done("undo") == 0, "its plan is asked for first"
+    await approve(world)
+    assert world.mend.done("undo") == 1
+    assert await outcomes(world) == ["succeeded", "succeeded"]
+    created = (await world.told(events.RunCreated))[-1]
+    assert (created.undoes, created.mode) == (incident.run_id, "approve")
+    with pytest.raises(ConflictError, match="taken back already"):
+        await world.commands.roll_back(incident.run_id, by=ONCALL)
+
+
+async def test_what_a_stopped_run_left_is_taken_back_under_its_locks(undoable: World) -> None:
+    world = undoable
+
+    async def stopped(_: object) -> object:
+        await world.commands.stop("all", by=ONCALL, reason="wrong region")
+        return OK
+
+    world.mend.will("restart", stopped)  # type: ignore[arg-type]
+    await world.fire()
+    await approve(world)
+    run = (await world.incident()).run_id
+    (lock,) = await world.queries.locks()
+    assert lock.held.run_id == run
+    await world.commands.resume("all", by=ONCALL)
+    await world.commands.roll_back(run, by=ONCALL)
+    await world.settle()
+    await approve(world)
+    assert world.mend.done("undo") == 1
+    assert await outcomes(world) == ["cancelled", "succeeded"]
+    assert await world.queries.locks() == []
+
+
+async def test_a_way_back_that_fails_needs_a_person_and_may_be_tried_again(
+    undoable: World,
+) -> None:
+    world = undoable
+    run = (await succeeded(world)).run_id
+    world.mend.will("undo", FAILED, OK)
+    await world.commands.roll_back(run, by=ONCALL)
+    await world.settle()
+    await approve(world)
+    assert (await outcomes(world))[-1] == "failed"
+    assert (await world.incident()).phase == "needs_person"
+    await world.commands.roll_back(run, by=ONCALL)
+    await world.settle()
+    await approve(world)
+    assert (await outcomes(world))[-1] == "succeeded"
+
+
+async def test_who_may_not_order_takes_nothing_back_nor_does_anybody_while_it_runs(
+    undoable: World,
+) -> None:
+    await undoable.fire()
+    run = (await undoable.incident()).run_id
+    with pytest.raises(DeniedError):
+        await undoable.commands.roll_back(run, by=STRANGER)
+    with pytest.raises(ConflictError, match="under way"):
+        await undoable.commands.roll_back(run, by=ONCALL)
+
+
+async def test_what_has_no_rollback_is_not_taken_back(world: World) -> None:
+    incident = await succeeded(world)
+    with pytest.raises(ConflictError, match="has a rollback for"):
+        await world.commands.roll_back(incident.run_id, by=ONCALL)
+
+
+async def test_a_temporary_remedy_is_taken_back_when_its_time_is_over(tmp_path: Path) -> None:
+    async with a_world(tmp_path, playbook=REVERTED) as world:
+        incident = await succeeded(world)
+        (end,) = await world.told(events.RunEnded)
+        assert end.reason.endswith("it is taken back after 2h")
+        await world.elapse(2 * 3600 - 60)
+        assert world.mend.done("undo") == 0
+        await world.elapse(120)
+        assert world.mend.done("undo") == 1, "nobody is asked: it was approved with the plan"
+        assert await outcomes(world) == ["succeeded", "succeeded"]
+        assert (await world.told(events.RunCreated))[-1].undoes == incident.run_id
+
+
+async def test_who_took_it_back_before_its_time_is_not_followed_by_the_timer(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path, playbook=REVERTED) as world:
+        incident = await succeeded(world)
+        await world.commands.roll_back(incident.run_id, by=ONCALL)
+        await world.settle()
+        await approve(world)
+        await world.elapse(3 * 3600)
+        assert world.mend.done("undo") == 1
+
+
+async def test_a_remedy_stays_while_its_condition_is_false_and_a_person_hears_of_it(
+    tmp_path: Path,
+) -> None:
+    playbook = UNDOABLE + "revert: {after: 2h, when: \"incident.severity == 'P4'\"}\n"
+    async with a_world(tmp_path, playbook=playbook) as world:
+        await succeeded(world)
+        await world.elapse(3 * 3600)
+        (held,) = await world.told(events.RunHeldBack)
+        assert (held.guard, world.mend.done("undo")) == ("revert", 0)
+        await world.elapse(25 * 3600)
+        assert (await outcomes(world))[-1] == "skipped"
+        assert world.mend.done("undo") == 0
