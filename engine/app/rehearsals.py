@@ -31,7 +31,7 @@ from engine.core.events import Event
 from engine.core.findings import Finding
 from engine.core.incident import Incident, chain_of
 from engine.core.inventory import Inventory, enrich
-from engine.core.journal import Entry
+from engine.core.journal import ENGINE, Entry
 from engine.core.mistakes import Mistake
 from engine.core.records import encode_alert
 from engine.core.rehearsal_check import SeenIncident, differences, seen_incident
@@ -324,7 +324,7 @@ async def _a_stage(
     store = SqliteStore(path, clock)
     await store.open()
     try:
-        await store.write(partial(activate, catalog=catalog))
+        await store.write(partial(activate, catalog=catalog, actor=ENGINE))
         sources = {name: _FiringSource(name) for name in {each.source for each in test.alerts}}
         rehearsed = {
             name: MaskedAction(RehearsedAction(each, test.fakes)) for name, each in actions.items()
