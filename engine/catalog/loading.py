@@ -25,7 +25,7 @@ from engine.core.playbook import Playbook
 from engine.core.playbook_checks import check_commands, compile_parameters
 from engine.core.policy import Policy, compile_policy
 from engine.core.policy_documents import PolicyDocument
-from engine.core.rehearsal_documents import RehearsalsDocument, check_rehearsals
+from engine.core.rehearsal_documents import RehearsalsDocument, check_names, check_rehearsals
 from engine.core.rule import Rule, RuleContext, compile_rule
 from engine.core.rule_documents import RulesDocument
 from engine.core.rule_set import RuleSet
@@ -112,7 +112,8 @@ class _Loader:
         context = PlaybookContext(self.actions, commands, inventory, self.sources.roles)
         parameters, playbooks = self._playbooks(by_kind[Kind.PLAYBOOK], context)
         rules = self._rules(by_kind[Kind.RULES], parameters, inventory)
-        self._rehearsals(by_kind[Kind.REHEARSALS])
+        are_whole = parameters.keys() == playbooks.keys()
+        self._rehearsals(by_kind[Kind.REHEARSALS], playbooks if are_whole else None)
         texts = _texts(files, self.sources)
         hashes = {name: sha256_hex(text) for name, text in texts.items()}
         return Catalog(
@@ -220,11 +221,20 @@ class _Loader:
         # Stable: whatever takes everything is asked last, the user's before the shipped.
         return RuleSet(sorted(rules, key=lambda rule: rule.is_catch_all))
 
-    def _rehearsals(self, files: Sequence[SourceFile]) -> None:
+    def _rehearsals(
+        self, files: Sequence[SourceFile], playbooks: Mapping[str, Playbook] | None
+    ) -> None:
+        """Check the tests; without playbooks (one has mistakes) not what they name."""
+        steps = {
+            name: frozenset(step.id for step in playbook.all_steps)
+            for name, playbook in (playbooks or {}).items()
+        }
         for file in files:
             parsed = parse(file, RehearsalsDocument, self.findings)
             if parsed is not None:
                 check_rehearsals(parsed.document, parsed.mistakes)
+                if playbooks is not None:
+                    check_names(parsed.document, steps, parsed.mistakes)
                 self.findings += parsed.findings()
 
     def _counts(self, what: str, file: SourceFile, mistakes: Mistakes) -> bool:

@@ -1,6 +1,6 @@
 """What authors write to rehearse a rule or playbook: `x.test.yaml` beside it (language 1)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
@@ -129,6 +129,26 @@ def check_rehearsals(document: RehearsalsDocument, mistakes: Mistakes) -> None:
                 there.at("resolve").unknown("alert that fired before", step.resolve, fired)
         for number, expectation in enumerate(test.expect):
             _check_time(expectation.at, here.at("expect", number, "at"))
+
+
+def check_names(
+    document: RehearsalsDocument, steps: Mapping[str, Collection[str]], mistakes: Mistakes
+) -> None:
+    """Check what the tests name against the playbooks; `steps` are the ids of each one's.
+
+    A fake of a step that no playbook has would be used by nothing, and its test would tell of
+    another story.
+    """
+    known = frozenset(each for ids in steps.values() for each in ids)
+    for index, test in enumerate(document.tests):
+        here = mistakes.at("tests", index)
+        for number, order in enumerate(test.by_hand):
+            if order.playbook not in steps:
+                there = here.at("by_hand", number, "playbook")
+                there.unknown("playbook", order.playbook, steps)
+        for name in test.fakes:
+            if name.partition("[")[0] not in known:
+                here.at("fakes", name).unknown("step", name, known)
 
 
 def _check_orders(test: Rehearsal, mistakes: Mistakes) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from engine.core.mistakes import Mistakes
-from engine.core.rehearsal_documents import RehearsalsDocument, check_rehearsals
+from engine.core.rehearsal_documents import RehearsalsDocument, check_names, check_rehearsals
 
 FIRE = {"at": "0s", "fire": "a", "labels": {"alertname": "Down"}}
 EXPECT = [{"at": "8m", "incidents": [{"severity": "P1"}]}]
@@ -56,3 +56,17 @@ def test_a_story_may_begin_by_hand_and_something_must_happen() -> None:
         True,
     )
     assert (empty.path, "start a playbook `by_hand`" in empty.message) == (("tests", 1), True)
+
+
+def test_what_a_test_names_is_there() -> None:
+    fakes: dict[str, list[object]] = {"restart": [{}], "restart[gpu-07]": [{}], "proof": [{}]}
+    orders = [{"playbook": "mends"}]
+    story = {"name": "t", "expect": EXPECT, "by_hand": orders, "fakes": fakes}
+    document = RehearsalsDocument.model_validate({"language": 1, "tests": [story]})
+    mistakes = Mistakes()
+    check_names(document, {"mend": ["restart", "prove"]}, mistakes)
+    told = [("/".join(map(str, m.path[2:])), m.message) for m in mistakes.found]
+    assert told == [
+        ("by_hand/0/playbook", "unknown playbook 'mends', did you mean 'mend'?"),
+        ("fakes/proof", "unknown step 'proof', did you mean 'prove'?"),
+    ]
