@@ -157,7 +157,7 @@ def _before_changes(event: events.Event) -> str:
             return ""
 
 
-def _outside_incidents(event: events.Event, actor: str) -> str:
+def _outside_incidents(event: events.Event, actor: str) -> str:  # noqa: C901 - a table
     """What is written into the chains `system` and `access`."""
     match event:
         case events.CheckpointSigned():
@@ -180,6 +180,16 @@ def _outside_incidents(event: events.Event, actor: str) -> str:
         case events.BreakerTried():
             what = event.playbook_id + (f" on {event.target}" if event.target else "")
             return f"one more run may try {what}, by {actor}: {event.reason}".rstrip(": ")
+        case events.StormBraked():
+            return f"storm brake on, so auto asks: {event.reason}"
+        case events.BrakeLifted():
+            return f"storm brake lifted by {actor}: {event.reason}".rstrip(": ")
+        case events.ModesRaised():
+            raised = "; ".join(event.raised)
+            return f"{actor} raised what waits for a second person: {raised}"
+        case events.ModesAccepted():
+            raised = "; ".join(event.raised) or "the modes as the files say"
+            return f"accepted by {actor}: {raised}"
         case events.StopLifted():
             what = what_is_stopped(event.scope, event.name)
             return f"{what} may act again, by {actor}: {event.reason}"
