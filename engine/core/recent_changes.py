@@ -25,23 +25,19 @@ MAY_FOLLOW = timedelta(minutes=30)
 class Nearby:
     """The reservations that are looked at: on the same targets, and on services that matter.
 
-    A change of a service that this run's services need may be felt in them.
+    A change of a service that this run's services need may be felt in them. None of them has to be
+    locked: the targets are by their lock, and what a change causes comes after its commit.
     """
 
     others: Sequence[Guard]
     causes: Sequence[Guard]
     within: timedelta
 
-    @property
-    def guards(self) -> tuple[Guard, ...]:
-        """All of them, to be locked before they are counted."""
-        return (*self.others, *self.causes)
-
 
 def nearby(plan: Plan, services: Iterable[str], inventory: Inventory) -> Nearby:
     """What a plan has to look at; `services` are those of the targets that it changes."""
-    wanted = Guards.model_validate(plan.guards).others_at_work or OthersAtWork()
-    within = parse_duration(wanted.within)
+    wanted = [Guards.model_validate(each.guards).others_at_work for each in plan.guarded]
+    within = max(parse_duration((each or OthersAtWork()).within) for each in wanted)
     targets = [target for target in plan.changed_targets if target]
     reached = {each for each in services if each}
     for service in tuple(reached):

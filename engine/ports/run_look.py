@@ -157,8 +157,7 @@ def _refusal(
     radii = list(dict.fromkeys(r for p in plans for r in radii_of(p, catalog.inventory, limits)))
     near = nearby(state.plan, services.values(), catalog.inventory)
     if intending:
-        counting = (*guards, *(each.guard for each in radii), *near.guards)
-        tx.hold_guards([guard.key for guard in counting])
+        tx.hold_guards([guard.key for guard in (*guards, *(each.guard for each in radii))])
     stand = [guard for guard in guards if guard.then != "ask"]
     asking = [guard for guard in guards if guard.then == "ask"]
     available = availability_of(state.guard_looks.get(UNAVAILABLE), catalog.inventory)

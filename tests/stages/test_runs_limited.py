@@ -133,7 +133,7 @@ async def test_an_intent_holds_what_its_radius_counts_until_its_commit(tmp_path:
         await runs.advance(await world.claimed("run"))
         intent = events.AttemptIntended.KIND
         (held,) = [each.guards for each in noting.seen if intent in each.kinds]
-        assert set(held) == {"service=llm", "target=gpu-07"}
+        assert sorted(held) == ["service=llm", "target=gpu-07"]
 
 
 BY_QUERY = RESTART.replace(
