@@ -33,6 +33,7 @@ from engine.core.incident import Incident, chain_of
 from engine.core.inventory import Inventory, enrich
 from engine.core.journal import ENGINE, Entry
 from engine.core.mistakes import Mistake
+from engine.core.questions import Question
 from engine.core.records import encode_alert
 from engine.core.rehearsal_check import SeenIncident, differences, seen_incident
 from engine.core.rehearsal_coverage import Goal, goals_of, reached_by
@@ -41,6 +42,7 @@ from engine.core.sla import Sla
 from engine.core.still_firing import Confirmation
 from engine.errors import NotFoundError, PermanentError
 from engine.ports.action import Action
+from engine.ports.answering import open_questions
 from engine.ports.commands import By
 from engine.ports.confirming import Confirming
 from engine.ports.masked_action import MaskedAction
@@ -260,7 +262,11 @@ class _Stage:
             await self.store.write(lambda tx: decide(tx, name, batch, position, catalog))
 
     async def _answer(self) -> None:
-        """What the test says that people decide, as soon as they are asked."""
+        """What the test says that people answer and decide, as soon as they are asked."""
+        for run, question in await self.store.read(_questions):
+            if (choice := self.test.answers.get(question.step_id)) is not None:
+                by = By("test:oncall", "test", frozenset({ADMIN}))
+                await self.commands.answer(run, choice, step=question.step_id, by=by)
         if self.test.approval == "nobody":
             return
         for row in await self.store.read(_asked):
@@ -305,6 +311,10 @@ def alert_of_step(told: AlertStep, now: datetime, *, firing: bool) -> Alert:
 
 def _asked(tx: Tx) -> Sequence[ApprovalRow]:
     return [row for run in tx.active_runs() for row in tx.find_approvals(run.id)]
+
+
+def _questions(tx: Tx) -> Sequence[tuple[str, Question]]:
+    return [(run.id, each) for run in tx.active_runs() for each in open_questions(tx, run)]
 
 
 def _entries(incident: str, tx: Tx) -> Sequence[Entry]:

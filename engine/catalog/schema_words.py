@@ -146,6 +146,12 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "always": "ask even in mode auto",
     },
     "Retry": {"attempts": "at most, with the first", "wait": "between them"},
+    "Ask": {
+        "question": "for people; `${{ … }}` holds an expression",
+        "choices": "what may be answered; `steps.<id>.answer` is one of them",
+        "from": "the roles of those who may answer",
+        "expires": "how long it waits; then the run ends, and a person is needed",
+    },
     "Foreach": {
         "in": "a list, or an expression that gives one; fixed when the plan is made",
         "as": "the name of the item in its steps",
@@ -156,6 +162,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "id": "later steps name it: steps.<id>.outcome",
         "description": "what it does, for people",
         "uses": "the action",
+        "ask": "asks people, instead of calling an action; the plan waits for the answer",
         "call": "does and proves what another playbook does, instead of calling an action",
         "foreach": "goes through a list, instead of calling an action",
         "steps": "of a foreach: what is done for each item",
@@ -294,6 +301,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "alerts": "what fires and resolves, and when",
         "by_hand": "what a person starts, and when",
         "approval": "what people say as soon as they are asked",
+        "answers": "what people answer, by the step's id; nobody does without one",
         "fakes": "what each step's calls give, by the step's id",
         "expect": "what there must be, and when",
     },

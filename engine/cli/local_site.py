@@ -172,6 +172,12 @@ class LocalSite:
         """End a run's plan; it ends when an engine starts."""
         self._tell(lambda commands, by: commands.cancel_run(run, by=by, reason=reason))
 
+    def answer(self, run: str, answer: str, *, step: str = "", reason: str = "") -> None:
+        """Answer a question of a run, which goes on when an engine starts."""
+        self._tell(
+            lambda commands, by: commands.answer(run, answer, by=by, step=step, reason=reason)
+        )
+
     def stops(self) -> StopsAnswer:
         """What may change nothing now, and on whose order."""
 

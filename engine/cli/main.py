@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from engine.cli import (
+    answer,
     audit,
     balance,
     brake,
@@ -86,6 +87,7 @@ for verbs in (
     permissions,
     run,
     decide,
+    answer,
     stop,
     silence,
     trust,

@@ -57,6 +57,7 @@ from engine.ports.api import (
 )
 from engine.ports.brake_api import BrakeAnswer, LiftOrder
 from engine.ports.breaker_api import TryAnswer, TryOrder
+from engine.ports.question_api import AnswerOrder
 from engine.ports.raises_api import ConfirmOrder, RaisesAnswer
 from engine.ports.rules_api import JudgeOrder, TrustAnswer, WaitingAnswer
 
@@ -192,6 +193,11 @@ class QuellClient:
         """Take an ended run back by a run of its own, whose plan is asked for."""
         order = CancelOrder(reason=reason)
         return self._order(IncidentAnswer, f"/v1/runs/{_segment(run)}/rollback", order)
+
+    def answer(self, run: str, answer: str, *, step: str = "", reason: str = "") -> None:
+        """Answer a question of a run; ConflictError when it asks nothing."""
+        order = AnswerOrder(answer=answer, step=step, reason=reason)
+        self._sent(f"/v1/runs/{_segment(run)}/answer", order)
 
     def stops(self) -> StopsAnswer:
         """What may change nothing now, and on whose order."""

@@ -186,6 +186,17 @@ class Foreach(Document):
     stop_after_failures: int = Field(default=1, ge=1)
 
 
+class Ask(Document):
+    """A question to people before the plan is made; the answer is `steps.<id>.answer`."""
+
+    question: str = Field(min_length=1)
+    choices: tuple[Annotated[str, Field(pattern=r"^[^\s][^\r\n]{0,99}$")], ...] = Field(
+        min_length=2, max_length=20
+    )
+    from_: tuple[str, ...] = Field(default=("role:oncall",), alias="from", min_length=1)
+    expires: Duration = "15m"
+
+
 class StepDocument(Document):
     """One step of any part of a playbook."""
 
@@ -194,6 +205,7 @@ class StepDocument(Document):
     uses: str | None = None
     wait: Duration | None = None
     call: Id | None = None
+    ask: Ask | None = None
     foreach: Foreach | None = None
     steps: tuple["StepDocument", ...] = ()
     with_: Mapping[str, JsonValue] = Field(default={}, alias="with")

@@ -168,6 +168,11 @@ def apply(  # noqa: C901 - one case a kind of event is the simplest form
             return replace(
                 after, run_id=event.run_id, runs=after.runs + 1, phase="investigating", outcome=""
             )
+        case events.QuestionAsked():
+            return replace(after, phase="needs_person")
+        case events.QuestionAnswered():
+            acknowledged = after.acknowledged_at or (at if event.answer else None)
+            return replace(after, phase="investigating", acknowledged_at=acknowledged)
         case events.ApprovalRequested():
             return replace(after, phase="awaiting_approval")
         case events.ApprovalDecided():

@@ -11,6 +11,7 @@ from engine.core.expressions import Expression
 from engine.core.loops import Loop
 from engine.core.parameters import TypedParameter
 from engine.core.plan import PlanPhase
+from engine.core.questions import Asking
 from engine.core.rendering import Renderable
 from engine.core.scopes import AFTER_FAILURE
 from engine.core.severity import Mode, ModeLimit
@@ -22,8 +23,8 @@ from engine.core.templates import Template
 class Step:
     """One checked step. `effects` are those that it can still have, as far as the text tells.
 
-    `uses` is "" where it calls no action: it waits for `wait`, or has a `call`. `loop` is the
-    `foreach` that it stands in.
+    `uses` is "" where it calls no action: it waits for `wait`, or has a `call` or `ask`. `loop` is
+    the `foreach` that it stands in.
     `connection` is "" where the target or the action's only connection decides. `rollback` undoes
     it, in order. `action_mode` is the most that its action allows.
     """
@@ -49,6 +50,7 @@ class Step:
     wait: timedelta = timedelta(0)
     loop: Loop | None = None
     call: "Call | None" = None
+    ask: Asking | None = None
 
     @property
     def may_change(self) -> bool:

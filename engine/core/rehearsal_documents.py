@@ -88,6 +88,7 @@ class Rehearsal(Document):
     alerts: tuple[AlertStep, ...] = ()
     by_hand: tuple[RunByHand, ...] = ()
     approval: Literal["approved", "rejected", "nobody"] = "approved"
+    answers: Mapping[PlannedId, str] = {}
     fakes: Mapping[PlannedId, tuple[FakeCall, ...]] = {}
     expect: tuple[Expectation, ...]
 

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from engine.core import events
 from engine.core.journal import ENGINE
 from engine.core.plan import AFTER_CANCEL, Plan, PlanPhase, plan_hash
+from engine.core.questions import Question, question_of
 from engine.core.severity import Mode
 from engine.core.still_firing import Confirmation
 
@@ -118,6 +119,7 @@ class RunState:
     created_at: datetime
     called: Mapping[str, str] = field(default_factory=dict)
     evidence: Mapping[str, StepState] = field(default_factory=dict)
+    questions: Mapping[str, Question] = field(default_factory=dict)
     plan: Plan | None = None
     plan_hash: str = ""
     holes: tuple[str, ...] = ()
@@ -215,6 +217,10 @@ def _after(  # noqa: C901 - one case a kind of event is the simplest form
     match event:
         case events.StepObserved():
             return _observed(state, event, at)
+        case events.QuestionAsked():
+            return replace(state, questions={**state.questions, event.step_id: question_of(event)})
+        case events.QuestionAnswered():
+            return _answered(state, event, at, actor)
         case events.RunPlanned():
             return replace(
                 state,
@@ -262,6 +268,26 @@ def _after(  # noqa: C901 - one case a kind of event is the simplest form
             return replace(state, outcome=event.outcome, outcome_reason=event.reason)
         case _:
             return state
+
+
+def _answered(
+    state: RunState, event: events.QuestionAnswered, at: datetime, actor: str
+) -> RunState:
+    """The first answer stands, whoever gave it, and is what the step gives."""
+    question = state.questions.get(event.step_id)
+    if question is None or question.is_over:
+        return state
+    over = replace(question, answer=event.answer, actor=actor, is_over=True)
+    given = StepState(
+        outcome="succeeded" if event.answer else "failed",
+        outputs={"answer": event.answer} if event.answer else {},
+        changed_at=at,
+    )
+    return replace(
+        state,
+        questions={**state.questions, event.step_id: over},
+        evidence={**state.evidence, event.step_id: given},
+    )
 
 
 def _confirmed(state: RunState, event: events.StillFiringAsked, at: datetime) -> Confirmed:

@@ -17,6 +17,7 @@ from engine.core.run_clearance import before_first_change
 from engine.core.run_commands import Command, Ended, Investigate, MakePlan, Record, Wait, end
 from engine.core.run_endings import cancel, roll_back, verify
 from engine.core.run_loops import Failures
+from engine.core.run_questions import ask
 from engine.core.run_steps import advance, deadline, deadline_words, settle_unknown
 from engine.core.run_world import World
 from engine.core.severity import Mode
@@ -46,7 +47,10 @@ def _prepare(state: RunState, world: World) -> Command:
         return MakePlan()
     known = known_to(state, world.incident, world.inventory)
     for placed in investigations(world.playbook, known):
-        if placed.id not in state.evidence:
+        if placed.step.ask is not None:
+            if (waiting := ask(state, placed, placed.step.ask, world)) is not None:
+                return waiting
+        elif placed.id not in state.evidence:
             return Investigate(replace(placed.step, id=placed.id), placed.place)
     return MakePlan()
 

@@ -6,18 +6,20 @@ from typing import Literal
 from engine.core.documents import StepDocument
 from engine.core.mistakes import Mistakes
 
-StepKind = Literal["uses", "wait", "call", "foreach"]
+StepKind = Literal["uses", "wait", "ask", "call", "foreach"]
 
 _ANY = frozenset({"id", "description", "if_"})
 # What calls an action takes all words that its part of the playbook has.
 _BESIDE: Mapping[StepKind, frozenset[str]] = {
     "wait": _ANY,
+    "ask": _ANY,
     "call": _ANY | {"with_"},
     "foreach": _ANY | {"steps"},
 }
 _MEANINGS: Mapping[StepKind, str] = {
     "uses": "calls an action",
     "wait": "lets time pass",
+    "ask": "asks people",
     "call": "calls a playbook",
     "foreach": "goes through a list",
 }

@@ -21,6 +21,7 @@ from engine.core.loops import compile_loop
 from engine.core.mistakes import Mistakes
 from engine.core.plan import PlanPhase
 from engine.core.playbook import Step
+from engine.core.questions import GIVES, compile_ask
 from engine.core.ran_checks import check_ran
 from engine.core.rendering import Renderable
 from engine.core.scopes import OUTCOME, condition_scope
@@ -33,7 +34,7 @@ READ_TIMEOUT = timedelta(seconds=30)
 
 _EVERYWHERE = frozenset({"id", "description", "uses", "with_", "connection", "timeout"})
 _WORDS: Mapping[PlanPhase, frozenset[str]] = {
-    "investigate": _EVERYWHERE | {"required"},
+    "investigate": _EVERYWHERE | {"required", "ask"},
     "steps": _EVERYWHERE
     | {"required", "if_", "retry", "rollback", "wait", "call", "foreach", "steps"},
     "rollback": _EVERYWHERE | {"required", "if_", "retry", "wait"},
@@ -104,6 +105,10 @@ class StepCompiler:
             yield self._wait(phase, document, mistakes)
         elif kind == "call":
             yield from self._called(document, mistakes)
+        elif document.ask is not None:
+            asking = compile_ask(document.ask, self.inputs, mistakes.at("ask"))
+            yield replace(_without_action(phase, document, None), ask=asking)
+            self._remember(phase, document, GIVES)
         elif document.foreach is not None:
             yield from self._loop(document, document.foreach, mistakes)
 

@@ -71,6 +71,8 @@ def sentence(event: events.Event, actor: str) -> tuple[str, str]:  # noqa: C901 
             return f"playbook {event.playbook_id} starts ({mode})", ""
         case events.StepObserved():
             return _observed(event)
+        case events.QuestionAsked() | events.QuestionAnswered():
+            return _of_question(event, actor), ""
         case events.RunPlanned():
             holes = f", {len(event.holes)} holes" if event.holes else ""
             return f"plan {event.plan_hash[:12]} made ({event.mode} mode{holes})", ""
@@ -115,6 +117,17 @@ def sentence(event: events.Event, actor: str) -> tuple[str, str]:  # noqa: C901 
         case _:
             told = _correlated(event) or _before_changes(event)
             return told or _outside_incidents(event, actor), ""
+
+
+def _of_question(event: events.QuestionAsked | events.QuestionAnswered, actor: str) -> str:
+    if isinstance(event, events.QuestionAsked):
+        until = f"until {events.moment(event.expires_at):%H:%M:%S} UTC"
+        choices = ", ".join(event.choices)
+        return f"{event.step_id} asks {', '.join(event.ask)} {until}: {event.question} ({choices})"
+    if not event.answer:
+        return f"nobody answered {event.step_id} in time"
+    why = f": {event.reason}" if event.reason else ""
+    return f"{event.step_id} answered by {actor} (via {event.via}): {event.answer}{why}"
 
 
 def _correlated(event: events.Event) -> str:

@@ -39,6 +39,7 @@ from engine.ports.api import (
 from engine.ports.brake_api import BrakeAnswer, LiftOrder, brake_answer
 from engine.ports.breaker_api import TryAnswer, TryOrder
 from engine.ports.commands import By, Commands, Replays, Repositions, WantedSilence
+from engine.ports.question_api import AnswerOrder
 from engine.ports.raises_api import ConfirmOrder
 from engine.ports.rules_api import JudgeOrder
 from engine.ports.switches import Switches
@@ -157,6 +158,12 @@ async def resume(order: ResumeOrder, commands: Ordered, by: Holder) -> StopsAnsw
 async def judge(incident: str, order: JudgeOrder, commands: Ordered, by: Holder) -> None:
     """Say whether an incident's run was, or would have been, the right thing."""
     await commands.judge(incident, order.verdict, by=by, reason=order.reason)
+
+
+@router.post("/runs/{run}/answer", status_code=HTTPStatus.NO_CONTENT)
+async def answer(run: str, order: AnswerOrder, commands: Ordered, by: Holder) -> None:
+    """Answer a question that a run asks before its plan is made; 409 when it asks nothing."""
+    await commands.answer(run, order.answer, step=order.step, by=by, reason=order.reason)
 
 
 @router.post("/silences")

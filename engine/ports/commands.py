@@ -112,6 +112,15 @@ class Commands(Protocol):
         """Say whether an incident's run was right; ConflictError where there was none."""
         ...
 
+    async def answer(
+        self, run: str, choice: str, *, by: "By", step: str = "", reason: str = ""
+    ) -> None:
+        """Answer a question of a run, named as in `cancel_run`; the first answer stands.
+
+        Without `step` the only one that waits. PermanentError for what is no choice of it.
+        """
+        ...
+
     async def cancel_run(self, run: str, *, by: "By", reason: str = "") -> None:
         """End a run's plan, named by a prefix of its id or its incident's, or by INC-12."""
         ...

@@ -17,6 +17,7 @@ from engine.core.silences import Silence, check_matchers, silence_id
 from engine.core.stops import Stop, StopScope, what_is_stopped
 from engine.core.trigger import run_by_hand
 from engine.errors import ConflictError, DeniedError, NotFoundError, PermanentError
+from engine.ports.answering import Answer, answer_question
 from engine.ports.catalogs import ActiveCatalog
 from engine.ports.clock import Clock
 from engine.ports.commands import By, Decided, WantedSilence
@@ -139,6 +140,15 @@ class CommandStage:
             record(tx, found[0], [event], self._author(by))
 
         await self.store.write(work)
+
+    async def answer(
+        self, run: str, choice: str, *, by: By, step: str = "", reason: str = ""
+    ) -> None:
+        """Answer a question of a run; the first answer stands."""
+        answer = Answer(choice, by, step, reason)
+        await self.store.write(
+            lambda tx: answer_question(tx, _run(tx, run), answer, self._author(by))
+        )
 
     async def cancel_run(self, run: str, *, by: By, reason: str = "") -> None:
         """End a run's plan: what is under way is signalled and settled, nothing new begins."""

@@ -118,3 +118,69 @@ async def test_a_wrong_inventory_of_a_test_is_a_mistake_in_its_file(tmp_path: Pa
     )
     with pytest.raises(ConfigError, match=r"llm\.test\.yaml:3:\d+: unknown service 'nowhere'"):
         await play_tests(load_settings(project.config, {}), [path])
+
+
+FLOW = """language: 1
+id: restart-llm
+description: Restart the unit that a person names, host after host
+parameters:
+  host: {type: target, kind: host}
+investigate:
+  - id: which
+    ask: {question: Which unit?, choices: [vllm, tgi]}
+steps:
+  - id: each
+    foreach: {in: ['${{ params.host }}', gpu-08], as: node}
+    steps:
+      - id: restart
+        uses: ssh.run
+        with:
+          {host: '${{ node }}', command: restart-unit, args: {unit: '${{ steps.which.answer }}'}}
+        rollback: none
+      - {id: settle, wait: 2m}
+verify:
+  - id: answers
+    uses: http.request
+    with: {method: GET, url: 'http://127.0.0.1:9/healthz'}
+    until: result.status == 200
+    within: 1m
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "at", "run"),
+    [
+        pytest.param(
+            "    answers: {which: tgi}\n",
+            "2m",
+            "{outcome: null, ran: ['restart[gpu-07]']}",
+            id="a wait takes its time",
+        ),
+        pytest.param(
+            "    answers: {which: tgi}\n",
+            "5m",
+            "{outcome: succeeded, ran: ['restart[gpu-07]', 'settle[batch-1]', 'restart[gpu-08]', "
+            "'settle[batch-2]', answers]}",
+            id="host after host",
+        ),
+        pytest.param("", "20m", "{outcome: expired, ran: []}", id="nobody answers"),
+    ],
+)
+async def test_the_words_of_the_flow_are_rehearsed(
+    tmp_path: Path, more: str, at: str, run: str
+) -> None:
+    project = Project(tmp_path)
+    project.write()
+    (tmp_path / "playbooks" / "restart-llm.yaml").write_text(FLOW)
+    inventory = tmp_path / "inventory.yaml"
+    hosts = inventory.read_text().replace(
+        "services:", "  gpu-08: {kind: host, address: 127.0.0.1, connection: ssh-lab}\nservices:"
+    )
+    inventory.write_text(hosts)
+    fakes = f"    fakes: {{answers: [{BAD}, {GOOD}]}}\n"
+    alert = FIRE.replace("gpu-7", "gpu-07")
+    expect = (RAN % run.replace("outcome: null, ", "")).replace("10m", at)
+    path = tmp_path / "rules" / "llm.test.yaml"
+    path.write_text(f"language: 1\ntests:\n{story('one', alert, expect, more + fakes)}")
+    (played,) = await play_tests(load_settings(project.config, {}), [path])
+    assert list(played.findings) == []

@@ -189,6 +189,12 @@ class MemoryCommands(Commands):
         return [STOP]
 
     @override
+    async def answer(
+        self, run: str, choice: str, *, by: By, step: str = "", reason: str = ""
+    ) -> None:
+        self._note("answer", run, choice, by, step, reason)
+
+    @override
     async def judge(
         self, incident: str, verdict: Literal["right", "wrong"], *, by: By, reason: str = ""
     ) -> None:

@@ -212,3 +212,12 @@ async def test_a_run_is_judged() -> None:
     answer = await post(parts, "/v1/incidents/INC-1/judgement", order)
     assert answer.status_code == 204
     assert orders(parts) == [("judge", "INC-1", "right", HOLDER, "as I would have")]
+
+
+async def test_a_question_is_answered() -> None:
+    parts = gateway_parts()
+    answer = await post(parts, "/v1/runs/INC-1/answer", {"answer": "v2", "step": "which"})
+    assert answer.status_code == 204
+    assert orders(parts) == [("answer", "INC-1", "v2", HOLDER, "which", "")]
+    refused = await post(parts, "/v1/runs/INC-1/answer", {"step": "which"})
+    assert refused.status_code == 422

@@ -63,6 +63,29 @@ class StepObserved(Event):
     duration_s: float = 0.0
 
 
+class QuestionAsked(Event):
+    """Somebody of `ask` is asked before the plan is made; `expires_at` is RFC 3339."""
+
+    KIND = "question.asked@1"
+    run_id: str
+    step_id: str
+    question: Brief
+    choices: tuple[str, ...]
+    ask: tuple[str, ...]
+    expires_at: str
+
+
+class QuestionAnswered(Event):
+    """One of the choices, or "" where nobody answered in time (via clock)."""
+
+    KIND = "question.answered@1"
+    run_id: str
+    step_id: str
+    answer: str
+    via: str
+    reason: Brief = ""
+
+
 class RunPlanned(Event):
     """The plan, frozen: `plan` holds the exact bytes hashed, as text."""
 

@@ -1,0 +1,66 @@
+"""`ask`: a question to people before the plan is made, whose answer is an input."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from engine.core import events
+from engine.core.compiling import compile_duration, compile_text
+from engine.core.documents import Ask
+from engine.core.expressions import Scope, ValueType
+from engine.core.mistakes import Mistakes
+from engine.core.templates import Template
+
+# What a question gives: one of its choices, as its author wrote them.
+GIVES: Mapping[str, ValueType] = {"answer": ValueType.FORMATTED}
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A checked `ask`. `ask` are the roles of those who may answer."""
+
+    question: Template | str
+    choices: tuple[str, ...]
+    ask: tuple[str, ...]
+    expires: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question of a run in progress; `answer` is "" until somebody gave one."""
+
+    step_id: str
+    text: str
+    choices: tuple[str, ...]
+    ask: tuple[str, ...]
+    expires_at: datetime
+    answer: str = ""
+    actor: str = ""
+    is_over: bool = False
+
+
+def compile_ask(document: Ask, inputs: Scope, mistakes: Mistakes) -> Asking:
+    """The question; its text sees what inputs see."""
+    if len(set(document.choices)) < len(document.choices):
+        mistakes.at("choices").add("a choice is there twice")
+    for index, who in enumerate(document.from_):
+        if not who.removeprefix("role:") or not who.startswith("role:"):
+            mistakes.at("from", index).add(f"{who!r} isn't a role; write it like 'role:oncall'")
+    text = compile_text(document.question, inputs, ValueType.STRING, mistakes.at("question"))
+    return Asking(
+        text or "",
+        document.choices,
+        document.from_,
+        compile_duration(document.expires, mistakes.at("expires")),
+    )
+
+
+def question_of(event: events.QuestionAsked) -> Question:
+    """The question right after it was asked."""
+    expires_at = events.moment(event.expires_at)
+    return Question(event.step_id, event.question, event.choices, event.ask, expires_at)
+
+
+def unanswered(questions: Mapping[str, Question]) -> Sequence[Question]:
+    """Those that wait for somebody."""
+    return [each for each in questions.values() if not each.is_over]
