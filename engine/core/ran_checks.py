@@ -19,7 +19,7 @@ def check_ran(expression: Expression, conditions: Mapping[str, str], mistakes: M
     asked = {step for _, step, output in named if output == OUTCOME}
     for token, step, _ in named:
         condition = conditions.get(step)
-        if condition is None or step in asked or _is_behind(expression.text, condition):
+        if condition is None or step in asked or _is_behind(expression.text, tokens, condition):
             continue
         mistakes.add(
             f"step {step!r} has an `if` and may not have run: ask first, like "
@@ -38,9 +38,21 @@ def _outputs(tokens: Sequence[Token]) -> Iterator[tuple[Token, str, str]]:
                 yield token, parts[1], parts[2]
 
 
-def _is_behind(text: str, condition: str) -> bool:
-    """Whether it holds only where the condition does."""
-    for written in (condition, f"({condition})"):
-        if text.startswith(written) and text.removeprefix(written).lstrip().startswith("&&"):
-            return "||" not in text.replace(condition, "", 1)
-    return False
+def _is_behind(text: str, tokens: Sequence[Token], condition: str) -> bool:
+    """Whether it holds only where the condition does: it begins with it, and more must hold."""
+    begins = any(
+        text.startswith(written) and text.removeprefix(written).lstrip().startswith("&&")
+        for written in (condition, f"({condition})")
+    )
+    return begins and _outer(tokens).isdisjoint({"||", "?"})
+
+
+def _outer(tokens: Sequence[Token]) -> frozenset[str]:
+    """The marks outside of every bracket."""
+    depth = 0
+    found: set[str] = set()
+    for token in tokens:
+        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(token.text, 0)
+        if depth == 0 and token.kind == "mark":
+            found.add(token.text)
+    return frozenset(found)

@@ -17,6 +17,12 @@ IF = 'steps.gpu.outcome == "succeeded"'
         ),
         pytest.param(f"{IF} && steps.restart.exit_code == 0", 0, id="behind the same if"),
         pytest.param(f"({IF}) && steps.restart.exit_code == 0", 0, id="behind it in brackets"),
+        pytest.param(
+            f"{IF} && (false || steps.restart.exit_code == 0)", 0, id="behind it, and one of two"
+        ),
+        pytest.param(
+            f"{IF} && false || steps.restart.exit_code == 0", 46, id="behind it or elsewhere"
+        ),
         pytest.param(IF, 0, id="of another step"),
     ],
 )
