@@ -164,6 +164,19 @@ def apply(  # noqa: C901 - one case a kind of event is the simplest form
             return replace(after, status="closed", closed_at=at)
         case events.IncidentAcknowledged():
             return replace(after, acknowledged_at=after.acknowledged_at or at)
+        case events.PostmortemWritten():
+            return replace(after, postmortem=event.path)
+        case events.TicketOpened():
+            return replace(after, ticket=event.key, ticket_url=event.url)
+        case _:
+            return _of_its_run(after, event, at)
+
+
+def _of_its_run(  # noqa: C901 - as above
+    after: Incident, event: events.Event, at: datetime
+) -> Incident:
+    """What an entry of its latest run makes of it."""
+    match event:
         case events.RunCreated():
             return replace(
                 after, run_id=event.run_id, runs=after.runs + 1, phase="investigating", outcome=""
@@ -194,9 +207,5 @@ def apply(  # noqa: C901 - one case a kind of event is the simplest form
             )
             well = well or after.mode is Mode.OBSERVE
             return replace(after, phase="idle" if well else "needs_person", outcome=event.outcome)
-        case events.PostmortemWritten():
-            return replace(after, postmortem=event.path)
-        case events.TicketOpened():
-            return replace(after, ticket=event.key, ticket_url=event.url)
         case _:
             return after
