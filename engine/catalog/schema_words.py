@@ -57,6 +57,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "Breaker": {"failures": "so many in a row", "per": "of which runs"},
     "Requires": {
         "healthy": "services or targets of the inventory on which nothing fires",
+        "check": "a read whose `until` has to hold right before the first change",
         "otherwise": "ask a person, wait for it, or leave the run out",
     },
     "OthersAtWork": {"within": "so lately; 0s asks nobody"},

@@ -140,9 +140,10 @@ class BlastRadius(Document):
 
 
 class Requires(Document):
-    """What has to be healthy: services or targets of the inventory."""
+    """What has to be healthy: services or targets of the inventory, and what a read tells."""
 
-    healthy: tuple[str, ...] = Field(min_length=1, max_length=20)
+    healthy: tuple[str, ...] = Field(default=(), max_length=20)
+    check: "StepDocument | None" = None
     otherwise: Literal["ask", "wait", "skip"] = "ask"
 
 

@@ -197,19 +197,22 @@ def _healthy(
 
 def _guard_reads(guards: Guards, compiler: StepCompiler, mistakes: Mistakes) -> tuple[Step, ...]:
     """What the guards have to read outside of quell, each as a step."""
+    found: list[Step] = []
     asked = guards.blast_radius.unavailable if guards.blast_radius else None
-    if asked is None:
-        return ()
-    document = StepDocument.model_validate(
-        {
-            "id": UNAVAILABLE,
-            "uses": QUERY_ACTION,
-            "with": {"query": asked.query},
-            "connection": asked.connection,
-        }
-    )
-    here = mistakes.at("blast_radius", "unavailable")
-    return tuple(compiler.compile_step("guards", document, here))
+    if asked is not None:
+        query: dict[str, object] = {"id": UNAVAILABLE, "uses": QUERY_ACTION}
+        query |= {"with": {"query": asked.query}, "connection": asked.connection}
+        here = mistakes.at("blast_radius", "unavailable")
+        found += compiler.compile_step("guards", StepDocument.model_validate(query), here)
+    if (requires := guards.requires) is not None:
+        here = mistakes.at("requires")
+        if requires.check is not None:
+            found += compiler.compile_step("guards", requires.check, here.at("check"))
+            if requires.check.until is None:
+                here.at("check").add("it needs `until`: what has to hold before a change")
+        elif not requires.healthy:
+            here.add("it requires nothing: name what has to be `healthy`, or a `check`")
+    return tuple(found)
 
 
 def _revert(

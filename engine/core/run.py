@@ -32,11 +32,15 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class GuardLook:
-    """What a read for a guard gave, and when; `error` says why it gave nothing."""
+    """What a read for a guard gave, and when; `error` says why it gave nothing.
+
+    `holds`: its `until` did.
+    """
 
     at: datetime
     outputs: Outputs
     error: str
+    holds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +314,7 @@ def _observed(state: RunState, event: events.StepObserved, at: datetime) -> RunS
         return replace(state, precheck={**state.precheck, event.step_id: look})
     if event.phase == "guards":
         error = event.error if event.outcome == "failed" else ""
-        seen_by = GuardLook(at, event.outputs, error)
+        seen_by = GuardLook(at, event.outputs, error, event.holds is True)
         return replace(state, guard_looks={**state.guard_looks, event.step_id: seen_by})
     if event.phase == "verify" or (event.phase == "steps" and event.holds is not None):
         looks = (*state.looks.get(event.step_id, ()), Look(at, event.holds is True))

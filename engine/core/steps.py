@@ -39,7 +39,7 @@ _WORDS: Mapping[PlanPhase, frozenset[str]] = {
     | {"required", "if_", "retry", "rollback", "wait", "call", "foreach", "steps"},
     "rollback": _EVERYWHERE | {"required", "if_", "retry", "wait"},
     "on_cancel": _EVERYWHERE | {"required", "if_", "retry", "wait"},
-    "guards": _EVERYWHERE,
+    "guards": _EVERYWHERE | {"until"},
     "verify": _EVERYWHERE | {"until", "within", "every", "stable_for"},
 }
 

@@ -161,7 +161,8 @@ def _refusal(
     stand = [guard for guard in guards if guard.then != "ask"]
     asking = [guard for guard in guards if guard.then == "ask"]
     available = availability_of(state.guard_looks.get(UNAVAILABLE), catalog.inventory)
-    needs = [unmet(plan, catalog.inventory, partial(troubles, tx)) for plan in plans]
+    ill = partial(troubles, tx)
+    needs = [unmet(plan, catalog.inventory, state.guard_looks, ill) for plan in plans]
     ails = next((each for each, _ in needs if each is not None), None)
     asks = "; ".join(dict.fromkeys(why for _, why in needs if why))
     refusal = (

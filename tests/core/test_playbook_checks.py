@@ -58,6 +58,20 @@ MISTAKES = [
         0,
         "unknown service or target 'gpu-7'",
     ),
+    ("guards/requires", {}, "guards/requires", 0, "it requires nothing"),
+    (
+        "guards/requires",
+        {
+            "check": {
+                "id": "up",
+                "uses": "http.request",
+                "with": {"method": "GET", "url": "http://a"},
+            }
+        },
+        "guards/requires/check",
+        0,
+        "it needs `until`",
+    ),
     ("timeout", "0s", "timeout", 0, "no time"),
     ("deadline", "0s", "deadline", 0, "no time"),
     ("on_failure", {"playbook": "failovre"}, "on_failure/playbook", 0, "did you mean 'failover'?"),

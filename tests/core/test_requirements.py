@@ -11,7 +11,8 @@ from engine.core.inventory import build_inventory
 from engine.core.mistakes import Mistakes
 from engine.core.plan import Plan
 from engine.core.requirements import unmet
-from tests.doubles.runs import a_plan, a_playbook
+from engine.core.run import GuardLook
+from tests.doubles.runs import START, a_plan, a_playbook
 
 INVENTORY = build_inventory(
     InventoryDocument.model_validate(
@@ -39,19 +40,45 @@ def plan(otherwise: Literal["ask", "wait", "skip"], *names: str) -> Plan:
 def test_what_is_not_healthy_asks_or_stands_in_the_way(
     otherwise: Literal["ask", "wait", "skip"], found: object
 ) -> None:
-    assert unmet(plan(otherwise, "gateway", "standby"), INVENTORY, lambda _: ILL) == found
-    assert unmet(plan(otherwise, "gateway"), INVENTORY, lambda _: ILL) == (None, "")
+    assert unmet(plan(otherwise, "gateway", "standby"), INVENTORY, {}, lambda _: ILL) == found
+    assert unmet(plan(otherwise, "gateway"), INVENTORY, {}, lambda _: ILL) == (None, "")
 
 
 def test_a_plan_that_requires_nothing_looks_at_nothing() -> None:
     def looked(_: Sequence[str]) -> Mapping[str, str]:
         raise AssertionError
 
-    assert unmet(a_plan(a_playbook()), INVENTORY, looked) == (None, "")
+    assert unmet(a_plan(a_playbook()), INVENTORY, {}, looked) == (None, "")
 
 
 def test_what_nobody_can_tell_is_not_healthy() -> None:
-    _, why = unmet(plan("ask", "gateway"), INVENTORY, lambda _: None)
+    _, why = unmet(plan("ask", "gateway"), INVENTORY, {}, lambda _: None)
     assert why == "too much fires at once to tell whether gateway is healthy"
-    _, why = unmet(plan("ask", "gw"), INVENTORY, lambda _: {})
+    _, why = unmet(plan("ask", "gw"), INVENTORY, {}, lambda _: {})
     assert why == "'gw' has to be healthy, and is no service or target of the inventory"
+
+
+CHECK = {"id": "standby_up", "uses": "lab.look", "until": "result.ok"}
+
+
+@pytest.mark.parametrize(
+    ("look", "why"),
+    [
+        pytest.param(GuardLook(START, {}, "", holds=True), "", id="it holds"),
+        pytest.param(
+            GuardLook(START, {}, ""),
+            "standby_up has to hold, and does not: result.ok",
+            id="it does not",
+        ),
+        pytest.param(
+            GuardLook(START, {}, "no answer"),
+            "standby_up has to hold, and does not: result.ok (no answer)",
+            id="nobody answers",
+        ),
+        pytest.param(None, "standby_up has to hold, and does not: result.ok", id="not looked at"),
+    ],
+)
+def test_a_check_has_to_hold(look: GuardLook | None, why: str) -> None:
+    of = a_plan(a_playbook()).model_copy(update={"guards": {"requires": {"check": CHECK}}})
+    looks = {"standby_up": look} if look is not None else {}
+    assert unmet(of, INVENTORY, looks, lambda _: {}) == (None, why)

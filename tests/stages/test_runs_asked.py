@@ -159,3 +159,26 @@ async def test_with_a_healthy_standby_auto_acts(tmp_path: Path) -> None:
     async with a_world(tmp_path, mode="auto", playbook=FAIL_OVER % "ask") as world:
         await world.fire()
         assert world.mend.done("restart") == 1
+
+
+CHECKED = RESTART.replace(
+    "approval:",
+    "guards: {requires: {otherwise: wait, check: {id: spare, uses: lab.look, "
+    "with: {what: spare, host: gpu-08}, until: result.ok}}}\napproval:",
+)
+
+
+async def test_a_check_is_looked_at_right_before_the_change(tmp_path: Path) -> None:
+    async with a_world(tmp_path, playbook=CHECKED) as world:
+        world.look.will("spare", OK)
+        await world.fire()
+        world.look.will("spare", BAD)
+        await world.elapse(60)
+        await approve(world)
+        (held,) = await world.told(events.RunHeldBack)
+        assert held.guard == "requires"
+        assert held.reason == "spare has to hold, and does not: result.ok"
+        assert world.mend.done("restart") == 0
+        world.look.will("spare", OK)
+        await world.elapse(60)
+        assert world.mend.done("restart") == 1
