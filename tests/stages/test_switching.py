@@ -54,11 +54,10 @@ async def activated(world: World) -> Mode:
     """Take up what the files say, as an engine does; how far the rule `down` goes then."""
     catalog = world.catalogs.active
     world.catalogs.active = await world.store.write(lambda tx: take_modes(tx, catalog, FIRST))
-    return await mode(world)
+    return mode(world)
 
 
-async def mode(world: World) -> Mode:
-    world.catalogs.active = await world.store.read(lambda tx: in_force(tx, world.catalogs.active))
+def mode(world: World) -> Mode:
     rule = world.catalogs.active.rule("down")
     assert rule is not None
     return min((rule.mode.otherwise, *(cap.mode for cap in rule.caps)), key=lambda m: m.rank)
@@ -77,7 +76,10 @@ async def test_a_raised_mode_waits_for_a_second_person(tmp_path: Path) -> None:
         with pytest.raises(NotFoundError, match="nothing waits"):
             await switching(world).confirm_raises("", by=SECOND)
         raise_mode(world)
+        files = world.catalogs.active
         assert await activated(world) is Mode.APPROVE
+        held = await world.store.read(lambda tx: in_force(tx, files))
+        assert held is not files
         world.reload()
         assert await activated(world) is Mode.APPROVE, "a restart changes nothing"
         waiting = await world.queries.raises()
@@ -99,7 +101,9 @@ async def test_a_raised_mode_waits_for_a_second_person(tmp_path: Path) -> None:
             await switching(world).confirm_raises("0" * 12, by=SECOND)
         await switching(world).confirm_raises(version[:12], by=SECOND, reason="reviewed")
         world.reload()
-        assert await mode(world) is Mode.AUTO
+        files = world.catalogs.active
+        assert await world.store.read(lambda tx: in_force(tx, files)) is files
+        assert await activated(world) is Mode.AUTO
         assert await world.queries.raises() is None
         entries = await world.store.read(lambda tx: tx.entries("system"))
         kinds = [(e.kind, e.actor) for e in entries]
