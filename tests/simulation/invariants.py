@@ -10,8 +10,8 @@ from engine.core.actions import Repeat
 from engine.core.alert import Alert
 from engine.core.audit_check import AuditCheck
 from engine.core.checkpoint import CHAIN
-from engine.core.journal import GENESIS, Entry, problem_of
-from engine.core.plan import Plan
+from engine.core.journal import ENGINE, GENESIS, Entry, problem_of
+from engine.core.plan import AFTER_CANCEL, Plan
 from engine.core.records import decode_record
 from engine.errors import PayloadError
 from engine.ports.commands import By
@@ -38,7 +38,7 @@ class _Run:
     mode: str
     plan_hash: str = ""
     approvals: set[str] = field(default_factory=set)
-    cancelled: bool = False
+    cancelled_by: str = ""
     outcome: str = ""
 
 
@@ -155,7 +155,7 @@ class Invariants:
             case events.AttemptProbed() if event.answer == "not_done":
                 self.undone.add(event.attempt_id)
             case events.RunCancelled():
-                self.runs[run_id].cancelled = True
+                self.runs[run_id].cancelled_by = entry.actor
             case events.RunEnded():
                 run = self.runs[run_id]
                 if run.outcome or not event.reason:
@@ -170,7 +170,9 @@ class Invariants:
 
     def _intended(self, intent: _Intent) -> None:
         run = self.runs[intent.event.run_id]
-        if run.cancelled or run.outcome or self.stopped:
+        # A person's word ends the plan, and then begins the way back; the engine's is a stop's.
+        goes_back = run.cancelled_by != ENGINE and intent.event.phase in AFTER_CANCEL
+        if run.outcome or self.stopped or (run.cancelled_by and not goes_back):
             self._broken(12, f"an intent of {intent.step} after its end was committed")
         earlier = [each for each in self.intents if each.step == intent.step]
         self.intents.append(intent)

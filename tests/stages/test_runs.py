@@ -254,7 +254,7 @@ async def test_a_failed_step_is_rolled_back_in_the_plans_words(tmp_path: Path) -
         await world.fire()
         await approve(world)
         assert [what for what, _ in world.mend.calls] == ["restart", "warm", "undo"]
-        assert await ended(world) == ("failed", "step warm: exit code 1")
+        assert await ended(world) == ("failed", "step warm: exit code 1; rolled back: restart")
 
 
 async def test_without_the_state_before_what_was_done_is_rolled_back(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ async def test_a_verification_that_never_holds_fails_the_run(world: World) -> No
     await world.fire()
     await approve(world)
     await world.elapse(6 * 60)
-    assert await ended(world) == ("failed", "serves did not hold within 300 s")
+    assert await ended(world) == ("failed", "serves did not hold within 300 s; what stays as it is: restart")
     assert (await world.incident()).phase == "needs_person"
     assert (await world.incident()).mitigated_at is None
 
