@@ -113,7 +113,10 @@ class _Loader:
         parameters, playbooks = self._playbooks(by_kind[Kind.PLAYBOOK], context)
         rules = self._rules(by_kind[Kind.RULES], parameters, inventory)
         are_whole = parameters.keys() == playbooks.keys()
-        self._rehearsals(by_kind[Kind.REHEARSALS], playbooks if are_whole else None)
+        # What ships is tested as it ships: the user's playbook of that name may have other steps.
+        replaces = any(not each.shipped for each in by_kind[Kind.PLAYBOOK])
+        tests = [each for each in by_kind[Kind.REHEARSALS] if not (replaces and each.shipped)]
+        self._rehearsals(tests, playbooks if are_whole else None)
         texts = _texts(files, self.sources)
         hashes = {name: sha256_hex(text) for name, text in texts.items()}
         return Catalog(
