@@ -152,7 +152,7 @@ verify:
     [
         pytest.param(
             "    answers: {which: tgi}\n",
-            "2m",
+            "1m",
             "{outcome: null, ran: ['restart[gpu-07]']}",
             id="a wait takes its time",
         ),
@@ -173,9 +173,12 @@ async def test_the_words_of_the_flow_are_rehearsed(
     project.write()
     (tmp_path / "playbooks" / "restart-llm.yaml").write_text(FLOW)
     inventory = tmp_path / "inventory.yaml"
-    hosts = inventory.read_text().replace(
-        "services:", "  gpu-08: {kind: host, address: 127.0.0.1, connection: ssh-lab}\nservices:"
+    # So many that two of them are no more of the fleet than policy lets a run touch.
+    more_hosts = "".join(
+        f"  gpu-{n:02}: {{kind: host, address: 127.0.0.1, connection: ssh-lab}}\n"
+        for n in range(8, 28)
     )
+    hosts = inventory.read_text().replace("services:", more_hosts + "services:")
     inventory.write_text(hosts)
     fakes = f"    fakes: {{answers: [{BAD}, {GOOD}]}}\n"
     alert = FIRE.replace("gpu-7", "gpu-07")

@@ -10,4 +10,4 @@ def test_a_run_that_asks_nothing_says_so(
     capsys: pytest.CaptureFixture[str], stopped: Project
 ) -> None:
     assert execute(["answer", "INC-1", "v2", "--data", str(stopped.data)]) == 1
-    assert "the run asks nothing" in capsys.readouterr().err.replace("what ", "")
+    assert "what the run asks now: nothing" in capsys.readouterr().err

@@ -20,6 +20,10 @@ def story(*happened: events.Event) -> Incident:
     return incident
 
 
+def answered(answer: str) -> events.QuestionAnswered:
+    return events.QuestionAnswered(run_id="run", step_id="which", answer=answer, via="cli")
+
+
 def decided(decision: events.Decision) -> events.ApprovalDecided:
     return events.ApprovalDecided(
         run_id="run", approval_id="a", plan_hash="h", decision=decision, via="cli"
@@ -96,6 +100,8 @@ def test_a_run_that_only_observed_never_calls_for_a_person() -> None:
         pytest.param(decided("approved"), True, id="an approval"),
         pytest.param(decided("rejected"), True, id="a rejection"),
         pytest.param(decided("expired"), False, id="silence is none"),
+        pytest.param(answered("v2"), True, id="an answer"),
+        pytest.param(answered(""), False, id="no answer in time"),
         pytest.param(intended(), True, id="the first step of automation"),
         pytest.param(events.IncidentAcknowledged(), True, id="a person's word"),
     ],
