@@ -124,8 +124,9 @@ class Runbooks:
             inputs = written.get("with")
             given = inputs if isinstance(inputs, Mapping) else {}
             yield f"{indent}- {self._call(str(written['uses']), given)}"
+        said = _STEP_SAID if "uses" in written else _STEP_SAID - {"with"}
         for key, value in written.items():
-            if key in _STEP_SAID:
+            if key in said:
                 continue
             if _is_steps(value):
                 yield f"{indent}- `{key}`:"

@@ -67,7 +67,7 @@ def folder(tmp_path: Path) -> Path:
 def pages(folder: Path, runs: Sequence[PastRun] | None = None) -> Mapping[str, str]:
     sources = CatalogSources(
         rules=[folder / "rules.yaml"],
-        playbooks=[folder / "mend.yaml"],
+        playbooks=sorted(folder.glob("*mend.yaml")),
         commands=[shipped_folder() / "playbooks" / "commands.yaml"],
     )
     declared = registry.declarations()
@@ -97,6 +97,34 @@ def pages(folder: Path, runs: Sequence[PastRun] | None = None) -> Mapping[str, s
 )
 def test_a_page_says(folder: Path, line: str) -> None:
     assert line in pages(folder)["mend.md"].splitlines()
+
+
+FLOW = PLAYBOOK.replace("id: mend\n", "id: all-mend\n").replace(
+    PLAYBOOK[PLAYBOOK.index("steps:") : PLAYBOOK.index("verify:")],
+    """steps:
+  - id: each
+    foreach: {in: [gpu-07], as: node}
+    steps:
+      - {id: settle, wait: 30s}
+      - {id: mend, call: mend, with: {host: '${{ node }}'}}
+""",
+)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "   - foreach: `{in: [gpu-07], as: node, serial: 1, stop_after_failures: 1}`",
+        "     1. **settle**",
+        "        - wait: `30s`",
+        "     2. **mend**",
+        "        - call: `mend`",
+        "        - with: `{host: '${{ node }}'}`",
+    ],
+)
+def test_a_page_says_what_stands_instead_of_an_action(folder: Path, line: str) -> None:
+    (folder / "all-mend.yaml").write_text(FLOW)
+    assert line in pages(folder)["all-mend.md"].splitlines()
 
 
 def test_the_parts_stand_in_the_order_of_the_file(folder: Path) -> None:
