@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from engine.core import events
+from engine.core.expressions import Scope, ValueType, compile_expression
 from engine.core.loops import Loop
 from engine.core.run_commands import Attempt
 from tests.doubles.runs import Drive, a_playbook, a_step
@@ -77,3 +78,14 @@ def test_no_loop_loses_all_of_its_items_and_goes_on(stop_after: int) -> None:
     begun = play(drive, {f"drain[{host}]": "failed" for host in HOSTS})
     assert "after" not in begun
     assert drive.state.outcome == "failed"
+
+
+def test_a_loop_that_lost_an_item_and_did_nothing_else_has_failed() -> None:
+    scope = Scope({"host": ValueType.STRING})
+    only_a = compile_expression('host == "a"', scope, ValueType.BOOL)
+    loop = Loop("each", list(HOSTS), "host", (1,), 2)
+    drive = Drive(a_playbook(replace(a_step("drain", condition=only_a), loop=loop)))
+    drive.end(drive.intend(drive.to_first_attempt()), "failed", begun=False)
+    drive.until_interesting()
+    assert drive.state.outcome == "failed"
+    assert drive.state.outcome_reason.startswith("step drain[a]: ")
