@@ -1,0 +1,72 @@
+"""What docs/learn shows is what happens: its files are written, its commands are run, in order."""
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.cli.main import execute
+
+FOLDER = Path(__file__).parents[1] / "docs" / "learn"
+BLOCK = re.compile(r"^```(yaml|json|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def steps(page: Path) -> Iterator[tuple[str, str]]:
+    """(file, text) to write, or ("", transcript) to play."""
+    for kind, text in BLOCK.findall(page.read_text()):
+        if kind == "console":
+            yield "", text
+        else:
+            first, rest = text.split("\n", 1)
+            yield first.removeprefix("# "), rest if kind == "json" else text
+
+
+def commands(transcript: str) -> Iterator[tuple[str, str]]:
+    """Each command with the output that the page shows."""
+    for part in re.split(r"^\$ ", transcript, flags=re.MULTILINE)[1:]:
+        command, _, shown = part.partition("\n")
+        yield command, shown
+
+
+def run(command: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """Standard output and what went wrong, as a terminal shows them."""
+    words = shlex.split(command)
+    if words[0] == "quell":
+        execute(words[1:])
+        return "".join(capsys.readouterr())
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def matches(shown: str, output: str) -> bool:
+    """Whether it is what the page shows; `…` stands for anything."""
+    return re.fullmatch(re.escape(shown).replace("…", ".*"), output, re.DOTALL) is not None
+
+
+@pytest.mark.parametrize("page", sorted(FOLDER.glob("*.md")), ids=lambda page: page.stem)
+def test_a_page_can_be_followed(
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("QUELL_SERVER", raising=False)
+    for file, text in steps(page):
+        if file:
+            path = tmp_path / file
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+            continue
+        for command, shown in commands(text):
+            output = run(command, capsys)
+            assert matches(shown, output), f"$ {command}\n{output}"
+
+
+def test_what_differs_is_seen() -> None:
+    assert matches("wrote … pages\n", "wrote 7 pages\n")
+    assert not matches("wrote … pages\n", "wrote 7 page\n")
+    assert not matches("all is well\n", "all is well\nand more\n")
