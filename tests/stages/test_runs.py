@@ -284,7 +284,10 @@ async def test_a_verification_that_never_holds_fails_the_run(world: World) -> No
     await world.fire()
     await approve(world)
     await world.elapse(6 * 60)
-    assert await ended(world) == ("failed", "serves did not hold within 300 s; what stays as it is: restart")
+    assert await ended(world) == (
+        "failed",
+        "serves did not hold within 300 s; what stays as it is: restart",
+    )
     assert (await world.incident()).phase == "needs_person"
     assert (await world.incident()).mitigated_at is None
 
