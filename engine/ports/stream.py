@@ -80,6 +80,17 @@ class Subscription(Protocol):
         """
         ...
 
+    def end(self, partition: int) -> int:
+        """The offset after the last record that this member has heard of; asks nobody."""
+        ...
+
+    async def ahead(self, partition: int, offset: int, max_records: int) -> Sequence[Record]:
+        """Records from `offset` on; `batches` goes on as if nobody had looked.
+
+        Only what is at hand: none, or fewer, where they would have to be waited for, or are gone.
+        """
+        ...
+
     async def rewind(self, partition: int, offset: int) -> None:
         """Go on at `offset`, also where it had stopped; nothing when it is no longer assigned."""
         ...

@@ -266,6 +266,17 @@ class _EmbeddedSubscription(Subscription):
                 await self._wait()
 
     @override
+    def end(self, partition: int) -> int:
+        return self._stream.end(partition)
+
+    @override
+    async def ahead(self, partition: int, offset: int, max_records: int) -> Sequence[Record]:
+        try:
+            return await self._stream.read(partition, offset, max_records)
+        except StoppedError:
+            return ()  # the batches will say so
+
+    @override
     async def rewind(self, partition: int, offset: int) -> None:
         if partition in self._assigned:
             self._next[partition] = offset

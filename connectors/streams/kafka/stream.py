@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 from typing_extensions import override
 
+from connectors.streams.kafka.ahead import KafkaAhead
 from connectors.streams.kafka.cluster import Cluster, KafkaConfig, other_count
 from connectors.streams.kafka.history import kept_records
 from connectors.streams.kafka.reader import Seen, TopicReader, new_consumer, stop_consumer
@@ -88,16 +89,18 @@ class KafkaStream(ReadableStream):
         """Join the consumer group; the partitions come, and go, while batches are read."""
         async with self._cluster.bounded("subscribe"):
             consumer = await new_consumer(self._cluster, self._topic, self._config.group_id)
+        ahead = KafkaAhead(self._cluster, self._topic)
         try:
             async with self._cluster.bounded("subscribe"):
                 await self._identify()
                 subscription = KafkaSubscription(
-                    consumer, self._topic, self.name, positions, max_records
+                    consumer, ahead, self._topic, self.name, positions, max_records
                 )
                 await consumer.start()
                 subscription.join()
             yield subscription
         finally:
+            await ahead.close()
             await stop_consumer(consumer, self._config.deadline_s)
 
     @override

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from connectors.streams.kafka.ahead import KafkaAhead, record_of
 from connectors.streams.kafka.cluster import other_count, quells_errors
 from connectors.streams.kafka.reader import POLL_MS
 from connectors.streams.kafka.topics import FoundTopic, Topic, find_topic
@@ -28,6 +29,7 @@ class KafkaSubscription(Subscription):
     def __init__(
         self,
         consumer: "AIOKafkaConsumer",
+        ahead: KafkaAhead,
         topic: Topic,
         log: str,
         positions: Positions,
@@ -35,6 +37,7 @@ class KafkaSubscription(Subscription):
     ) -> None:
         """`log` names the one that was there when this was made."""
         self._consumer = consumer
+        self._ahead = ahead
         self._topic = topic
         self._log = log
         self._positions = positions
@@ -90,6 +93,19 @@ class KafkaSubscription(Subscription):
             while self._fetched:
                 partition = next(iter(self._fetched))
                 yield Batch(partition, self._fetched.pop(partition))
+
+    @override
+    def end(self, partition: int) -> int:
+        from aiokafka import TopicPartition
+
+        place = TopicPartition(self._topic.name, partition)
+        if place not in self._consumer.assignment():
+            return 0
+        return self._consumer.highwater(place) or 0
+
+    @override
+    async def ahead(self, partition: int, offset: int, max_records: int) -> Sequence[Record]:
+        return await self._ahead.read(partition, offset, max_records)
 
     @override
     async def rewind(self, partition: int, offset: int) -> None:
@@ -186,16 +202,7 @@ class KafkaSubscription(Subscription):
                 f"reading Kafka topic {self._topic.name!r}: the fetcher ended by itself"
             )
         for place, records in fetched.items():
-            self._fetched[place.partition] = [
-                # Another program may have written no key, bytes that are no text, or no value.
-                Record(
-                    place.partition,
-                    found.offset,
-                    (found.key or b"").decode(errors="replace"),
-                    found.value or b"",
-                )
-                for found in records
-            ]
+            self._fetched[place.partition] = [record_of(found) for found in records]
 
     async def _out_of_range(self, wanted: "Mapping[TopicPartition, int]") -> StoppedError:
         """Hold these partitions, so that the others can go on, and say what is wrong."""
