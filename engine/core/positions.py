@@ -5,7 +5,7 @@ was deleted and made anew, or a file that was replaced. A stream whose id can't 
 alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -103,9 +103,13 @@ def destination(state: PartitionState, to: Destination) -> Placed | Refused:
     return Placed(offset)
 
 
-def passed_over(state: PartitionState, offset: int) -> int:
-    """How many records are never processed when it goes on there, expired ones among them."""
-    return max(offset - (state.position or 0), 0)
+def passed_over(state: PartitionState, offset: int, ahead: Collection[int]) -> int:
+    """How many records are never processed when it goes on there, expired ones among them.
+
+    `ahead` are the offsets below of which the records were processed ahead of their turn.
+    """
+    position = state.position or 0
+    return max(offset - position, 0) - sum(each >= position for each in ahead)
 
 
 def _told(log: str) -> str:

@@ -7,6 +7,7 @@ from typing import Literal, Protocol, TypeVar
 from engine.core.incident import Incident
 from engine.core.journal import Entry, NewEntry
 from engine.core.stops import Stop, StopScope
+from engine.ports.ahead import AheadRows
 from engine.ports.conditions import ConditionRows
 from engine.ports.occurrences import OccurrenceRows
 from engine.ports.reservations import ReservationRows
@@ -113,7 +114,15 @@ class Tx(OccurrenceRows, ReservationRows, Protocol):
         ...
 
     def advance(self, stream: str, partition: int, expected: int, to: int) -> None:
-        """Compare-and-set the position; raises FencedError when it isn't `expected`."""
+        """Compare-and-set the position; raises FencedError when it isn't `expected`.
+
+        Until the commit nobody else can move it, also where it stays as it is.
+        """
+        ...
+
+    @property
+    def ahead(self) -> AheadRows:
+        """What was decided on ahead of its turn."""
         ...
 
     def count(self, counts: Mapping[str, int]) -> None:

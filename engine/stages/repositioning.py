@@ -45,7 +45,8 @@ class RepositionStage:
             placed = destination(state, to)
             if isinstance(placed, Refused):
                 raise ConflictError(placed.reason)
-            passed = passed_over(state, placed.offset)
+            ahead = tx.ahead.take(log, partition, placed.offset)
+            passed = passed_over(state, placed.offset, ahead)
             tx.advance(log, partition, stored.get(log, 0), placed.offset)
             # They become records with a disposition, as if they had been read.
             tx.count({"disposition/skipped": passed, f"records/{log}": passed})

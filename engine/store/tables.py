@@ -84,6 +84,16 @@ positions = Table(
     Column("next_offset", BigInteger, nullable=False),
 )
 
+# Below a position they mean nothing; a replica of an older release leaves them.
+decided_ahead = Table(
+    "decided_ahead",
+    METADATA,
+    Column("stream", _Id, primary_key=True),
+    Column("partition", BigInteger, primary_key=True, autoincrement=False),
+    Column("record_offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("record_hash", Text, nullable=False),
+)
+
 # Sharded, so that replicas don't queue for one row until each other's commit.
 counters = Table(
     "counters",

@@ -13,6 +13,7 @@ from engine.core.guards import Guard, Reservation
 from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry, NewEntry
 from engine.core.stops import Stop, StopScope
+from engine.ports.ahead import AheadRows
 from engine.ports.conditions import ConditionRows
 from engine.ports.known_secrets import KNOWN
 from engine.ports.rows import (
@@ -27,6 +28,7 @@ from engine.ports.silences import SilenceRows
 from engine.ports.store import Tx
 from engine.ports.switches import SwitchRows
 from engine.store import occurrence_rows, reservation_rows, run_rows, stop_rows
+from engine.store.ahead_rows import SqlAheadRows
 from engine.store.condition_rows import SqlConditionRows
 from engine.store.dead_letter_tx import DeadLetterTx
 from engine.store.incident_rows import IncidentRows
@@ -58,6 +60,7 @@ class SqlTx(DeadLetterTx, Tx):
         self._now: datetime | None = None
         self._journal = JournalRows(connection)
         self._positions = PositionRows(connection)
+        self._ahead = SqlAheadRows(connection)
         self._incidents = IncidentRows(connection, lock=not reading)
         self._tasks = TaskRows(connection, lambda: self.now)
         self._occurrences = OccurrenceRows(connection)
@@ -155,6 +158,11 @@ class SqlTx(DeadLetterTx, Tx):
     @override
     def advance(self, stream: str, partition: int, expected: int, to: int) -> None:
         self._positions.advance(stream, partition, expected, to)
+
+    @property
+    @override
+    def ahead(self) -> AheadRows:
+        return self._ahead
 
     @override
     def count(self, counts: Mapping[str, int]) -> None:

@@ -120,7 +120,7 @@ def test_a_stopped_partition_can_be_sent_to_what_is_there(
     to: Destination, offset: int, passed: int
 ) -> None:
     assert destination(STOPPED, to) == Placed(offset)
-    assert passed_over(STOPPED, offset) == passed
+    assert passed_over(STOPPED, offset, ()) == passed
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,12 @@ def test_a_stopped_partition_can_be_sent_to_what_is_there(
 def test_what_is_passed_over_counts_from_the_position_in_this_log(
     state: PartitionState, offset: int, passed: int
 ) -> None:
-    assert passed_over(state, offset) == passed
+    assert passed_over(state, offset, ()) == passed
+
+
+def test_what_was_processed_ahead_of_its_turn_is_not_passed_over() -> None:
+    # What another release left below the position isn't of this part of the log.
+    assert passed_over(STOPPED, 9, [2, 6, 8]) == 3
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,17 @@ async def test_what_is_passed_over_is_counted_and_balances(world: World) -> None
     assert 'quell_dispositions_total{disposition="skipped"} 3.0' in text
 
 
+async def test_what_was_decided_ahead_is_not_skipped(world: World) -> None:
+    name = world.stream.name
+    partition = await filled(world, 5, stored={name: 1})
+    await world.store.write(lambda tx: tx.ahead.note(name, partition, {0: "a", 3: "b", 4: "c"}))
+    assert (await world.queries.balance()).waiting == 2
+    await world.stream.trim({partition: 4})
+    assert await set_position(world, partition, "first") == Repositioned(partition, 4, 2)
+    assert (await world.queries.balance()).waiting == 0
+    assert await world.store.read(lambda tx: tx.ahead.of_log(name)) == {partition: {4: "c"}}
+
+
 async def test_expired_records_are_passed_over_too(world: World) -> None:
     partition = await filled(world, 5, stored={world.stream.name: 1})
     await world.stream.trim({partition: 4})
