@@ -32,7 +32,7 @@ from engine.ports.clock import Clock
 from engine.ports.metrics import Metrics
 from engine.ports.store import Store, Tx
 from engine.ports.stream import Batch, Stream, Subscription
-from engine.stages.deciding import Decided, decide, give_up
+from engine.stages.deciding import FAR_BEHIND, Decided, LookAhead, decide, give_up
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +69,8 @@ class Pipeline:
     catalogs: ActiveCatalog
     metrics: Metrics
     retention: Retention = USUAL
+    # From so many records on a partition is looked ahead in.
+    far_behind: int = FAR_BEHIND
     _subscription: Subscription | None = None
     # What the current subscription reads, whatever takes its place in the stream meanwhile.
     _log: str = ""
@@ -77,6 +79,8 @@ class Pipeline:
     _gaps: dict[int, str] = field(default_factory=dict)
     # How many records of a partition were given up since the last one that was decided.
     _given_up: dict[int, int] = field(default_factory=dict)
+    # Where each partition goes on, as far as this consumer knows.
+    _reached: dict[int, int] = field(default_factory=dict)
     _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -114,6 +118,7 @@ class Pipeline:
 
     def _begin(self, name: str) -> None:
         self._gaps.clear()
+        self._reached.clear()
         if name != self._log:
             self._log, self._stops = name, {}
 
@@ -134,15 +139,17 @@ class Pipeline:
                     await self.store.write(partial(_adopt, self._log, partition, placed.offset))
         self._tell_stops(stops)
         self._stops = stops
+        self._reached |= found
         return found
 
     async def _position(self, partition: int) -> int:
         return await self.store.read(lambda tx: tx.position(self._log, partition))
 
     async def _consume_all(self, subscription: Subscription) -> None:
+        look = LookAhead(self.store, self.catalogs, self._log, subscription, self.far_behind)
         while True:
             try:
-                await self._consume(subscription)
+                await self._consume(subscription, look)
             except StoppedError as error:
                 stops = {
                     partition: _Stop(reason, await self._position(partition))
@@ -151,15 +158,28 @@ class Pipeline:
                 self._tell_stops(stops)
                 self._stops.update(stops)
 
-    async def _consume(self, subscription: Subscription) -> None:
+    async def _consume(self, subscription: Subscription, look: LookAhead) -> None:
         async for batch in subscription.batches():
             async with self._deciding:
                 taken = await self._take(batch)
+                if taken == "decided":
+                    await self._look_ahead(look, batch)
             if taken == "decided":
                 continue
             if taken == "later":
                 await self.clock.sleep(RETRY_S)
-            await subscription.rewind(batch.partition, await self._position(batch.partition))
+            position = self._reached[batch.partition] = await self._position(batch.partition)
+            await subscription.rewind(batch.partition, position)
+
+    async def _look_ahead(self, look: LookAhead, batch: Batch) -> None:
+        # Those that are decided on soonest are looked at last.
+        self._reached.pop(batch.partition, None)
+        self._reached[batch.partition] = batch.next_offset
+        able = self.assigned - self.stopped.keys()
+        reached = {p: offset for p, offset in self._reached.items() if p in able}
+        for decided in await look.on(reached, len(batch.records)):
+            self.metrics.decided_ahead.inc(decided.dispositions.total())
+            self._tell(decided)
 
     async def _take(self, batch: Batch) -> Taken:
         partition, expected = batch.partition, await self._position(batch.partition)
@@ -182,7 +202,7 @@ class Pipeline:
             return await self._take_apart(batch, expected, error)
         self._gaps.pop(partition, None)
         self._given_up.pop(partition, None)
-        self._tell(batch, decided)
+        self._tell(decided)
         return "decided"
 
     async def _take_apart(self, batch: Batch, expected: int, error: Exception) -> Taken:
@@ -210,7 +230,7 @@ class Pipeline:
         self.metrics.faults.labels(part="record").inc()
         log.error("record_given_up", partition=partition, offset=expected, reason=reason)
         self._given_up[partition] = given_up + 1
-        self._tell(batch, decided)
+        self._tell(decided)
         return "decided"
 
     def _wait(self, partition: int, reason: str) -> None:
@@ -229,7 +249,7 @@ class Pipeline:
             if self._stops.get(partition) != stop:
                 log.error("partition_stopped", partition=partition, problem=stop.reason)
 
-    def _tell(self, batch: Batch, decided: Decided) -> None:
+    def _tell(self, decided: Decided) -> None:
         for disposition, count in decided.dispositions.items():
             self.metrics.dispositions.labels(disposition=disposition).inc(count)
         self.metrics.last_progress.labels(part="pipeline").set(self.clock.now().timestamp())

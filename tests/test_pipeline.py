@@ -11,9 +11,10 @@ from typing_extensions import override
 
 from engine.core.inventory import Inventory
 from engine.errors import ConflictError, PermanentError, TransientError
-from engine.pipeline import MAX_GIVEN_UP_IN_A_ROW, RETRY_S, Pipeline
+from engine.pipeline import MAX_GIVEN_UP_IN_A_ROW, MAX_RECORDS, RETRY_S, Pipeline
 from engine.ports.store import Store, Tx
 from engine.ports.stream import Message
+from engine.stages.deciding import FAR_BEHIND
 from engine.store import embedded_stream
 from tests.doubles.virtual_time import DEADLINE_S, until
 from tests.doubles.world import World
@@ -90,6 +91,30 @@ async def test_records_from_before_and_after_its_start_are_decided_on_once(world
         await accept(world, "Down")
         assert (await decided(world, 4))["repeat"] == 2
     assert len(await world.incidents()) == 3
+
+
+async def test_a_p1_behind_a_storm_is_decided_on_soon_and_once(world: World) -> None:
+    count = FAR_BEHIND + 3 * MAX_RECORDS
+    await accept_storm(world, count)
+    await accept(world, "Down")
+    async with running(a_pipeline(world)):
+        await until(lambda: any(each.get("rule") == "down" for each in world.logs))
+        waiting = (await world.queries.balance()).waiting
+        await accept(world, "Down")
+        found = await decided(world, count + 2)
+    assert found == {"unmatched": count, "new": 1, "repeat": 1}
+    assert waiting > FAR_BEHIND
+    assert "quell_decided_ahead_total 1.0" in world.metrics.text().decode()
+    assert await world.store.read(lambda tx: tx.ahead.of_log(world.stream.name)) == {}
+
+
+async def test_where_little_waits_all_have_their_turn(world: World) -> None:
+    count = FAR_BEHIND - 1
+    await accept_storm(world, count)
+    await accept(world, "Down")
+    async with running(a_pipeline(world)):
+        await decided(world, count + 1)
+    assert "quell_decided_ahead_total 0.0" in world.metrics.text().decode()
 
 
 async def test_what_it_did_is_told_in_metrics_and_logs(world: World) -> None:
@@ -179,6 +204,16 @@ async def test_two_consumers_share_the_work_and_decide_once(world: World) -> Non
 async def accept_many(world: World, services: Sequence[str]) -> None:
     alerts = [world.alert("FanNoisy", {"service": service}) for service in services]
     await world.intake.accept("alertmanager", alerts, 0)
+
+
+async def accept_storm(world: World, count: int) -> None:
+    """So many alerts of a service in the partition of the host."""
+    host = world.stream.partition_of(world.alert().partition_key)
+    service = next(
+        each for n in range(99) if world.stream.partition_of(each := f"fans-{n}") == host
+    )
+    fans = [world.alert("FanNoisy", {"service": service, "fan": str(n)}) for n in range(count)]
+    await world.intake.accept("alertmanager", fans, 0)
 
 
 async def partition_of_host(world: World) -> int:

@@ -3,6 +3,7 @@
 Source of the envelope: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -10,7 +11,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from engine.core.alert import Alert, within_bounds
+from engine.core.alert import Alert, AlertStatus, within_bounds
 from engine.core.ids import derived_id
 from engine.errors import PayloadError
 
@@ -37,6 +38,21 @@ class Tick:
     ]
     subject: str
     due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The few words of an alert by which most need no closer look."""
+
+    fingerprint: str
+    name: str
+    status: AlertStatus
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _GlanceEnvelope:
+    data: Glance
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +88,13 @@ _TIMER = TypeAdapter(Tick)
 _PLAIN_ALERT = TypeAdapter(Alert)
 _ALERT = TypeAdapter(_AlertEnvelope)
 _TICK = TypeAdapter(_TickEnvelope)
+_GLANCE = TypeAdapter(_GlanceEnvelope)
 _OF_BODY = TypeAdapter(dict[str, str | datetime])
 _ALERT_END = b'"type":"quell.alert.v1","specversion":"1.0"'
 # The adapters' own methods read some twenty arguments first.
 _DUMP_ALERT = _PLAIN_ALERT.serializer.to_json
 _READ_ALERT = _ALERT.validator.validate_json
+_READ_GLANCE = _GLANCE.validator.validate_json
 _TICK_MARK = b'"type":"quell.tick.v1"'
 
 
@@ -134,6 +152,20 @@ def decode_record(value: bytes) -> Alert | Tick:
         return within_bounds(_READ_ALERT(value).data)
     except ValidationError as error:
         raise _payload_error(error) from error
+
+
+def glance(value: bytes) -> Glance | Tick:
+    """A tick, or as much of an alert as a third of `decode_record`'s time gives.
+
+    Raises PayloadError; takes all that `decode_record` takes.
+    """
+    try:
+        if _TICK_MARK in value:
+            return _TICK.validate_json(value).data
+        seen: Glance = _READ_GLANCE(value).data
+    except ValidationError as error:
+        raise _payload_error(error) from error
+    return seen
 
 
 def _payload_error(error: ValidationError) -> PayloadError:

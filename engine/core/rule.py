@@ -66,6 +66,11 @@ class Rule:
         """Whether it takes every alert; such rules come last, whatever their file's name."""
         return not self.matchers and self.when is None and self.conditions.all_of is None
 
+    @property
+    def gravest(self) -> Severity:
+        """The worst that it ever says, whichever of its cases holds."""
+        return min([self.severity.otherwise, *[case.value for case in self.severity.cases]])
+
     def render_arguments(self, alert: Bindings) -> Mapping[str, Json]:
         """What the rule gives to its playbook; raises ExpressionFailedError.
 

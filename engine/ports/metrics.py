@@ -106,6 +106,12 @@ class Metrics:
             ["disposition"],
             registry=registry,
         )
+        self.decided_ahead = Counter(
+            "quell_decided_ahead_total",
+            "Records that were decided on ahead of their turn, because a P1 stood far behind; "
+            "they are among the dispositions",
+            registry=registry,
+        )
         self.balance_difference = Gauge(
             "quell_balance_difference_records",
             "Records minus dispositions minus those waiting: anything but 0 is a lost alert",

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from engine.core.alert import Alert
 from engine.core.ids import derived_id
 from engine.core.records import (
+    Glance,
     Tick,
     alert_json,
     decode_record,
     encode_alert,
     encode_tick,
+    glance,
     timer_tick,
 )
 from engine.errors import PayloadError
@@ -52,6 +54,17 @@ def test_a_tick_survives_the_stream(timer: str, subject: str, due: datetime) -> 
     tick = timer_tick(f"{timer}/{subject}", due)
     assert tick == Tick(timer, subject, due)  # type: ignore[arg-type]
     assert decode_record(encode_tick(tick, NOW)) == tick
+
+
+@given(alerts)
+def test_a_glance_sees_the_same_as_a_look(alert: Alert) -> None:
+    seen = Glance(alert.fingerprint, alert.name, alert.status, alert.labels)
+    assert glance(encode_alert(alert)) == seen
+
+
+def test_a_glance_sees_a_tick_whole() -> None:
+    tick = Tick("hold_due", "abc", NOW)
+    assert glance(encode_tick(tick, NOW)) == tick
 
 
 def test_an_alert_that_speaks_of_ticks_stays_an_alert() -> None:

@@ -28,6 +28,8 @@ from tests.simulation.secrets import SecretInvariants
 from tests.simulation.sizes import SizeInvariants
 from tests.simulation.source import Truth
 
+DECIDED_AHEAD = "decided ahead"
+_AHEAD = "SELECT partition, record_offset FROM decided_ahead"
 _POSITIONS = "SELECT partition, next_offset FROM positions"
 _COUNTERS = "SELECT name, sum(value) FROM counters GROUP BY name"
 GRACE = timedelta(seconds=5)
@@ -77,6 +79,7 @@ class Invariants:
     clearance: ClearanceInvariants = field(init=False)
     secrets: SecretInvariants = field(init=False)
     sizes: SizeInvariants = field(init=False)
+    ahead: set[tuple[int, int]] = field(default_factory=set)
     positions: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(PARTITIONS), 0))
 
     def __post_init__(self) -> None:
@@ -106,7 +109,10 @@ class Invariants:
         self.positions.update(self.database.rows(_POSITIONS))
         counters = dict(self.database.rows(_COUNTERS))
         decided = sum(n for name, n in counters.items() if name.startswith("disposition/"))
-        moved = sum(self.positions.values())
+        ahead = set(self.database.rows(_AHEAD))
+        self.scheduler.counts[DECIDED_AHEAD] += len(ahead - self.ahead)
+        self.ahead = ahead
+        moved = sum(self.positions.values()) + len(ahead)
         if not decided == moved == counters.get("records/memory", 0):
             self._broken(1, f"{moved} records were passed, {decided} dispositions were counted")
 

@@ -21,6 +21,7 @@ from tests.simulation.inline_store import (
     LOST_COMMIT,
     TRANSIENT,
 )
+from tests.simulation.invariants import DECIDED_AHEAD
 from tests.simulation.outside import (
     LATE_EFFECT,
     LOST_ACK,
@@ -73,6 +74,7 @@ FAULTS = (
     IN_ALERT,
     HUGE,
     POISON,
+    DECIDED_AHEAD,
 )
 # What a history holds; each was cut off right before and right after its commit.
 CRASHED = tuple(

@@ -11,7 +11,7 @@ from engine.errors import TransientError
 from engine.ports.stream import Batch
 from engine.stages import intake, runs
 from engine.stages.deciding import acting, admitting, batch
-from engine.store import incident_rows, position_rows
+from engine.store import ahead_rows, incident_rows, position_rows
 from tests.simulation import scenario
 from tests.simulation.mutant import Mutant, put, together, wrap
 
@@ -30,6 +30,10 @@ async def _accept_anyhow(original: Any, *args: Any) -> None:
 
 def _forget_repeats(original: Any, rows: Any, counts: Mapping[str, int]) -> None:
     original(rows, {name: n for name, n in counts.items() if name != "disposition/repeat"})
+
+
+def _none_noted(*_: Any) -> Mapping[int, str]:
+    return {}
 
 
 def _repeat_as_new(original: Any, *arguments: Any) -> Any:
@@ -102,6 +106,10 @@ OF_ALERTS: Sequence[Mutant] = (
         1,
         put(Batch, "next_offset", property(lambda batch: batch.records[-1].offset + 2)),
     ),
+    Mutant(
+        "what went ahead has its turn again", 1, put(ahead_rows.SqlAheadRows, "take", _none_noted)
+    ),
+    Mutant("what goes ahead isn't noted", 1, put(ahead_rows.SqlAheadRows, "note", _none_noted)),
     Mutant("a repeat opens again", 1, wrap(batch, "receive", _repeat_as_new)),
     Mutant(
         "no look for a live incident",

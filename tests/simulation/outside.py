@@ -128,6 +128,12 @@ class _Subscription:
             self.cursors[partition] = batch.next_offset
             yield batch
 
+    def end(self, partition: int) -> int:
+        return len(self.log.records[partition])
+
+    async def ahead(self, partition: int, offset: int, max_records: int) -> Sequence[Record]:
+        return self.log.records[partition][offset : offset + max_records]
+
     async def rewind(self, partition: int, offset: int) -> None:
         self.cursors[partition] = offset
 

@@ -42,6 +42,8 @@ STORM_S = 240.0
 LONG_EVERY = 25
 LONG_STORM_S = 2400.0
 MAX_STEPS = 12_000
+# Few records are ever behind here.
+FAR_BEHIND = 2
 
 
 @cache
@@ -118,7 +120,9 @@ class Simulation:
             parks={"run": runs.park},
             fenced={"message": messages.tell_again},
         )
-        pipeline = Pipeline(store, stream, clock, self.catalogs, _metrics(), RETENTION)
+        pipeline = Pipeline(
+            store, stream, clock, self.catalogs, _metrics(), RETENTION, far_behind=FAR_BEHIND
+        )
         async with asyncio.TaskGroup() as group:
             group.create_task(loop.run())
             group.create_task(pipeline.run())

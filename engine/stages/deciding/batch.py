@@ -16,7 +16,7 @@ from engine.core.alert import Alert, Occurrence, receive, repeat
 from engine.core.bounds import cut
 from engine.core.catalog import Catalog
 from engine.core.events.event import BRIEF_LIMIT, TITLE_LIMIT
-from engine.core.ids import dead_letter_id
+from engine.core.ids import dead_letter_id, sha256_hex
 from engine.core.incident import Incident
 from engine.core.inventory import enrich
 from engine.core.records import Tick, decode_record
@@ -60,7 +60,7 @@ def decide(
     tx.advance(stream, batch.partition, expected, batch.next_offset)
     told: list[tuple[str, Alert | Tick]] = []
     poison: list[DeadLetter] = []
-    for each in batch.records:
+    for each in _in_turn(tx, stream, batch):
         try:
             told.append((each.key, decode_record(each.value)))
         except PayloadError as error:
@@ -69,8 +69,19 @@ def decide(
     if poison:
         decided.dispositions["poison"] += len(poison)
     keep_of_stream(tx, poison, retention)
-    _count(tx, stream, decided.dispositions)
+    count(tx, stream, decided.dispositions)
     return decided
+
+
+def _in_turn(tx: Tx, stream: str, batch: Batch) -> Sequence[Record]:
+    """Its records, without those that engine.stages.deciding.ahead has decided on."""
+    ahead = tx.ahead.take(stream, batch.partition, batch.next_offset)
+    # A log that was cut off may have given the offset to another record.
+    return [
+        each
+        for each in batch.records
+        if each.offset not in ahead or ahead[each.offset] != sha256_hex(each.value)
+    ]
 
 
 def decide_on(tx: Tx, told: Sequence[tuple[str, Alert | Tick]], catalog: Catalog) -> Decided:
@@ -112,7 +123,7 @@ def give_up(
     gap = PayloadError(f"a gap in quell: {reason}")
     keep_of_stream(tx, [_poison(tx, stream, each, gap) for each in batch.records], retention)
     dispositions = Counter[Disposition]({"poison": len(batch.records)})
-    _count(tx, stream, dispositions)
+    count(tx, stream, dispositions)
     return Decided(dispositions, (), ())
 
 
@@ -137,7 +148,7 @@ def _begun(tx: Tx, catalog: Catalog, values: Sequence[Alert | Tick]) -> BatchWor
     return work
 
 
-def _count(tx: Tx, stream: str, dispositions: Counter[Disposition]) -> None:
+def count(tx: Tx, stream: str, dispositions: Counter[Disposition]) -> None:
     """Each record has one disposition, so both sides of the balance are counted together."""
     decided = {f"disposition/{name}": n for name, n in dispositions.items()}
     tx.count({**decided, f"records/{stream}": dispositions.total()})

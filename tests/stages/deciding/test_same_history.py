@@ -2,11 +2,12 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
+from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,6 +24,8 @@ from engine.stages.deciding import decide
 from engine.store.migration import migrate
 from engine.store.tx import SqlTx
 from tests.doubles.written import a_catalog, load_written
+
+T = TypeVar("T")
 
 START = datetime.fromisoformat("2026-03-28T22:00:00+00:00")
 RULES = """language: 1
@@ -114,16 +117,22 @@ class Deciding:
 
     def give(self, records: Sequence[Record]) -> None:
         """Decide on one batch; one that was decided already changes nothing."""
+        batch = Batch(0, records)
+        decided = self.commit(lambda tx: decide(tx, "log", batch, records[0].offset, self.catalog))
+        self.dispositions += Counter(decided.dispositions)
+
+    def commit(self, work: Callable[[SqlTx], T]) -> T:
+        """In one transaction."""
         tx = SqlTx(self.connection, lambda: self.at)
         self.connection.exec_driver_sql("BEGIN IMMEDIATE")
         try:
-            decided = decide(tx, "log", Batch(0, records), records[0].offset, self.catalog)
+            done = work(tx)
             tx.flush()
         except BaseException:
             self.connection.exec_driver_sql("ROLLBACK")
             raise
         self.connection.exec_driver_sql("COMMIT")
-        self.dispositions += Counter(decided.dispositions)
+        return done
 
     def due(self, until: datetime) -> tuple[str, datetime, str] | None:
         """The next timer (key, time, partition key) that comes due by then, taken away."""
