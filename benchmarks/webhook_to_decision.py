@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from benchmarks.harness import calibration_loop, timed
-from benchmarks.open_occurrences import alert, decided, started_quell
+from benchmarks.open_occurrences import alert, decided, opened, started_quell
 from benchmarks.senders import WEBHOOK_PATH, cpu_s, post, webhook_body
 from benchmarks.webhook_to_exec import storage_sections
 from tests.scenarios.quell import Quell
@@ -101,7 +101,7 @@ def measured(storage: str, quell: Quell, seconds: float) -> Iterator[Figures]:
         took_s, used_s = time.monotonic() - began, cpu_s(quell.pid) - before
         known += sent
         yield Figures(storage, alerts, sent, used_s, took_s, load_average, calibration_ms)
-    assert len(quell.get("/v1/incidents?limit=500")["incidents"]) == INCIDENTS
+    assert len(opened(quell)) == INCIDENTS
     dispositions = quell.get("/v1/balance")["dispositions"]
     assert sum(dispositions.values()) == dispositions["unmatched"] + dispositions["repeat"] == known
 
