@@ -7,8 +7,8 @@ from engine.core import events
 from engine.core.durations import format_duration
 from engine.core.plan import Plan, PlannedStep
 from engine.core.run import RunState
-from engine.core.run_commands import Command, Read, Record, Undone, Wait, end
-from engine.core.run_looks import held
+from engine.core.run_commands import Command, Record, Undone, Wait, end
+from engine.core.run_looks import look_on
 from engine.core.run_loops import Failures
 from engine.core.run_steps import advance, deadline, deadline_words
 from engine.core.run_world import World
@@ -27,20 +27,19 @@ def verify(state: RunState, plan: Plan, world: World, failures: Failures) -> Com
     due = deadline(state, plan)
     for step in plan.of("verify"):
         looks = state.looks.get(step.id, ())
-        if held(step, looks):
+        found = look_on(step, looks, state.verifying_since, world)
+        if found == "held":
             continue
-        until = state.verifying_since + timedelta(seconds=step.within_s + step.stable_for_s)
-        if world.now >= until and (not looks or not looks[-1].holds or looks[-1].at >= until):
+        if found == "failed":
             return _verification(
                 state, holds=False, reason=f"{step.id} did not hold within {step.within_s:g} s"
             )
         if due is not None and world.now >= due:
             reason = f"{deadline_words(plan)} before {step.id} held"
             return _verification(state, holds=False, reason=reason)
-        next_look = looks[-1].at + timedelta(seconds=step.every_s) if looks else world.now
-        if world.now < next_look:
-            return Wait(min(next_look, due or next_look), f"verifying {step.id}")
-        return Read(step, "verify")
+        if isinstance(found, Wait):
+            return Wait(min(found.until, due or found.until), f"verifying {step.id}")
+        return found
     return _verification(state, holds=True, reason="every verification held")
 
 

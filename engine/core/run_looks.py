@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Literal
 
 from engine.core.plan import PlannedStep
-from engine.core.run import Look, RunState
+from engine.core.run import Look
 from engine.core.run_commands import Read, Wait
 from engine.core.run_world import World
 
@@ -19,20 +20,16 @@ def held(step: PlannedStep, looks: Sequence[Look]) -> bool:
     return since is not None and looks[-1].at - since >= timedelta(seconds=step.stable_for_s)
 
 
-def look_again(
-    state: RunState, step: PlannedStep, world: World
-) -> tuple[Read | Wait | None, PlannedStep | None]:
-    """(what to do for a step that looked and waits, None) or (None, the step if it never held).
-
-    Its time counts from its first look.
-    """
-    looks = state.looks[step.id]
+def look_on(
+    step: PlannedStep, looks: Sequence[Look], since: datetime, world: World
+) -> Read | Wait | Literal["held", "failed"]:
+    """What comes next for a step that looks until it holds, its time counting from `since`."""
     if held(step, looks):
-        return None, None
-    until = looks[0].at + timedelta(seconds=step.within_s + step.stable_for_s)
-    if world.now >= until and (not looks[-1].holds or looks[-1].at >= until):
-        return None, step
-    due = looks[-1].at + timedelta(seconds=step.every_s)
+        return "held"
+    until = since + timedelta(seconds=step.within_s + step.stable_for_s)
+    if world.now >= until and (not looks or not looks[-1].holds or looks[-1].at >= until):
+        return "failed"
+    due = looks[-1].at + timedelta(seconds=step.every_s) if looks else world.now
     if world.now < due:
-        return Wait(due, f"waiting until {step.id} holds"), None
-    return Read(step, "steps"), None
+        return Wait(due, f"waiting until {step.id} holds")
+    return Read(step, "verify" if step.phase == "verify" else "steps")

@@ -10,7 +10,7 @@ from engine.core.run import RunState, StepState
 from engine.core.run_calls import left_out
 from engine.core.run_clearance import not_fresh
 from engine.core.run_commands import Attempt, Command, Probe, Read, Record, Wait
-from engine.core.run_looks import look_again
+from engine.core.run_looks import look_on
 from engine.core.run_waits import done, wait_out
 from engine.core.run_world import World
 
@@ -49,7 +49,7 @@ def advance(
     known = state.step(step.phase, step.id)
     match known.outcome:
         case "succeeded" | "failed" if step.until and step.phase == "steps":
-            return look_again(state, step, world)
+            return _look_again(state, step, world)
         case "succeeded" | "skipped":
             return None, None
         case "failed" | "unknown":
@@ -80,6 +80,17 @@ def _passed_over(state: RunState, plan: Plan, step: PlannedStep, world: World) -
     if condition is None:
         return ""
     return holds_if(condition, known_to(state, world.incident, world.inventory, step.place)).reason
+
+
+def _look_again(
+    state: RunState, step: PlannedStep, world: World
+) -> tuple[Command | None, PlannedStep | None]:
+    """As `advance`, for a step that looked and waits until it holds, from its first look on."""
+    looks = state.looks[step.id]
+    found = look_on(step, looks, looks[0].at, world)
+    if isinstance(found, str):
+        return None, step if found == "failed" else None
+    return found, None
 
 
 def _may_repeat(step: PlannedStep, known: StepState) -> bool:
