@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from engine.errors import DeniedError
+
 ADMIN = "admin"
 
 
@@ -12,6 +14,11 @@ class Verdict:
 
     allowed: bool
     reason: str = ""
+
+    def demand(self) -> None:
+        """Raise DeniedError where it isn't allowed."""
+        if not self.allowed:
+            raise DeniedError(self.reason)
 
 
 def may_decide(actor: str, roles: Collection[str], ask: Collection[str]) -> Verdict:

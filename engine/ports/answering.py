@@ -8,7 +8,7 @@ from engine.core.access import may_decide
 from engine.core.incident import chain_of
 from engine.core.questions import Question, unanswered
 from engine.core.run import RunState, fold
-from engine.errors import ConflictError, DeniedError, NotFoundError, PermanentError
+from engine.errors import ConflictError, NotFoundError, PermanentError
 from engine.ports.commands import By
 from engine.ports.recording import Author, record
 from engine.ports.rows import RunRow
@@ -35,9 +35,7 @@ def answer_question(tx: Tx, run: RunRow, answer: Answer, author: Author) -> None
     if (given := state.questions.get(answer.step)) is not None and given.is_over:
         raise ConflictError(f"{answer.step} was answered by {given.actor}: {given.answer}")
     question = _asked(unanswered(state.questions), answer.step)
-    verdict = may_decide(answer.by.actor, answer.by.roles, question.ask)
-    if not verdict.allowed:
-        raise DeniedError(verdict.reason)
+    may_decide(answer.by.actor, answer.by.roles, question.ask).demand()
     if answer.choice not in question.choices:
         raise PermanentError(
             f"{answer.choice!r} is none of the choices of {question.step_id}: "

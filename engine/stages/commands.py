@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from engine.core import events
-from engine.core.access import Verdict, may_decide, may_order
+from engine.core.access import may_decide, may_order
 from engine.core.findings import nearest
 from engine.core.guards import LONGEST_LOOK_BACK, Among, Guard, Lock, failed_in_a_row
 from engine.core.ids import derived_id
@@ -59,7 +59,7 @@ class CommandStage:
             row = tx.approval(approval)
             if row is None:
                 raise NotFoundError(f"there is no approval {approval!r}")
-            _demand(may_decide(by.actor, by.roles, row.ask))
+            may_decide(by.actor, by.roles, row.ask).demand()
             if plan_hash != row.plan_hash:
                 raise ConflictError("the plan is not the one that was shown; look at it again")
             run = tx.run(row.run_id)
@@ -96,7 +96,7 @@ class CommandStage:
         self, playbook: str, parameters: Mapping[str, Json], *, by: By, reason: str = ""
     ) -> Incident:
         """Start a run by hand, which counts as approve, in an incident of its own."""
-        _demand(may_order(by.actor, by.roles))
+        may_order(by.actor, by.roles).demand()
         catalog = self.catalogs.active
         asked_at = self.clock.now()
         # Derived from the moment of the order, so that a store's second try is the same order.
@@ -116,7 +116,7 @@ class CommandStage:
 
     async def acknowledge(self, incident: str, *, by: By, note: str = "") -> Incident:
         """Say: I see it. The first one counts for the time to acknowledge."""
-        _demand(may_order(by.actor, by.roles))
+        may_order(by.actor, by.roles).demand()
         event = events.IncidentAcknowledged(note=note)
 
         def work(tx: Tx) -> Incident:
@@ -128,7 +128,7 @@ class CommandStage:
         self, incident: str, verdict: Literal["right", "wrong"], *, by: By, reason: str = ""
     ) -> None:
         """Say whether an incident's run was right; the last word counts."""
-        _demand(may_order(by.actor, by.roles))
+        may_order(by.actor, by.roles).demand()
 
         def work(tx: Tx) -> None:
             found = tx.find_incidents(incident)
@@ -152,7 +152,7 @@ class CommandStage:
 
     async def cancel_run(self, run: str, *, by: By, reason: str = "") -> None:
         """End a run's plan: what is under way is signalled and settled, nothing new begins."""
-        _demand(may_order(by.actor, by.roles))
+        may_order(by.actor, by.roles).demand()
 
         def work(tx: Tx) -> None:
             row = _run(tx, run)
@@ -168,7 +168,7 @@ class CommandStage:
 
     async def roll_back(self, run: str, *, by: By, reason: str = "") -> Incident:
         """Begin a run that takes an ended one back; its plan is shown, and asked for."""
-        _demand(may_order(by.actor, by.roles))
+        may_order(by.actor, by.roles).demand()
 
         def work(tx: Tx) -> Incident:
             row = _run(tx, run)
@@ -184,7 +184,7 @@ class CommandStage:
         self, scope: StopScope, name: str = "", *, by: By, reason: str
     ) -> Sequence[Stop]:
         """Put a stop in force and have its runs end. Raises NotFoundError for an unknown name."""
-        _demand(may_order(by.actor, by.roles))
+        may_order(by.actor, by.roles).demand()
         event = events.StopOrdered(scope=scope, name=name, reason=reason, via=by.via)
 
         def work(tx: Tx) -> Sequence[Stop]:
@@ -204,7 +204,7 @@ class CommandStage:
         self, scope: StopScope, name: str = "", *, by: By, reason: str = ""
     ) -> Sequence[Stop]:
         """Lift a stop. Raises NotFoundError, and ConflictError while the stop file is there."""
-        _demand(may_order(by.actor, by.roles))
+        may_order(by.actor, by.roles).demand()
         event = events.StopLifted(scope=scope, name=name, reason=reason, via=by.via)
         file = self.stop_file() if scope == "all" else ""
         if file:
@@ -225,7 +225,7 @@ class CommandStage:
 
     async def silence(self, wanted: WantedSilence, *, by: By) -> Silence:
         """Silence what its matchers hold for. Raises PermanentError for what can't be one."""
-        _demand(may_order(by.actor, by.roles))
+        may_order(by.actor, by.roles).demand()
         check_matchers(wanted.matchers)
         if not wanted.comment.strip():
             raise PermanentError("a silence needs a comment: say why, for whoever finds it")
@@ -264,7 +264,7 @@ class CommandStage:
 
     async def end_silence(self, silence: str, *, by: By, reason: str = "") -> Silence:
         """End one, by a prefix of its id; what it held back is decided now."""
-        _demand(may_order(by.actor, by.roles))
+        may_order(by.actor, by.roles).demand()
 
         def work(tx: Tx) -> Silence:
             found = tx.silences.find(silence)
@@ -288,7 +288,7 @@ class CommandStage:
 
     async def release_lock(self, target: str, *, by: By, reason: str = "") -> Sequence[Lock]:
         """Let go of what the ended run that keeps this target locked holds; what that was."""
-        _demand(may_order(by.actor, by.roles))
+        may_order(by.actor, by.roles).demand()
 
         def work(tx: Tx) -> Sequence[Lock]:
             locks = all_locks(tx)
@@ -319,7 +319,7 @@ class CommandStage:
         self, playbook: str, target: str = "", *, by: By, reason: str = ""
     ) -> Sequence[str]:
         """Excuse the last runs of a playbook that failed in a row; the incidents of these."""
-        _demand(may_order(by.actor, by.roles))
+        may_order(by.actor, by.roles).demand()
 
         def work(tx: Tx) -> Sequence[str]:
             among: Among = (("playbook_id", playbook), *((("target", target),) if target else ()))
@@ -382,8 +382,3 @@ def _run(tx: Tx, prefix: str) -> RunRow:
 def _covers(tx: Tx, stop: Stop, run: RunRow) -> bool:
     incident = tx.incident(run.incident_id) if stop.scope == "rule" else None
     return stop.covers(incident.rule_id if incident else "", run.playbook_id)
-
-
-def _demand(verdict: Verdict) -> None:
-    if not verdict.allowed:
-        raise DeniedError(verdict.reason)

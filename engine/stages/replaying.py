@@ -11,7 +11,7 @@ from engine.core.access import may_order
 from engine.core.alert import Alert
 from engine.core.journal import NewEntry
 from engine.core.records import decode_record
-from engine.errors import ConflictError, DeniedError, NotFoundError, PayloadError, PermanentError
+from engine.errors import ConflictError, NotFoundError, PayloadError, PermanentError
 from engine.ports.commands import By, Intake, Replayed
 from engine.ports.recording import Author
 from engine.ports.rows import DeadLetter
@@ -40,9 +40,7 @@ class ReplayStage:
 
     async def replay_dead_letter(self, prefix: str, *, by: By) -> Replayed:
         """See Replays."""
-        verdict = may_order(by.actor, by.roles)
-        if not verdict.allowed:
-            raise DeniedError(verdict.reason)
+        may_order(by.actor, by.roles).demand()
         letter = await self._letter(prefix)
         if letter.left_out:
             raise ConflictError(

@@ -7,7 +7,7 @@ from engine.core import events
 from engine.core.access import may_administer
 from engine.core.journal import NewEntry
 from engine.core.positions import Destination, Refused, destination, passed_over, state_of
-from engine.errors import ConflictError, DeniedError, FencedError, NotFoundError
+from engine.errors import ConflictError, FencedError, NotFoundError
 from engine.ports.commands import By, Repositioned
 from engine.ports.metrics import Metrics
 from engine.ports.recording import Author
@@ -31,9 +31,7 @@ class RepositionStage:
         self, partition: int, to: Destination, *, by: By, reason: str
     ) -> Repositioned:
         """See Repositions."""
-        verdict = may_administer(by.actor, by.roles)
-        if not verdict.allowed:
-            raise DeniedError(verdict.reason)
+        may_administer(by.actor, by.roles).demand()
         first, end = await self.stream.first_offsets(), await self.stream.end_offsets()
         log = self.stream.name
         if partition not in end:

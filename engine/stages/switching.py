@@ -26,9 +26,7 @@ class SwitchStage:
 
     async def lift_brake(self, *, by: By, reason: str = "") -> Switch:
         """Let `auto` act again; what was on. Raises DeniedError, NotFoundError when it is off."""
-        verdict = may_order(by.actor, by.roles)
-        if not verdict.allowed:
-            raise DeniedError(verdict.reason)
+        may_order(by.actor, by.roles).demand()
 
         def work(tx: Tx) -> Switch:
             # As who brakes does: first what is counted, which begins anew, and then the switch.
@@ -46,9 +44,7 @@ class SwitchStage:
 
     async def confirm_raises(self, version: str, *, by: By, reason: str = "") -> events.ModesRaised:
         """See Switches."""
-        verdict = may_order(by.actor, by.roles)
-        if not verdict.allowed:
-            raise DeniedError(verdict.reason)
+        may_order(by.actor, by.roles).demand()
 
         def work(tx: Tx) -> events.ModesRaised:
             waiting = waiting_raise(tx)
