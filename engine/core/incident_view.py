@@ -6,7 +6,7 @@ from datetime import datetime
 
 from engine.core import events
 from engine.core.incident import Incident
-from engine.core.journal import Entry
+from engine.core.journal import Entry, told
 from engine.core.plan import Plan
 from engine.core.run import RunState, fold
 from engine.core.timeline import GAP, timeline, told_of_firing
@@ -66,7 +66,7 @@ class IncidentView:
 
 def view(incident: Incident, entries: Sequence[Entry]) -> IncidentView:
     """The incident after `entries`: its chain, or of a long one the run's part and the end."""
-    story = [(event, e.at, e.actor) for e in entries if (event := e.event()) is not None]
+    story = told(entries)
     run = fold(incident.run_id, story) if incident.run_id else None
     lines = [
         f"{line.at:%H:%M:%S} {line.text}" for line in timeline(entries) if line.kind not in _QUIET

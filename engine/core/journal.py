@@ -69,6 +69,11 @@ class Entry:
         return model.model_validate_json(self.body)
 
 
+def told(entries: Iterable[Entry]) -> list[tuple[Event, datetime, str]]:
+    """(event, time, actor) of each, without those erased or unknown to this version."""
+    return [(event, e.at, e.actor) for e in entries if (event := e.event()) is not None]
+
+
 def to_us(at: datetime) -> int:
     """Integer microseconds since 1970 of an aware time."""
     return (at - _EPOCH) // _MICROSECOND

@@ -10,7 +10,7 @@ from engine.core import events
 from engine.core.durations import format_duration
 from engine.core.incident import Incident
 from engine.core.incident_view import descriptions
-from engine.core.journal import Entry
+from engine.core.journal import Entry, told
 from engine.core.run import RunState, fold
 from engine.core.sla import ClockName, Sla
 from engine.core.timeline import timeline
@@ -28,7 +28,7 @@ def postmortem(incident: Incident, entries: Sequence[Entry], sla: Sla) -> str:
 
     Of a long chain `entries` are the parts that are told; the rest is counted.
     """
-    story: Story = [(event, e.at, e.actor) for e in entries if (event := e.event()) is not None]
+    story: Story = told(entries)
     run = fold(incident.run_id, story) if incident.run_id else None
     sections = [
         f"# {incident.name} ({incident.severity.name}): {plain(incident.title)}",

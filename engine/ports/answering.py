@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from engine.core import events
 from engine.core.access import may_decide
 from engine.core.incident import chain_of
+from engine.core.journal import told
 from engine.core.questions import Question, unanswered
 from engine.core.run import RunState, fold
 from engine.errors import ConflictError, NotFoundError, PermanentError
@@ -61,7 +62,7 @@ def open_questions(tx: Tx, run: RunRow) -> Sequence[Question]:
 
 def _state(tx: Tx, run: RunRow) -> RunState:
     entries = tx.entries(chain_of(run.incident_id))
-    story = ((event, e.at, e.actor) for e in entries if (event := e.event()) is not None)
+    story = told(entries)
     state = fold(run.id, story)
     if state is None:
         raise NotFoundError(f"run {run.id!r} has no entries")

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from engine.core import events
 from engine.core.incident import Incident, chain_of
+from engine.core.journal import told
 from engine.core.trust import Standing, Story, case_of, order_of, standings, usual_durations
 from engine.ports.rows import IncidentFilter
 from engine.ports.store import Store, Tx
@@ -45,7 +46,7 @@ def _story(tx: Tx, incident: Incident) -> Story:
     if not incident.run_id:
         return ()
     entries = tx.entries(chain_of(incident.id), without=_LEFT_OUT)
-    return [(event, e.at, e.actor) for e in entries if (event := e.event()) is not None]
+    return told(entries)
 
 
 def _judged(found: Sequence[tuple[Incident, Story]], now: datetime) -> Sequence[Standing]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from engine.core import events
 from engine.core.incident import Incident, chain_of
+from engine.core.journal import told
 from engine.core.plan import Plan
 from engine.core.plan import run_id as derived_run_id
 from engine.core.run import RunState, fold
@@ -26,7 +27,7 @@ def way_back(
     Raises ConflictError where nothing can be taken back, or something does so already.
     """
     entries = tx.entries(chain_of(incident.id), without=COMING_AND_GOING)
-    story = [(event, each.at, each.actor) for each in entries if (event := each.event())]
+    story = told(entries)
     state = fold(run_id, story)
     if state is None or state.outcome is None:
         raise ConflictError(f"run {run_id!r} is under way: `quell cancel` takes it back")
