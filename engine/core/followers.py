@@ -8,7 +8,7 @@ from engine.core.incident import Incident
 from engine.core.parameters import Arguments, check_parameters
 from engine.core.plan import Plan, PlannedStart
 from engine.core.planning import trigger_limits
-from engine.core.scopes import POLICY_FIELDS
+from engine.core.scopes import policy_facts
 from engine.core.severity import Mode, ModeLimit, effective_mode
 from engine.core.trigger import created_run
 
@@ -25,16 +25,15 @@ def with_follower(
     `incident` is as before the end. Where none can follow the end's reason says why.
     """
     start = plan.on_failure if plan is not None else None
-    if plan is None or start is None or ended.outcome not in _FAILURES:
-        return (ended,)
-    if incident.status != "open":
+    is_over = ended.outcome not in _FAILURES or incident.status != "open"
+    if plan is None or start is None or is_over:
         return (ended,)
     arguments = _arguments(start, incident, catalog)
     if arguments.problems:
         told = f"{ended.reason}; {start.playbook} does not follow: {'; '.join(arguments.problems)}"
         return (ended.model_copy(update={"reason": told}),)
     playbook = catalog.playbooks[start.playbook]
-    own = {name: str(getattr(incident, name, "")) for name in POLICY_FIELDS}
+    own = policy_facts(incident)
     limits = [ModeLimit(incident.mode, "the incident's rule")]
     limits += trigger_limits(playbook, own, catalog.inventory, catalog.policy)
     if ended.outcome == "unknown":

@@ -19,7 +19,7 @@ from engine.core.plan import CALL, WAIT, CalledPlaybook, Plan, PlannedStart, Pla
 from engine.core.playbook import Playbook, Step
 from engine.core.policy import Policy, policy_limits
 from engine.core.rendering import render
-from engine.core.scopes import POLICY_FIELDS, Known
+from engine.core.scopes import Known, policy_facts
 from engine.core.severity import ModeLimit
 from engine.errors import PermanentError, QuellError
 
@@ -249,7 +249,7 @@ def subjects_of_plan(
     plan: Plan, incident: Incident, inventory: Inventory
 ) -> list[Mapping[str, str]]:
     """What policy asks about a plan: the incident's own facts, and those of what it changes."""
-    own = {name: str(getattr(incident, name, "")) for name in POLICY_FIELDS}
+    own = policy_facts(incident)
     targets = [target for step in plan.steps if step.changes for target in step.targets]
     return subjects_of(own, targets, inventory)
 

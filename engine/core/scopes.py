@@ -40,6 +40,12 @@ _values_of = attrgetter(*(name.removeprefix("alert.") for name in ALERT.names))
 POLICY_FIELDS = ("service", "environment", "team", "customer", "region")
 POLICY = Scope(dict.fromkeys(POLICY_FIELDS, _TEXT))
 
+
+def policy_facts(of: Alert | Incident) -> Mapping[str, str]:
+    """What policy asks about an alert or an incident; an incident doesn't know them all."""
+    return {name: str(getattr(of, name, "")) for name in POLICY_FIELDS}
+
+
 INCIDENT = Scope(
     {
         "incident.id": _TEXT,

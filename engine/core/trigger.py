@@ -18,7 +18,7 @@ from engine.core.parameters import MAX_VALUES_BYTES, Arguments, check_parameters
 from engine.core.plan import run_id
 from engine.core.planning import trigger_limits
 from engine.core.playbook import Playbook
-from engine.core.scopes import POLICY_FIELDS, alert_bindings
+from engine.core.scopes import alert_bindings, policy_facts
 from engine.core.severity import Mode, ModeLimit, effective_mode
 from engine.errors import NotFoundError, PermanentError
 
@@ -92,7 +92,7 @@ def first_run(
         arguments = check_parameters(playbook.parameters, given, catalog.inventory, bindings)
     except ExpressionFailedError as error:
         given, arguments = {}, Arguments({}, (str(error),))
-    own = {name: str(getattr(alert, name)) for name in POLICY_FIELDS}
+    own = policy_facts(alert)
     limits = trigger_limits(playbook, own, catalog.inventory, catalog.policy)
     if waited > STALE_AFTER:
         said = f"it was decided {waited // timedelta(minutes=1)} min late"
