@@ -14,9 +14,6 @@ from engine.core.questions import Question, question_of
 from engine.core.severity import Mode
 from engine.core.still_firing import Confirmation
 
-# Who decided on the mode of a run that takes a temporary remedy back.
-REVERT = "its rollback was approved with the plan that it takes back"
-
 StepOutcome = Literal["pending", "open", "succeeded", "failed", "unknown", "skipped"]
 StepKey = tuple[PlanPhase, str]
 Outputs = Mapping[str, JsonValue]
@@ -191,7 +188,7 @@ def created(event: events.RunCreated, at: datetime) -> RunState:
         mode_decided_by=event.mode_decided_by,
         created_at=at,
         undoes=event.undoes,
-        reverts=event.mode_decided_by == REVERT,
+        reverts=event.reverts,
         called=event.called,
     )
 

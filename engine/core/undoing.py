@@ -7,7 +7,7 @@ from engine.core.evaluating import holds_if
 from engine.core.guards import Refusal
 from engine.core.plan import PlannedStep
 from engine.core.planning import PlanError, Rendered
-from engine.core.playbook import Playbook
+from engine.core.playbook import Revert
 from engine.core.run import RunState
 from engine.core.run_endings import changes_of
 from engine.core.scopes import Known
@@ -52,12 +52,8 @@ def undo_plan(state: RunState, run_id: str) -> Rendered:
     return Rendered(state.plan.model_copy(update=alone), (), ())
 
 
-def not_yet(state: RunState, playbook: Playbook, known: Known) -> Refusal | None:
-    """What a revert waits for; None for any other run, and once it may begin."""
-    when = playbook.revert.when if playbook.revert is not None else None
-    if not state.reverts or state.began or when is None:
-        return None
-    answer = holds_if(when, known)
-    if answer.holds:
+def not_yet(revert: Revert, known: Known) -> Refusal | None:
+    """What a run that takes a temporary remedy back waits for; None once it may begin."""
+    if revert.when is None or (answer := holds_if(revert.when, known)).holds:
         return None
     return Refusal("revert", answer.reason, waits=True, longest=GIVE_UP_AFTER, again=LOOK_AGAIN)

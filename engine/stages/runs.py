@@ -151,9 +151,14 @@ class RunStage:
             stopped=seen.stopped,
             refusal=seen.refusal
             or self._refused_by_freeze(seen)
-            or not_yet(seen.state, playbook, self._known(seen)),
+            or self._waits_for_its_time(seen, playbook),
             asks=seen.asks,
         )
+
+    def _waits_for_its_time(self, seen: Seen, playbook: Playbook) -> Refusal | None:
+        if playbook.revert is None or not seen.state.reverts or seen.state.began:
+            return None
+        return not_yet(playbook.revert, self._known(seen))
 
     def _refused_by_freeze(self, seen: Seen) -> Refusal | None:
         if seen.state.plan is None or seen.state.began:

@@ -30,7 +30,7 @@ class RunCreated(Event):
     """A trigger started a run. `parameters` are typed and complete; `trigger` is its unique key.
 
     `called` are the texts' hashes of the playbooks that its own one calls, by id. `undoes` is the
-    run whose changes this one takes back, "" for any other.
+    run whose changes this one takes back, "" for any other; `reverts`: because its time has come.
     """
 
     KIND = "run.created@1"
@@ -45,6 +45,7 @@ class RunCreated(Event):
     reason: Brief
     called: Mapping[str, str] = {}
     undoes: str = ""
+    reverts: bool = False
 
 
 class StepObserved(Event):

@@ -11,7 +11,6 @@ from engine.core.classify import match_alone
 from engine.core.incident import REOPEN_WITHIN
 from engine.core.inventory import enrich
 from engine.core.records import Tick
-from engine.core.run import REVERT
 from engine.core.severity import Mode, ModeLimit, Severity
 from engine.errors import ConflictError
 from engine.ports.recording import record
@@ -134,10 +133,11 @@ def _revert(work: BatchWork, tick: Tick, _: str) -> None:
     incident = work.incident(run.incident_id) if run is not None else None
     if run is None or incident is None:
         return
-    mode = ModeLimit(Mode.AUTO, REVERT)
+    mode = ModeLimit(Mode.AUTO, "its rollback was approved with the plan that it takes back")
     with suppress(ConflictError):  # a person was quicker
         reason = f"the time of {run.playbook_id} is over"
         created = way_back(work.tx, incident, run.id, mode, reason)
+        created = created.model_copy(update={"reverts": True})
         work.live[incident.id] = record(work.tx, incident, [created], work.author)
 
 
