@@ -79,6 +79,16 @@ verify:
     every: 5s
     stable_for: 10s
 """
+# A change that can be taken back.
+UNDOABLE = RESTART.replace(
+    """    timeout: 60s
+    rollback: none
+""",
+    """    timeout: 60s
+    rollback:
+      - {id: undo, uses: lab.mend, with: {what: undo, host: '${{ params.host }}'}}
+""",
+)
 MORE_STEPS = RESTART.replace(
     """    timeout: 60s
     rollback: none

@@ -8,22 +8,21 @@ import pytest
 from engine.core import events
 from tests.doubles.scripted import BAD, FAILED, OK
 from tests.doubles.world import ONCALL, World, a_world, approve, mending
-from tests.doubles.written import RESTART
+from tests.doubles.written import RESTART, UNDOABLE
 
 FAILOVER = RESTART.replace("id: restart\n", "id: failover\n").replace("restart,", "failover,")
 FOLLOWED = RESTART + "on_failure: {playbook: failover, with: {host: '${{ params.host }}'}}\n"
-UNDOABLE = """
-    timeout: 60s
-    rollback:
-      - {id: undo, uses: lab.mend, with: {what: undo, host: '${{ params.host }}'}}
-  - id: warm
+CANCELLABLE = UNDOABLE.replace(
+    "verify:\n",
+    """  - id: warm
     uses: lab.mend
     with: {what: warm, host: '${{ params.host }}'}
     rollback: none
 on_cancel:
   - {id: hang_up, uses: lab.mend, with: {what: hang_up, host: '${{ params.host }}'}}
-"""
-CANCELLABLE = RESTART.replace("\n    timeout: 60s\n    rollback: none\n", UNDOABLE)
+verify:
+""",
+)
 
 
 @pytest.fixture

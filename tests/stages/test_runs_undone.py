@@ -10,16 +10,8 @@ from engine.core.incident import Incident
 from engine.errors import ConflictError, DeniedError
 from tests.doubles.scripted import FAILED, OK
 from tests.doubles.world import ONCALL, STRANGER, World, a_world, approve
-from tests.doubles.written import RESTART
+from tests.doubles.written import UNDOABLE
 
-UNDOABLE = RESTART.replace(
-    "\n    timeout: 60s\n    rollback: none\n",
-    """
-    timeout: 60s
-    rollback:
-      - {id: undo, uses: lab.mend, with: {what: undo, host: '${{ params.host }}'}}
-""",
-)
 REVERTED = UNDOABLE + "revert: {after: 2h}\n"
 
 
@@ -151,3 +143,14 @@ async def test_a_remedy_stays_while_its_condition_is_false_and_a_person_hears_of
         await world.elapse(25 * 3600)
         assert (await outcomes(world))[-1] == "skipped"
         assert world.mend.done("undo") == 0
+
+
+async def test_who_says_so_by_hand_waits_for_no_condition(tmp_path: Path) -> None:
+    playbook = UNDOABLE + "revert: {after: 2h, when: \"incident.severity == 'P4'\"}\n"
+    async with a_world(tmp_path, playbook=playbook) as world:
+        incident = await succeeded(world)
+        await world.commands.roll_back(incident.run_id, by=ONCALL)
+        await world.settle()
+        await approve(world)
+        assert world.mend.done("undo") == 1
+        assert await world.told(events.RunHeldBack) == []
