@@ -26,6 +26,7 @@ from engine.core.inventory import Inventory
 from engine.core.mistakes import Mistakes
 from engine.core.parameters import TypedParameter, spec_problem
 from engine.core.playbook import ApprovalPolicy, Playbook, Revert, Step
+from engine.core.questions import check_asked
 from engine.core.scopes import ALERT, playbook_scope
 from engine.core.severity import Mode
 from engine.core.starts import Start, StartContext, compile_start
@@ -241,13 +242,7 @@ def _approval(
     document: PlaybookDocument, roles: frozenset[str], mistakes: Mistakes
 ) -> ApprovalPolicy:
     approval = document.approval
-    for index, who in enumerate(approval.from_):
-        here = mistakes.at("from", index)
-        kind, _, name = who.partition(":")
-        if kind != "role" or not name:
-            here.add(f"{who!r} isn't a role; write it like 'role:oncall'")
-        elif roles and name not in roles:
-            here.unknown("role", name, roles)
+    check_asked(approval.from_, roles, mistakes.at("from"))
     if not approval.from_:
         mistakes.at("from").add("somebody must be asked; write it like [role:oncall]")
     return ApprovalPolicy(

@@ -1,6 +1,6 @@
 """`ask`: a question to people before the plan is made, whose answer is an input."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -39,13 +39,22 @@ class Question:
     is_over: bool = False
 
 
-def compile_ask(document: Ask, inputs: Scope, mistakes: Mistakes) -> Asking:
+def check_asked(asked: Sequence[str], roles: Collection[str], mistakes: Mistakes) -> None:
+    """Check who is asked for an approval or an answer; no `roles`: they aren't known here."""
+    for index, who in enumerate(asked):
+        here = mistakes.at(index)
+        kind, _, name = who.partition(":")
+        if kind != "role" or not name:
+            here.add(f"{who!r} isn't a role; write it like 'role:oncall'")
+        elif roles and name not in roles:
+            here.unknown("role", name, roles)
+
+
+def compile_ask(document: Ask, inputs: Scope, roles: Collection[str], mistakes: Mistakes) -> Asking:
     """The question; its text sees what inputs see."""
     if len(set(document.choices)) < len(document.choices):
         mistakes.at("choices").add("a choice is there twice")
-    for index, who in enumerate(document.from_):
-        if not who.removeprefix("role:") or not who.startswith("role:"):
-            mistakes.at("from", index).add(f"{who!r} isn't a role; write it like 'role:oncall'")
+    check_asked(document.from_, roles, mistakes.at("from"))
     text = compile_text(document.question, inputs, ValueType.STRING, mistakes.at("question"))
     return Asking(
         text or "",

@@ -106,7 +106,7 @@ class StepCompiler:
         elif kind == "call":
             yield from self._called(document, mistakes)
         elif document.ask is not None:
-            asking = compile_ask(document.ask, self.inputs, mistakes.at("ask"))
+            asking = compile_ask(document.ask, self.inputs, self.context.roles, mistakes.at("ask"))
             yield replace(_without_action(phase, document, None), ask=asking)
             self._remember(phase, document, GIVES)
         elif document.foreach is not None:

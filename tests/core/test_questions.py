@@ -32,6 +32,7 @@ def test_the_answer_is_an_input_of_a_checked_form() -> None:
     [
         pytest.param({"choices": ["a", "a"]}, "choices", "twice", id="twice"),
         pytest.param({"from": ["alice"]}, "from/0", "'role:oncall'", id="no role"),
+        pytest.param({"from": ["role:oncal"]}, "from/0", "did you mean 'oncall'?", id="nobody's"),
         pytest.param({"expires": "soon"}, "expires", "isn't a duration", id="no duration"),
         pytest.param({"question": "${{ params.hots }}"}, "question", "params.host", id="name"),
     ],
