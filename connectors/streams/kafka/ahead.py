@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from connectors.streams.kafka.cluster import Cluster
-from connectors.streams.kafka.reader import new_consumer, stop_consumer
+from connectors.streams.kafka.reader import started_consumer, stop_consumer
 from connectors.streams.kafka.topics import Topic
 from engine.ports.stream import Record
 
@@ -63,12 +63,7 @@ class KafkaAhead:
 
         if self._consumer is None:
             async with self._cluster.bounded("look ahead"):
-                consumer = await new_consumer(self._cluster, self._topic)
-                try:
-                    await consumer.start()
-                except BaseException:
-                    await consumer.stop()
-                    raise
+                consumer = await started_consumer(self._cluster, self._topic)
             places = [TopicPartition(self._topic.name, p) for p in range(self._topic.partitions)]
             consumer.assign(places)
             for place in places:

@@ -101,14 +101,19 @@ class TopicReader:
     async def _connected(self) -> "AIOKafkaConsumer":
         if self._consumer is None:
             await self._cluster.ensure_topic(self._topic)
-            consumer = await new_consumer(self._cluster, self._topic)
-            try:
-                await consumer.start()
-            except BaseException:
-                await consumer.stop()
-                raise
-            self._consumer = consumer
+            self._consumer = await started_consumer(self._cluster, self._topic)
         return self._consumer
+
+
+async def started_consumer(cluster: Cluster, topic: Topic) -> "AIOKafkaConsumer":
+    """One outside of any group; it is stopped where it can't be started."""
+    consumer = await new_consumer(cluster, topic)
+    try:
+        await consumer.start()
+    except BaseException:
+        await consumer.stop()
+        raise
+    return consumer
 
 
 async def new_consumer(
