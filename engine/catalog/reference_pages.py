@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from engine.catalog.markdown import cell
 from engine.catalog.references import ACTIONS, EXPRESSIONS, PAGES, YAML, ModelPage, anchor_of
 from engine.catalog.references import section_of as heading
 from engine.catalog.schema_examples import EXAMPLES
@@ -105,7 +106,7 @@ def _example(model: str, key: str) -> str:
     for each in EXAMPLES.get(model, {}).get(key, ()):
         shown = _flow(each)
         if len(shown) <= _MAX_EXAMPLE:
-            return f", like `{_cell(shown)}`"
+            return f", like `{cell(shown)}`"
     return ""
 
 
@@ -151,7 +152,7 @@ def _text(schema: Mapping[str, Any]) -> str:
         return f"[expression]({EXPRESSIONS})"
     if described.startswith("a Prometheus duration"):
         return "duration"
-    return f"text like `{_cell(schema['pattern'])}`" if "pattern" in schema else "text"
+    return f"text like `{cell(schema['pattern'])}`" if "pattern" in schema else "text"
 
 
 def _bounds(schema: Mapping[str, Any], suffix: str) -> str:
@@ -165,10 +166,6 @@ def _bounds(schema: Mapping[str, Any], suffix: str) -> str:
             return f", at most {most}"
         case _:
             return f", {least} to {most}"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
 
 
 def _actions_page(actions: Mapping[str, Declaration]) -> str:
@@ -224,7 +221,7 @@ def _expressions_page() -> str:
         "",
         "| function | gives |",
         "|---|---|",
-        *(f"| `{_cell(page.usage)}` | {page.meaning} |" for page in FUNCTIONS),
+        *(f"| `{cell(page.usage)}` | {page.meaning} |" for page in FUNCTIONS),
         "",
         "`&&`, `||`, `!`, `==`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `+`, `-`, `*`, `/`, `%`, and "
         '`condition ? value : other`. A label that is absent is `""`.',

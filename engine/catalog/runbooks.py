@@ -13,6 +13,7 @@ from typing import TypeGuard, TypeVar
 
 import yaml
 
+from engine.catalog.markdown import cell
 from engine.catalog.parsing import parse
 from engine.catalog.schema_words import WORDS
 from engine.catalog.sources import Kind, SourceFile
@@ -59,7 +60,7 @@ class Runbooks:
         known = sorted(self.catalog.playbooks.items())
         pages = {f"{name}.md": self._page(playbook) for name, playbook in known}
         rows = [
-            f"| [{name}]({name}.md) | {_cell(playbook.description)} | {self._rate(name) or '-'} |"
+            f"| [{name}]({name}.md) | {cell(playbook.description)} | {self._rate(name) or '-'} |"
             for name, playbook in known
         ]
         head = [MARK, "# Runbooks", "", "| playbook | what it does | helped |", "|---|---|---|"]
@@ -174,15 +175,15 @@ class Runbooks:
 
 
 def _rule_row(rule: Rule) -> str:
-    alerts = [f"`{_cell(str(each))}`" for each in rule.matchers]
-    alerts += [f"`{_cell(rule.when.text)}`"] if rule.when else []
+    alerts = [f"`{cell(str(each))}`" for each in rule.matchers]
+    alerts += [f"`{cell(rule.when.text)}`"] if rule.when else []
     severity = _cases(rule.severity, lambda each: each.name)
     mode = _cases(rule.mode, lambda each: str(each.value))
-    return f"| {rule.id} | {_cell(rule.description)} | {', '.join(alerts)} | {severity} | {mode} |"
+    return f"| {rule.id} | {cell(rule.description)} | {', '.join(alerts)} | {severity} | {mode} |"
 
 
 def _cases(cases: Cases[E], name: Callable[[E], str]) -> str:
-    some = [f"{name(each.value)} where `{_cell(each.when.text)}`" for each in cases.cases]
+    some = [f"{name(each.value)} where `{cell(each.when.text)}`" for each in cases.cases]
     return ", ".join([*some, f"else {name(cases.otherwise)}" if some else name(cases.otherwise)])
 
 
@@ -197,9 +198,9 @@ def _parameters(document: PlaybookDocument) -> Iterator[str]:
         more = spec.model_dump(
             exclude_defaults=True, exclude={"type", "default", "description"}, mode="json"
         )
-        form = f"{spec.type} `{_cell(_flow(more))}`" if more else spec.type
-        default = "**needed**" if spec.default is None else f"`{_cell(_flow(spec.default))}`"
-        yield f"| `{name}` | {form} | {default} | {_cell(spec.description)} |"
+        form = f"{spec.type} `{cell(_flow(more))}`" if more else spec.type
+        default = "**needed**" if spec.default is None else f"`{cell(_flow(spec.default))}`"
+        yield f"| `{name}` | {form} | {default} | {cell(spec.description)} |"
     yield ""
 
 
@@ -270,7 +271,3 @@ def _shown(value: Json) -> str:
     if isinstance(value, str):
         return _EXPRESSION.sub(lambda found: f"<{found[1].removeprefix('params.')}>", value)
     return _flow(value)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
