@@ -12,11 +12,11 @@ from engine.core.inventory import Inventory
 from engine.core.json_value import Json
 from engine.core.matchers import Matcher
 from engine.core.mistakes import Mistakes
-from engine.core.rendering import Renderable, render
+from engine.core.rendering import Renderable
 from engine.core.rule_documents import ModeCase, RuleDefaults, RuleDocument, SeverityCase
 from engine.core.scopes import ALERT
 from engine.core.severity import Mode, ModeLimit, Severity
-from engine.core.starts import Playbooks, StartContext, compile_start
+from engine.core.starts import Playbooks, Start, StartContext, compile_start
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ class Rule:
 
         The values aren't typed yet: `check_parameters` reads them.
         """
-        return {name: render(value, alert) for name, value in self.arguments.items()}
+        return Start(self.playbook, self.arguments).render_arguments(alert)
 
 
 @dataclass(frozen=True, slots=True)
