@@ -55,6 +55,8 @@ def test_a_page_can_be_followed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("QUELL_SERVER", raising=False)
+    # As wide as the page, whatever the terminal of this run.
+    monkeypatch.setenv("COLUMNS", "200")
     for file, text in steps(page):
         if file:
             path = tmp_path / file

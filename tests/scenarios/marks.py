@@ -82,7 +82,6 @@ class MarkedHost:
             "address": self.host.address,
             "port": self.host.port,
             "connection": "lab",
-            "service": "marked",
         }
         ssh = {
             "uses": "ssh",
@@ -92,8 +91,13 @@ class MarkedHost:
         }
         inventory = {
             "language": 1,
-            "targets": {target: dict(host) for target in targets},
-            "services": {"marked": {"environment": "staging"}},
+            # Each of a service of its own: of one service, what follows a change may follow from
+            # it, and asks a person.
+            "targets": {target: {**host, "service": f"marked-{target}"} for target in targets},
+            "services": {
+                name: {"environment": "staging"}
+                for name in ("marked", *(f"marked-{target}" for target in targets))
+            },
             "connections": {"lab": ssh},
         }
         (folder / "inventory.yaml").write_text(yaml.safe_dump(inventory))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from tests.scenarios.marks import MARKS
 from tests.scenarios.quell import Quell
 from tests.scenarios.senders import send_one
 from tests.services.kafka import KafkaBroker
@@ -64,7 +65,12 @@ class OnKafka:
         self.broker = broker
         self.prefix = prefix or f"outage-{uuid4().hex}."
         address = f"127.0.0.1:{free_port()}"
-        sections = {"stream": stream_section(broker, self.prefix, deadline_s=3), **(more or {})}
+        sections = {
+            "stream": stream_section(broker, self.prefix, deadline_s=3),
+            # Without a storm brake, whose own alert would be one more.
+            "policy": str(MARKS / "policy.yaml"),
+            **(more or {}),
+        }
         self.quell = Quell(folder, address, sections, ["serve"])
 
     def start_unready(self) -> None:
