@@ -30,6 +30,9 @@ def project(tmp_path: Path) -> Project:
 def _ran(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = Project(tmp_path_factory.mktemp("ran"))
     made.write()
+    playbook = made.folder / "playbooks/restart-llm.yaml"
+    # Asked once for all tests of a run, however long that takes.
+    playbook.write_text(playbook.read_text().replace("expires: 10m", "expires: 1d"))
     engine = made.engine()
     engine.start(made.is_up)
     try:
