@@ -144,6 +144,11 @@ class RunState:
     undone: "RunState | None" = None
     reverts: bool = False
 
+    @property
+    def playbooks(self) -> tuple[str, ...]:
+        """The ids of its playbook and of those that it calls: a stop of any of them ends it."""
+        return (self.playbook_id, *self.called)
+
     def step(self, phase: PlanPhase, step_id: str) -> StepState:
         """The state of a step; pending when nothing happened to it."""
         return self.steps.get((phase, step_id), StepState())

@@ -21,15 +21,15 @@ class Stop:
     reason: str
     at: datetime
 
-    def covers(self, rule_id: str, playbook_id: str) -> bool:
-        """Whether a run of this rule and playbook must not change anything."""
+    def covers(self, rule_id: str, *playbook_ids: str) -> bool:
+        """Whether a run of this rule, and of any of these playbooks, must not change anything."""
         match self.scope:
             case "all":
                 return True
             case "rule":
                 return self.name == rule_id
             case "playbook":
-                return self.name == playbook_id
+                return self.name in playbook_ids
 
     @property
     def what(self) -> str:
@@ -47,7 +47,10 @@ def what_is_stopped(scope: StopScope, name: str) -> str:
     return "everything" if scope == "all" else f"{scope} {name!r}"
 
 
-def stopped_by(stops: Iterable[Stop], rule_id: str, playbook_id: str) -> str:
-    """Why a run of this rule and playbook is stopped, by the oldest stop; "" when it isn't."""
-    covering = [stop for stop in stops if stop.covers(rule_id, playbook_id)]
+def stopped_by(stops: Iterable[Stop], rule_id: str, *playbook_ids: str) -> str:
+    """Why a run of this rule is stopped, by the oldest stop; "" when it isn't.
+
+    `playbook_ids` are its own playbook and those that it calls.
+    """
+    covering = [stop for stop in stops if stop.covers(rule_id, *playbook_ids)]
     return min(covering, key=lambda stop: stop.at).sentence if covering else ""

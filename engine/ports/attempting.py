@@ -20,10 +20,14 @@ WATCH_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Attempting:
-    """Makes attempts of runs, each under watch; the intent is journaled before."""
+    """Makes attempts of a run, each under watch; the intent is journaled before.
+
+    `playbooks` are those whose stop ends them: the run's own and those that it calls.
+    """
 
     store: Store
     clock: Clock
+    playbooks: tuple[str, ...]
 
     async def make(
         self, action: Action, call: Call, intent: events.AttemptIntended, begin_by: float
@@ -63,10 +67,20 @@ class Attempting:
             await self.clock.sleep(WATCH_S)
             # A store that can't be asked is no reason to cut a change short.
             with suppress(TransientError):
-                why = await self.store.read(lambda tx: _revoked(tx, intent))
+                why = await self.store.read(lambda tx: self._revoked(tx, intent))
                 if why:
                     acting.cancel()
                     return why
+
+    def _revoked(self, tx: Tx, intent: events.AttemptIntended) -> str:
+        """Why this attempt must end, "" while it need not."""
+        run, stops = tx.run(intent.run_id), tx.stops()
+        if run is None:
+            return ""
+        if run.phase == "cancelling" and intent.phase not in AFTER_CANCEL:
+            return "the run was cancelled"
+        incident = tx.incident(run.incident_id) if stops else None
+        return stopped_by(stops, incident.rule_id if incident else "", *self.playbooks)
 
     async def _act(self, action: Action, call: Call) -> Ending:
         began_at = self.clock.monotonic()
@@ -80,14 +94,3 @@ class Attempting:
         except OutcomeUnknownError as error:
             result, outcome = Result(succeeded=False, error=str(error)), "unknown"
         return Ending(result, outcome, begun, self.clock.monotonic() - began_at)
-
-
-def _revoked(tx: Tx, intent: events.AttemptIntended) -> str:
-    """Why this attempt must end, "" while it need not."""
-    run, stops = tx.run(intent.run_id), tx.stops()
-    if run is None:
-        return ""
-    if run.phase == "cancelling" and intent.phase not in AFTER_CANCEL:
-        return "the run was cancelled"
-    incident = tx.incident(run.incident_id) if stops else None
-    return stopped_by(stops, incident.rule_id if incident else "", run.playbook_id)

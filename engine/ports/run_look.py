@@ -27,7 +27,7 @@ from engine.core.journal import Entry
 from engine.core.recent_changes import nearby
 from engine.core.requirements import unmet
 from engine.core.run import RunState, fold
-from engine.core.stops import Stop, stopped_by
+from engine.core.stops import stopped_by
 from engine.errors import NotFoundError, PermanentError
 from engine.ports.asking import why_ask
 from engine.ports.explaining import firing_cause
@@ -81,16 +81,10 @@ def look(
         state=state,
         seq=entries[-1].seq if entries else seq,
         now=tx.now,
-        stopped=_stopped(stops, incident.rule_id, state),
+        stopped=stopped_by(stops, incident.rule_id, *state.playbooks),
         refusal=refusal,
         asks=asks,
     )
-
-
-def _stopped(stops: Sequence[Stop], rule_id: str, state: RunState) -> str:
-    """By a stop of its playbook, or of one that it calls."""
-    found = (stopped_by(stops, rule_id, each) for each in (state.playbook_id, *state.called))
-    return next(filter(None, found), "")
 
 
 def _known(entries: Iterable[Entry]) -> Iterator[tuple[events.Event, datetime, str]]:

@@ -339,7 +339,7 @@ class RunStage:
         if unseen:
             ending = Ending(Result(succeeded=False, error=unseen), "failed", begun=False)
         else:
-            watched = Attempting(self.store, self.clock)
+            watched = Attempting(self.store, self.clock, after.state.playbooks)
             ending = await watched.make(action, call, known.attempt, begin_by)
         ended = attempt_ended(seen.state.run_id, step, call, ending)
         return await self._write(task, after, ended)

@@ -27,6 +27,7 @@ PLAYBOOK = Stop("playbook", "restart", "file", "", AT)
 def test_a_stop_covers_what_it_names(stop: Stop, rule: str, playbook: str, covered: bool) -> None:
     assert stop.covers(rule, playbook) is covered
     assert bool(stopped_by([stop], rule, playbook)) is covered
+    assert bool(stopped_by([stop], rule, "a-caller", playbook)) is covered
 
 
 @pytest.mark.parametrize(

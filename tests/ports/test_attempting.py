@@ -39,7 +39,7 @@ async def test_a_worker_that_was_held_up_begins_nothing(
     begin_by = world.clock.monotonic()
     world.clock.advance(late_s)
     world.clock.wrong_by = timedelta(hours=-1)  # what this machine takes the time for is no matter
-    attempting = Attempting(world.store, world.clock)
+    attempting = Attempting(world.store, world.clock, ("restart",))
     call = Call(prepared, "attempt1", TIMEOUT_S)
     ending = await attempting.make(world.mend, call, intent, begin_by)
     assert ending.begun is begun

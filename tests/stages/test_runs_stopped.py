@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar, cast
 
 import pytest
@@ -16,7 +17,8 @@ from engine.ports.store import Store
 from tests.doubles.noting import NotingStore
 from tests.doubles.scripted import FAILED, OK
 from tests.doubles.virtual_time import until
-from tests.doubles.world import ONCALL, World, approve, ended, mending
+from tests.doubles.world import ONCALL, World, a_world, approve, ended, mending
+from tests.doubles.written import CALLED, CALLER
 
 T = TypeVar("T")
 
@@ -120,6 +122,17 @@ async def test_an_end_that_the_action_tells_in_spite_of_the_signal_is_kept(world
     (attempt,) = await world.told(events.AttemptEnded)
     assert (attempt.outcome, attempt.error) == ("failed", "exit code 1")
     assert await ended(world) == ("cancelled", STOPPED + LOCKED)
+
+
+async def test_a_stop_of_a_called_playbook_signals_what_its_caller_does(tmp_path: Path) -> None:
+    change = Hanging()
+    async with a_world(tmp_path, playbook=(CALLER, CALLED)) as world:
+        async with attempt_under_way(world, change):
+            await stop(world, "playbook", "mend")
+            world.clock.advance(1)
+            await until(change.signalled.is_set)
+        await world.elapse(90)
+        assert (await ended(world))[0] == "cancelled"
 
 
 async def test_a_stop_of_something_else_signals_nothing(world: World) -> None:
