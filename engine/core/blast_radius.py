@@ -1,6 +1,6 @@
 """How many of a group may be unavailable or touched at once, and the sentence that says so."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from engine.core.documents import Guards
@@ -107,16 +107,17 @@ def _radius(service: str, members: Sequence[str], share: int | str) -> Radius:
 
 def first_excess(
     radii: Sequence[Radius],
-    plan: Plan,
+    run_id: str,
+    touches: Collection[str],
     reserved: Callable[[Guard], Sequence[Reservation]],
     firing: Callable[[], Mapping[str, str] | None],
     available: Availability = NOT_ASKED,
 ) -> Refusal | None:
-    """The first radius that this plan would exceed; None when all let it pass.
+    """The first radius that a run would exceed; None when all let it pass.
 
-    `firing` gives the open incident in which each target fires, None where that can't be told. What
-    the plan would touch counts once, whether it is available or not. A target that nobody knows
-    counts as unavailable.
+    `touches` is what it may make unavailable at once, with what comes next: each counts once,
+    whether it is available or not. `firing` gives the open incident in which each target fires,
+    None where that can't be told. A target that nobody knows counts as unavailable.
     """
     for radius in radii:
         name = radius.service or "the fleet"
@@ -130,9 +131,9 @@ def first_excess(
         down = _down_by_query(radius, available) if radius.asks else {}
         down |= {each: f"fires in {fires[each]}" for each in radius.members if each in fires}
         for held in reserved(radius.guard):
-            if held.run_id != plan.run_id and held.released_at is None:
+            if held.run_id != run_id and held.released_at is None:
                 down[held.target or held.run_id] = f"the run of {held.incident} is at work"
-        touched = set(plan.changed_targets) & {*radius.members, ""}
+        touched = {*touches} & {*radius.members, ""}
         others = {each: why for each, why in down.items() if each not in touched}
         if touched and len(touched) + len(others) > radius.at_most:
             told = [f"{each} ({why})" for each, why in sorted(others.items())]

@@ -44,6 +44,11 @@ class _Frame:
     text: str = ""
     place: Place | None = None
 
+    @property
+    def batch(self) -> str:
+        """The batch of an outer loop that all of it is in, "" without one."""
+        return self.place.batch if self.place is not None else ""
+
     def put(self, step: Step, suffix: str = "", **where: object) -> Placed:
         """One of its steps at its place, which `where` says in a loop."""
         if self.place is None and not where:
@@ -117,15 +122,17 @@ def _steps(frame: _Frame, frames: list[_Frame]) -> Iterator[Placed]:
             continue
         # Batch by batch, and in a batch each step for all items before the next step.
         for number, batch in enumerate(batches(items, loop.serial), 1):
+            name = frame.batch or f"{loop_id}[batch-{number}]"
             for step in steps:
                 if step.wait:
                     # Time passes once for all of them.
-                    yield frame.put(step, f"[batch-{number}]", loop=loop_id)
+                    yield frame.put(step, f"[batch-{number}]", loop=loop_id, batch=name)
                     continue
                 for item in batch:
                     where = {
                         "loop": loop_id,
                         "item": str(item),
+                        "batch": name,
                         "stop_after": min(loop.stop_after, len(items)),
                         "names": {loop.name: item},
                     }

@@ -19,8 +19,9 @@ AFTER_CANCEL = frozenset({"on_cancel", "rollback"})
 class Place(BaseModel):
     """Where a step stands that `foreach` or `call` brought into the plan.
 
-    `origin` leads to it in the texts. `item` is "" for what a batch does once. `names` are what its
-    expressions see beside what all see. `frame` begins the ids of the steps of its call, with its
+    `origin` leads to it in the texts. `item` is "" for what a batch does once. `batch` names the
+    outermost loop's batch, in the whole plan. `names` are what its expressions see beside what all
+    see. `frame` begins the ids of the steps of its call, with its
     `parameters`; `gate` is the step whose `if` decides whether these are done.
     """
 
@@ -29,6 +30,7 @@ class Place(BaseModel):
     origin: str
     loop: str = ""
     item: str = ""
+    batch: str = ""
     stop_after: int = 0
     names: dict[str, JsonValue] = {}
     frame: str = ""
@@ -73,6 +75,11 @@ class PlannedStep(BaseModel):
     def origin(self) -> str:
         """The id by which the playbook's text has it."""
         return self.place.origin if self.place is not None else self.id
+
+    @property
+    def batch(self) -> str:
+        """The batch that it is of, "" outside of loops."""
+        return self.place.batch if self.place is not None else ""
 
     @property
     def changes(self) -> bool:

@@ -1,11 +1,13 @@
 """The last judgement before a change, over what its intent's own transaction sees."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from engine.core.plan import Plan
+from engine.core.plan import Plan, PlannedStep
 from engine.core.run import RunState
+from engine.core.run_batches import begins_batch
 from engine.core.run_clearance import asks_source, needs_approval, stale_confirmation, stale_look
 from engine.core.run_commands import Attempt
 from engine.core.run_steps import comes_too_late
@@ -49,10 +51,15 @@ def judge(command: Attempt, moment: Moment) -> Judgement:
         return Judgement("waits", world.stopped)
     if comes_too_late(state, plan, command.step, world):
         return Judgement("waits", "the run's deadline passed")
+    seen_at = world.now - moment.looked - SLACK
     if command.first:
-        waiting = _first(state, plan, world, world.now - moment.looked - SLACK)
-        if waiting:
-            return Judgement("waits", waiting)
+        waiting = _first(state, plan, world, seen_at)
+    elif begins_batch(state, plan, command.step):
+        waiting = _guarded(state, plan.of("guards"), world, seen_at)
+    else:
+        waiting = ""
+    if waiting:
+        return Judgement("waits", waiting)
     return _approved(state, plan, world, moment.approved_hash)
 
 
@@ -60,10 +67,8 @@ def _first(state: RunState, plan: Plan, world: World, seen_at: datetime) -> str:
     """Why nothing may begin yet, "" when it may."""
     if not world.incident_open and not state.undoes:
         return "the incident cleared"
-    if stale_look(state, plan.of("verify", "guards"), seen_at) is not None:
-        return "what was looked at before is too old"
-    if world.refusal is not None:
-        return world.refusal.reason
+    if waiting := _guarded(state, plan.of("verify", "guards"), world, seen_at):
+        return waiting
     if not asks_source(state, world):
         return ""
     if stale_confirmation(state, seen_at):
@@ -71,6 +76,12 @@ def _first(state: RunState, plan: Plan, world: World, seen_at: datetime) -> str:
     if state.confirmed is not None and state.confirmed.resolved_since is not None:
         return "the source says that it no longer fires"
     return ""
+
+
+def _guarded(state: RunState, looks: Sequence[PlannedStep], world: World, seen_at: datetime) -> str:
+    if stale_look(state, looks, seen_at) is not None:
+        return "what was looked at before is too old"
+    return world.refusal.reason if world.refusal is not None else ""
 
 
 def _approved(state: RunState, plan: Plan, world: World, approved_hash: str) -> Judgement:

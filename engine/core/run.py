@@ -95,7 +95,7 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """Which guard stands before the first change, and since when one does."""
+    """Which guard stands before the first change or a batch's, and since when one does."""
 
     guard: str
     reason: str
@@ -343,7 +343,7 @@ def _attempted(
     step = state.step(event.phase, event.step_id)
     match event:
         case events.AttemptIntended():
-            state = replace(state, began_at=state.began_at or at)
+            state = replace(state, began_at=state.began_at or at, held_back=None)
             step = StepState(
                 outcome="open",
                 attempts=event.number,

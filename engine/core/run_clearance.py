@@ -7,6 +7,7 @@ from engine.core import events
 from engine.core.guards import Refusal
 from engine.core.plan import Plan, PlannedStep, approval_id
 from engine.core.run import Confirmed, RunState
+from engine.core.run_batches import begins_batch
 from engine.core.run_commands import Command, Confirm, Read, Record, Wait, end
 from engine.core.run_world import World
 from engine.core.severity import Mode
@@ -40,6 +41,16 @@ def before_first_change(state: RunState, plan: Plan, world: World) -> Command | 
     if world.refusal is not None:
         return _held_back(state, plan, world.refusal, world)
     return _ask(state, plan, world) if needs_approval(state, plan, world) else None
+
+
+def before_batch(state: RunState, plan: Plan, step: PlannedStep, world: World) -> Command | None:
+    """What comes before the first change of a later batch; None when nothing does any more."""
+    if not state.began or state.undoes or not begins_batch(state, plan, step):
+        return None
+    stale = stale_look(state, plan.of("guards"), world.now)
+    if stale is not None:
+        return _read(stale)
+    return None if world.refusal is None else _held_back(state, plan, world.refusal, world)
 
 
 def needs_approval(state: RunState, plan: Plan, world: World) -> bool:
@@ -132,9 +143,16 @@ def _held_back(state: RunState, plan: Plan, refusal: Refusal, world: World) -> C
         )
         return Record(held_back)
     if world.now - known.since >= refusal.longest:
-        return end(state, "skipped", f"{refusal.reason} for too long", by_guard=refusal.guard)
+        return _gives_up(state, refusal)
     again = max(refusal.again, READ_AGAIN) if plan.of("guards") else refusal.again
     return Wait(world.now + again, refusal.reason)
+
+
+def _gives_up(state: RunState, refusal: Refusal) -> Command:
+    reason = f"{refusal.reason} for too long"
+    if state.began:
+        return Record(events.DeadlinePassed(run_id=state.run_id, reason=reason))
+    return end(state, "skipped", reason, by_guard=refusal.guard)
 
 
 def _ask(state: RunState, plan: Plan, world: World) -> Command | None:

@@ -13,7 +13,7 @@ from engine.core.evaluating import known_to
 from engine.core.expansion import investigations
 from engine.core.plan import Plan
 from engine.core.run import RunState
-from engine.core.run_clearance import before_first_change
+from engine.core.run_clearance import before_batch, before_first_change
 from engine.core.run_commands import Command, Ended, Investigate, MakePlan, Record, Wait, end
 from engine.core.run_endings import cancel, roll_back, verify
 from engine.core.run_loops import Failures
@@ -84,7 +84,9 @@ def _step_by_step(state: RunState, plan: Plan, world: World) -> tuple[Command | 
             continue
         if (skipped := failures.passes_over(state, step)) is not None:
             return skipped, failures
-        command, broken = advance(state, plan, step, world)
+        command, broken = before_batch(state, plan, step, world), None
+        if command is None:
+            command, broken = advance(state, plan, step, world)
         if command is not None:
             return command if is_over else _in_time(state, plan, world, command), failures
         if broken is not None:

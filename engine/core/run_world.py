@@ -15,8 +15,8 @@ class World:
 
     `playbook` has exactly the text that the run started with. `stopped` says why nothing may be
     changed any more, "" while it may. `refusal` is what a guard said, as long as nothing was
-    changed yet; None once something was, or while all let it pass. `asks` is why a guard wants a
-    person's word before the first change, "" where none does.
+    changed yet, or nothing of the batch that comes next; None while all let it pass. `asks` is why
+    a guard wants a person's word before the first change, "" where none does.
     """
 
     now: datetime

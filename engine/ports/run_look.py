@@ -9,6 +9,7 @@ from engine.core import events
 from engine.core.blast_radius import (
     FIRING_AT_MOST,
     UNAVAILABLE,
+    Radius,
     availability_of,
     first_excess,
     radii_of,
@@ -24,9 +25,11 @@ from engine.core.guards import (
 )
 from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry
+from engine.core.plan import Plan, PlannedStep
 from engine.core.recent_changes import nearby
 from engine.core.requirements import unmet
 from engine.core.run import RunState, fold
+from engine.core.run_batches import begins_batch, next_change, touched_with
 from engine.core.stops import stopped_by
 from engine.errors import NotFoundError, PermanentError
 from engine.ports.asking import why_ask
@@ -130,12 +133,42 @@ def _way_back(
     return first_refusal(locks, others, state.run_id, tx.now)
 
 
+def _radii(plan: Plan, catalog: Catalog) -> Sequence[Radius]:
+    limits = catalog.policy.limits
+    found = (r for each in plan.guarded for r in radii_of(each, catalog.inventory, limits))
+    return list(dict.fromkeys(found))
+
+
+def _excess(
+    tx: Tx, state: RunState, plan: Plan, catalog: Catalog, step: PlannedStep | None
+) -> Refusal | None:
+    """The radius that this step, with its batch, would exceed."""
+    available = availability_of(state.guard_looks.get(UNAVAILABLE), catalog.inventory)
+    touches = touched_with(state, plan, step)
+    firing = partial(_firing, tx)
+    return first_excess(_radii(plan, catalog), state.run_id, touches, tx.counted, firing, available)
+
+
+def _next_batch(
+    tx: Tx, state: RunState, plan: Plan, catalog: Catalog, *, intending: bool
+) -> Refusal | None:
+    """Once a run has begun, only what is unavailable meanwhile keeps it from its next batch."""
+    step = next_change(state, plan)
+    if step is None or state.undoes or not begins_batch(state, plan, step):
+        return None
+    if intending:
+        tx.hold_guards([each.guard.key for each in _radii(plan, catalog)])
+    return _excess(tx, state, plan, catalog, step)
+
+
 def _refusal(
     tx: Tx, incident: Incident, state: RunState, catalog: Catalog, *, intending: bool
 ) -> tuple[Refusal | None, str]:
-    """What the guards of a plan say before its first change, and why they want a person."""
-    if state.plan is None or state.outcome is not None or state.began:
+    """What the guards say before the first change, or a batch, and why they want a person."""
+    if state.plan is None or state.outcome is not None:
         return None, ""
+    if state.began:
+        return _next_batch(tx, state, state.plan, catalog, intending=intending), ""
     if not state.undoes and (explained := _explained(tx, incident)) is not None:
         return explained, ""
     if not state.undoes and (by := silenced(tx, incident)) is not None:
@@ -148,20 +181,19 @@ def _refusal(
     plans = state.plan.guarded
     found = (g for p in plans for g in guards_of(p, incident.rule_id, services.values(), limits))
     guards = list(dict.fromkeys(found))
-    radii = list(dict.fromkeys(r for p in plans for r in radii_of(p, catalog.inventory, limits)))
+    radii = _radii(state.plan, catalog)
     near = nearby(state.plan, services.values(), catalog.inventory)
     if intending:
         tx.hold_guards([guard.key for guard in (*guards, *(each.guard for each in radii))])
     stand = [guard for guard in guards if guard.then != "ask"]
     asking = [guard for guard in guards if guard.then == "ask"]
-    available = availability_of(state.guard_looks.get(UNAVAILABLE), catalog.inventory)
     ill = partial(troubles, tx)
     needs = [unmet(plan, catalog.inventory, state.guard_looks, ill) for plan in plans]
     ails = next((each for each, _ in needs if each is not None), None)
     asks = "; ".join(dict.fromkeys(why for _, why in needs if why))
     refusal = (
         first_refusal(stand, tx.counted, state.run_id, tx.now)
-        or first_excess(radii, state.plan, tx.counted, partial(_firing, tx), available)
+        or _excess(tx, state, state.plan, catalog, next_change(state, state.plan))
         or ails
     )
     if refusal is not None or state.approval is not None:

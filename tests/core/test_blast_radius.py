@@ -67,7 +67,9 @@ def excess(
     def among(guard: Guard) -> Sequence[Reservation]:
         return [r for r in held if all(getattr(r, column) == v for column, v in guard.among)]
 
-    return first_excess(radii_of(of, FLEET, limits), of, among, lambda: firing or {})
+    return first_excess(
+        radii_of(of, FLEET, limits), of.run_id, of.changed_targets, among, lambda: firing or {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,8 @@ def test_policy_bounds_the_whole_fleet() -> None:
 
 def test_where_too_much_fires_to_tell_all_of_it_counts_as_unavailable() -> None:
     of = plan(4)
-    found = first_excess(radii_of(of, FLEET, NO_LIMITS), of, lambda _: [], lambda: None)
+    radii = radii_of(of, FLEET, NO_LIMITS)
+    found = first_excess(radii, of.run_id, of.changed_targets, lambda _: [], lambda: None)
     assert found is not None
     assert found.reason == "too much fires at once to tell what of llm is available"
 
@@ -175,7 +178,8 @@ def excess_by_query(
 ) -> Refusal | None:
     radius = {"group": "llm", "max_unavailable": max_unavailable, "unavailable": {"query": "x"}}
     of = plan().model_copy(update={"guards": {"blast_radius": radius}})
-    return first_excess(radii_of(of, FLEET, NO_LIMITS), of, lambda _: list(held), dict, available)
+    radii, touches = radii_of(of, FLEET, NO_LIMITS), of.changed_targets
+    return first_excess(radii, of.run_id, touches, lambda _: list(held), dict, available)
 
 
 @pytest.mark.parametrize(

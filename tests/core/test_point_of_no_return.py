@@ -9,7 +9,7 @@ import pytest
 from engine.core import events
 from engine.core.guards import Refusal
 from engine.core.inventory import Inventory
-from engine.core.plan import PlanPhase, plan_hash
+from engine.core.plan import Place, PlannedStep, PlanPhase, plan_hash
 from engine.core.point_of_no_return import Judgement, Moment, judge
 from engine.core.run import ApprovalState, GuardLook, StepState
 from engine.core.run_commands import Attempt
@@ -192,6 +192,36 @@ def test_no_step_begins_after_the_deadline(late_s: int, outcome: str) -> None:
     assert judge(Attempt(command.step, 1, first=False), begun).outcome == outcome
     undo = command.step.model_copy(update={"phase": "rollback"})
     assert judge(Attempt(undo, 1, first=False), begun).outcome == "passes"
+
+
+@pytest.mark.parametrize(
+    ("batch", "begun", "reason"),
+    [
+        pytest.param("each[batch-2]", "each[batch-1]", "too many", id="another batch"),
+        pytest.param("each[batch-2]", "each[batch-2]", "", id="one that has begun"),
+        pytest.param("", "", "", id="outside of loops"),
+    ],
+)
+def test_guards_are_judged_again_with_the_first_change_of_each_batch(
+    batch: str, begun: str, reason: str
+) -> None:
+    command, moment = approved()
+    assert moment.state.plan is not None
+
+    def placed(step_id: str, batch: str) -> PlannedStep:
+        place = Place(origin="restart", batch=batch)
+        return command.step.model_copy(update={"id": step_id, "place": place})
+
+    step = placed("restart[b]", batch)
+    plan = moment.state.plan.model_copy(update={"steps": (placed("restart[a]", begun), step)})
+    moment = in_state(
+        plan=plan,
+        began_at=moment.world.now,
+        steps={("steps", "restart[a]"): StepState(outcome="succeeded", attempts=1)},
+    )(moment)
+    moment = in_world(refusal=Refusal("blast_radius", "too many", waits=True))(moment)
+    found = judge(Attempt(step, 1, first=False), moment)
+    assert found.reason == reason
 
 
 def test_a_rejection_that_came_meanwhile_is_no_approval() -> None:

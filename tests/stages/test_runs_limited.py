@@ -176,3 +176,80 @@ async def test_a_query_that_nobody_answers_keeps_the_run_back(tmp_path: Path) ->
         assert (end.outcome, end.by_guard) == ("skipped", "blast_radius")
         looks = [e for e in await world.told(events.StepObserved) if e.phase == "guards"]
         assert len(looks) <= 65, "the journal isn't filled while it waits"
+
+
+ROLLING = RESTART.replace(
+    RESTART[RESTART.index("steps:") : RESTART.index("verify:")],
+    """steps:
+  - id: each
+    foreach: {in: [gpu-07, gpu-08], as: node, serial: 1}
+    steps:
+      - id: restart
+        uses: lab.mend
+        with: {what: restart, host: '${{ node }}'}
+        rollback:
+          - {id: undo, uses: lab.mend, with: {what: undo, host: '${{ node }}'}}
+""",
+)
+ROLLING_IN_RADIUS = ROLLING.replace(
+    "approval:", "guards: {blast_radius: {group: llm, max_unavailable: 1}}\napproval:"
+)
+
+
+async def test_a_batch_waits_until_the_one_before_is_available_again(tmp_path: Path) -> None:
+    async with a_world(tmp_path, mode="auto", playbook=ROLLING_IN_RADIUS) as world:
+        await world.fire()
+        await world.elapse(20 * 60)
+        assert targets_changed(world) == ["restart gpu-07"]
+        (held,) = await world.told(events.RunHeldBack)
+        assert held.reason.startswith("2 of 2 of llm would be unavailable, and 1 may: gpu-07 (")
+        await world.resolve()
+        await world.elapse(30)
+        assert targets_changed(world) == ["restart gpu-07", "restart gpu-08"]
+
+
+async def test_what_was_done_is_undone_where_a_batch_never_comes_back(tmp_path: Path) -> None:
+    async with a_world(tmp_path, mode="auto", playbook=ROLLING_IN_RADIUS) as world:
+        await world.fire()
+        await world.elapse(31 * 60)
+        assert targets_changed(world) == ["restart gpu-07", "undo gpu-07"]
+        (end,) = await world.told(events.RunEnded)
+        assert end.outcome == "failed"
+        first = (await world.incident()).name
+        assert f"gpu-07 (fires in {first}) for too long; rolled back: " in end.reason
+
+
+async def test_each_wait_of_a_batch_is_counted_by_itself(tmp_path: Path) -> None:
+    async with a_world(tmp_path, mode="auto", playbook=ROLLING_IN_RADIUS) as world:
+        await world.fire("Odd", instance="gpu-08:9100")
+        await world.fire()
+        await world.elapse(20 * 60)
+        assert targets_changed(world) == []
+        await world.resolve("Odd", instance="gpu-08:9100")
+        await world.elapse(20 * 60)
+        assert targets_changed(world) == ["restart gpu-07"]
+        assert await world.told(events.RunEnded) == []
+
+
+async def test_before_each_batch_the_query_is_asked_again(tmp_path: Path) -> None:
+    radius = "{group: llm, max_unavailable: 1, unavailable: {query: 'up == bool 0'}}"
+    asking = ROLLING.replace("approval:", f"guards: {{blast_radius: {radius}}}\napproval:").replace(
+        "verify:", "      - {id: settle, wait: 60s}\nverify:"
+    )
+    async with a_world(tmp_path, mode="auto", playbook=asking) as world:
+        world.query.will("query", up(gpu_07=0, gpu_08=0))
+        await world.fire()
+        await world.resolve()
+        await world.elapse(30)
+        world.query.will("query", up(gpu_07=1, gpu_08=0))
+        await world.elapse(60)
+        assert targets_changed(world) == ["restart gpu-07"]
+        (held,) = await world.told(events.RunHeldBack)
+        assert held.reason.endswith("and 1 may: gpu-07 (by Prometheus)")
+        world.query.will("query", up(gpu_07=0, gpu_08=0))
+        await world.elapse(60)
+        assert targets_changed(world) == ["restart gpu-07", "restart gpu-08"]
+
+
+def targets_changed(world: World) -> list[str]:
+    return [f"{what} {call.prepared.payload['host']}" for what, call in world.mend.calls]

@@ -203,7 +203,7 @@ async def test_of_runs_of_one_group_only_as_many_begin_as_its_radius_allows(
 
         def work(tx: Tx) -> bool:
             tx.hold_guards([each.guard.key for each in radii])
-            if first_excess(radii, plan, tx.counted, dict) is not None:
+            if first_excess(radii, plan.run_id, plan.changed_targets, tx.counted, dict) is not None:
                 return False
             tx.reserve([a_run(host, service="llm")])
             return True

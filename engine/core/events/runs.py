@@ -231,7 +231,7 @@ class StillFiringAsked(Event):
 
 
 class RunHeldBack(Event):
-    """A guard stands before the first change for now; the run goes on when it gives way."""
+    """A guard stands before the first change, or a batch's; the run goes on when it gives way."""
 
     KIND = "run.held_back@1"
     run_id: str
