@@ -3,6 +3,8 @@
 .DEFAULT_GOAL := install
 
 BIN := .venv/bin
+# Else each of the hundreds of processes that the tests start compiles this tree anew.
+unexport PYTHONDONTWRITEBYTECODE
 # Three workers, because many wait for a lease to end: a test file stays on one, so that the services it starts are started once.
 PYTEST := $(BIN)/pytest -n 3 --dist loadfile
 

@@ -6,7 +6,7 @@ errors. `${env:X}` and `${file:X}` alone in a text are replaced by the secret th
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -360,26 +360,6 @@ def _duration(name: str, text: str) -> timedelta:
         return parse_duration(text)
     except ValueError as error:
         raise ConfigError(f"{name}: {error}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
-    """Which server the verbs talk to: QUELL_SERVER and QUELL_TOKEN; "" when not set.
-
-    `ca`, QUELL_CA, is the file of the authority that signed its certificate.
-    """
-
-    server: str
-    token: str = field(repr=False)
-    ca: str = ""
-
-
-def client_settings() -> ClientSettings:
-    """From the environment."""
-    token = os.environ.get("QUELL_TOKEN", "")
-    KNOWN.keep("QUELL_TOKEN", token)
-    environ = os.environ
-    return ClientSettings(environ.get("QUELL_SERVER", ""), token, environ.get("QUELL_CA", ""))
 
 
 def notify_socket() -> str:

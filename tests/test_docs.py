@@ -8,7 +8,7 @@ import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from engine.cli.main import app
+from engine.cli.main import command_line
 from tests.services.process import program, run
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +31,7 @@ def broken_links(path: Path) -> Iterator[str]:
 
 def unknown_verbs(text: str) -> Iterator[str]:
     """Verbs in a page's code that the command line doesn't have."""
-    command = get_command(app)
+    command = get_command(command_line())
     assert isinstance(command, TyperGroup)
     for block, inline in CODE.findall(text):
         for verb, inner in VERB.findall(block or inline):

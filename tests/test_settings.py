@@ -13,7 +13,6 @@ from engine.errors import ConfigError
 from engine.ports.known_secrets import KNOWN
 from engine.settings import (
     LoadedSettings,
-    client_settings,
     host_and_port,
     load_settings,
     resolve_secrets,
@@ -345,16 +344,3 @@ def test_all_that_is_secret_is_known_by_its_place(
     loaded.configure(Slack, ("people", "slack"), loaded.settings.people.slack)
     assert KNOWN.masker.found("written-out-1") == "people.slack.token"
     assert KNOWN.masker.found("C0123-ABCD") == ""
-
-
-def test_the_client_is_told_its_server_by_the_environment(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delenv("QUELL_SERVER", raising=False)
-    monkeypatch.delenv("QUELL_TOKEN", raising=False)
-    assert (client_settings().server, client_settings().token) == ("", "")
-    monkeypatch.setenv("QUELL_SERVER", "http://q:1")
-    monkeypatch.setenv("QUELL_TOKEN", SECRET)
-    assert (client_settings().server, client_settings().token) == ("http://q:1", SECRET)
-    assert SECRET not in repr(client_settings())
-    assert KNOWN.masker.found(SECRET) == "QUELL_TOKEN"

@@ -11,10 +11,11 @@ from engine.cli.options import Config, Inventory, Playbooks, Rules, project_sett
 from engine.cli.output import say
 from engine.cli.site import reach
 from engine.cli.story import event_of, whole
+from engine.client.settings import client_settings
 from engine.core import events
 from engine.errors import ConfigError
 from engine.ports.api import TimelineEntry
-from engine.settings import client_settings, load_settings
+from engine.settings import load_settings
 
 # Of so many incidents, the newest, the runs are told: each is asked for by itself.
 MAX_INCIDENTS = 200

@@ -7,42 +7,12 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from engine.cli import (
-    answer,
-    audit,
-    balance,
-    brake,
-    breaker,
-    check,
-    dead_letters,
-    decide,
-    demo,
-    docs,
-    emergency_test,
-    explain,
-    incidents,
-    locks,
-    new,
-    normalize,
-    permissions,
-    plan,
-    positions,
-    raises,
-    replay,
-    run,
-    schema,
-    serve,
-    silence,
-    stop,
-    test,
-    trust,
-    waiting,
-)
 from engine.cli.output import complain
 from engine.errors import (
     ConfigError,
@@ -57,53 +27,49 @@ from engine.logs import configure_logs, mask_streams
 
 FINE, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
 
+# Each verb and its module, in the order of the help. A module's imports take longer than most
+# verbs do, so only the one that was asked for is loaded.
+VERBS = {
+    "up": "serve",
+    "serve": "serve",
+    "demo": "demo",
+    "check": "check",
+    "emergency-test": "emergency_test",
+    "test": "test",
+    "explain": "explain",
+    "replay": "replay",
+    "new": "new",
+    "schema": "schema",
+    "docs": "docs",
+    "plan": "plan",
+    "permissions": "permissions",
+    "run": "run",
+    "rollback": "run",
+    "approve": "decide",
+    "reject": "decide",
+    "answer": "answer",
+    "stop": "stop",
+    "resume": "stop",
+    "cancel": "stop",
+    "silence": "silence",
+    "trust": "trust",
+    "locks": "locks",
+    "breaker": "breaker",
+    "brake": "brake",
+    "raises": "raises",
+    "incidents": "incidents",
+    "waiting": "waiting",
+    "audit": "audit",
+    "normalize": "normalize",
+    "balance": "balance",
+    "positions": "positions",
+    "dead-letters": "dead_letters",
+}
+
 
 def _end(code: int | None, **_options: object) -> None:
     """What a verb returns is the exit code."""
     raise typer.Exit(code or FINE)
-
-
-app = typer.Typer(
-    name="quell",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    result_callback=_end,
-)
-for verbs in (
-    serve,
-    demo,
-    check,
-    emergency_test,
-    test,
-    explain,
-    replay,
-    new,
-    schema,
-    docs,
-    plan,
-    permissions,
-    run,
-    decide,
-    answer,
-    stop,
-    silence,
-    trust,
-    locks,
-    breaker,
-    brake,
-    raises,
-    incidents,
-    waiting,
-    audit,
-    normalize,
-    balance,
-    positions,
-    dead_letters,
-):
-    verbs.register(app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -112,11 +78,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(
-    epilog="Exit codes: 0 fine, 1 findings or refused, 2 usage or configuration, "
-    "3 server unreachable or the run failed."
-)
-def quell(
+def _quell(
     version: Annotated[
         bool,
         typer.Option(
@@ -125,6 +87,27 @@ def quell(
     ] = False,
 ) -> None:
     """Turns alerts into finished remediations that people can trust."""
+
+
+def command_line(verb: str = "") -> typer.Typer:
+    """The verbs; this one's module alone when `verb` is one."""
+    made = typer.Typer(
+        name="quell",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        result_callback=_end,
+    )
+    made.callback(
+        epilog="Exit codes: 0 fine, 1 findings or refused, 2 usage or configuration, "
+        "3 server unreachable or the run failed."
+    )(_quell)
+    modules = [VERBS[verb]] if verb in VERBS else dict.fromkeys(VERBS.values())
+    for module in modules:
+        import_module(f"engine.cli.{module}").register(made)
+    return made
 
 
 def main() -> None:
@@ -139,7 +122,7 @@ def main() -> None:
 def execute(arguments: list[str]) -> int:
     """Run one verb and return its exit code; what goes wrong is one sentence, never a trace."""
     try:
-        app(arguments, prog_name="quell")
+        command_line(*arguments[:1])(arguments, prog_name="quell")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FINE
     except QuellError as error:

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from engine.cli.main import app
+from engine.cli.main import command_line
 
 _INTRODUCTION = """\
 # The command line
@@ -39,7 +39,7 @@ looked at after the next start. A second signal ends them at once, which loses n
 
 def page() -> str:
     """The whole page."""
-    command = get_command(app)
+    command = get_command(command_line())
     parts = [_INTRODUCTION, *_sections(command, typer.Context(command, info_name="quell"))]
     return "\n".join(parts) + "\n<!-- Generated: python -m engine.cli.page > docs/cli.md -->\n"
 

@@ -13,9 +13,9 @@ from pydantic import SecretStr
 
 from engine.cli.server_file import running_engine
 from engine.client.http import QuellClient
+from engine.client.settings import client_settings
 from engine.client.trust import only, signed_by
 from engine.errors import ConfigError
-from engine.settings import client_settings
 
 if TYPE_CHECKING:
     from typing import TypeAlias

@@ -7,10 +7,10 @@ import typer
 from engine.cli.options import DATA, Data, Json, Reason
 from engine.cli.output import print_json, say
 from engine.cli.site import reach
+from engine.client.settings import client_settings
 from engine.core.stops import StopScope, what_is_stopped
 from engine.errors import NotFoundError
 from engine.ports.api import StopsAnswer
-from engine.settings import client_settings
 
 Rule = Annotated[str, typer.Option("--rule", metavar="ID", help="The runs of this rule.")]
 Playbook = Annotated[

@@ -3,9 +3,6 @@
 import ssl
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from engine.errors import ConfigError
 
 
@@ -14,6 +11,10 @@ def only(certificate: Path) -> ssl.SSLContext:
 
     For an engine on this machine, which is found by its files. Raises ConfigError.
     """
+    # Here, because a verb that talks to an engine without TLS doesn't wait for it.
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     try:

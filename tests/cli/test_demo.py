@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from engine.cli.main import app
+from engine.cli.main import command_line
 from tests.demo.demos import tell
 
 # What answers questions before they are asked, by the names that command lines give it.
@@ -42,12 +42,12 @@ def options(command: Any, verb: str = "quell") -> Iterator[Option]:
 
 
 def test_no_other_verb_can_be_told_to_approve_by_itself() -> None:
-    found = [each for each in options(typer.main.get_command(app)) if each.answers]
+    found = [each for each in options(typer.main.get_command(command_line())) if each.answers]
     assert [(each.verb, each.spellings) for each in found] == [("quell demo", ("--yes",))]
 
 
 def test_the_walk_sees_the_verbs_below_verbs() -> None:
-    walked = {each.verb for each in options(typer.main.get_command(app))}
+    walked = {each.verb for each in options(typer.main.get_command(command_line()))}
     assert {"quell up", "quell approve", "quell incidents show", "quell audit verify"} <= walked
 
 

@@ -1,11 +1,14 @@
 """Exit codes, and errors that people can read."""
 
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import typer
+from typer.main import get_group
 
-from engine.cli.main import execute, exit_code
+from engine.cli.main import VERBS, command_line, execute, exit_code
 from engine.core.catalog import Catalog
 from engine.errors import (
     ConfigError,
@@ -59,6 +62,31 @@ def test_help_lists_every_verb_in_a_line_that_fits(
     for verb in verbs.split():
         assert f"\n  {verb} " in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_is_in_the_module_that_its_name_says(verb: str) -> None:
+    alone = get_group(command_line(verb))
+    assert verb in alone.list_commands(typer.Context(alone))
+
+
+def test_every_verb_of_every_module_has_a_name() -> None:
+    whole = get_group(command_line())
+    assert set(whole.list_commands(typer.Context(whole))) == set(VERBS)
+
+
+def test_a_verb_that_talks_to_a_server_loads_no_engine() -> None:
+    loaded = run_program(
+        [
+            sys.executable,
+            "-c",
+            "import sys\nfrom engine.cli.main import command_line\ncommand_line('approve')\n"
+            "print(*(each for each in sys.modules if '.' not in each or each.count('.') == 1))",
+        ]
+    ).split()
+    assert "engine.client" in loaded
+    unneeded = {"engine.app", "engine.settings", "engine.catalog", "sqlalchemy", "yaml", "fastapi"}
+    assert unneeded.isdisjoint(loaded)
 
 
 def test_the_version_is_the_distributions(capsys: pytest.CaptureFixture[str]) -> None:
