@@ -38,6 +38,18 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "maximum": "the largest number",
         "values": "of an enum",
         "kind": "of a target in the inventory",
+        "items": "what each item of a list is, like `{type: target, kind: host}`",
+        "min_items": "of a list, at least so many; 1 unless written",
+        "max_items": "of a list, at most so many; 200 unless written",
+    },
+    "Items": {
+        "type": "texts are read strictly, as those of parameters are",
+        "pattern": "what a string must match as a whole (RE2)",
+        "format": "what a string must be",
+        "minimum": "the least number",
+        "maximum": "the largest number",
+        "values": "of an enum",
+        "kind": "of a target in the inventory",
     },
     "Guards": {
         "lock": "what others wait for while a run is at work",

@@ -30,7 +30,7 @@ Parameters = Annotated[
         "--parameter",
         "-p",
         metavar="NAME=VALUE",
-        help="A parameter, as in -p host=gpu-07; repeatable.",
+        help="A parameter, as in -p host=gpu-07, or -p hosts=gpu-07,gpu-08; repeatable.",
     ),
 ]
 DATA = Path("quell-data")

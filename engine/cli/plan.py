@@ -7,7 +7,7 @@ import typer
 
 from engine.cli.options import Config, Inventory, Json, Parameters, Playbooks, parse_parameters
 from engine.cli.output import print_indented, print_json, say
-from engine.core.incident_view import what_follows
+from engine.core.incident_view import shown, what_follows
 from engine.core.plan import Plan, PlannedStep, PlanPhase, plan_hash
 from engine.core.severity import ModeLimit, effective_mode
 from engine.settings import load_settings
@@ -91,7 +91,7 @@ def described(plan: Plan, holes: Sequence[str] = ()) -> Iterator[tuple[str, str]
         yield "parameters", ""
     width = max((len(name) for name in plan.parameters), default=0)
     for name, value in plan.parameters.items():
-        yield f"{name:<{width}}", str(value)
+        yield f"{name:<{width}}", shown(value)
     for phase, title in PHASES:
         steps = plan.of(phase)
         if steps:

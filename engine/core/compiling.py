@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+from engine.core.documents import Parameter
 from engine.core.durations import parse_duration
 from engine.core.expressions import (
     Expression,
@@ -96,16 +97,31 @@ def compile_argument(
     value: Json, spec: Spec, scope: Scope, inventory: Inventory, mistakes: Mistakes
 ) -> Renderable:
     """A value for a parameter: a constant is read now, a template's type is checked."""
+    if isinstance(value, list) and isinstance(spec, Parameter) and spec.items:
+        before = len(mistakes.found)
+        items = [
+            compile_argument(each, spec.items, scope, inventory, mistakes.at(index))
+            for index, each in enumerate(value)
+        ]
+        if len(mistakes.found) > before or any(isinstance(each, Template) for each in items):
+            return items
     if not isinstance(value, str):
         return _constant(value, spec, inventory, mistakes)
     compiled = compile_text(value, scope, ValueType.DYN, mistakes)
     if isinstance(compiled, Template):
-        wanted, given = parameter_type(spec).kind, compiled.type.kind
-        # Labels are texts, so every parameter reads a text; the run tells whether it fits.
-        if given not in ("string", "dyn", wanted) and (given, wanted) != ("int", "double"):
-            mistakes.add(f"this gives {given}, and a value of type {spec.type} is needed")
+        if not _may_be(compiled.type, parameter_type(spec)):
+            mistakes.add(f"this gives {compiled.type}, and a value of type {spec.type} is needed")
         return compiled
     return compiled if compiled is None else _constant(compiled, spec, inventory, mistakes)
+
+
+def _may_be(given: ValueType, wanted: ValueType) -> bool:
+    """Labels are texts, so every parameter reads a text; the run tells whether it fits."""
+    if given.kind == "list" and wanted.kind == "list":
+        return _may_be(given.element or ValueType.DYN, wanted.element or ValueType.DYN)
+    if given.kind in ("string", "dyn", wanted.kind) or wanted.kind == "dyn":
+        return True
+    return (given.kind, wanted.kind) == ("int", "double")
 
 
 def _constant(value: Json, spec: Spec, inventory: Inventory, mistakes: Mistakes) -> Renderable:

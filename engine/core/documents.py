@@ -9,6 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
+# Of a list parameter, and of what a `foreach` goes through: a plan shows all of it.
+MAX_ITEMS = 200
+
 # Words of CEL that can't stand behind a dot.
 _RESERVED = frozenset({"in", "true", "false", "null"})
 
@@ -61,10 +64,22 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+class Items(Document):
+    """What each item of a list is."""
+
+    type: Literal["string", "number", "integer", "boolean", "enum", "target"]
+    pattern: str | None = None
+    format: Format | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    values: tuple[str, ...] = ()
+    kind: str | None = None
+
+
 class Parameter(Document):
     """A typed parameter; without `default` it is required. `default` may be a template."""
 
-    type: Literal["string", "number", "integer", "boolean", "enum", "target"]
+    type: Literal["string", "number", "integer", "boolean", "enum", "target", "list"]
     description: str = ""
     default: JsonValue = None
     pattern: str | None = None
@@ -73,6 +88,9 @@ class Parameter(Document):
     maximum: float | None = None
     values: tuple[str, ...] = ()
     kind: str | None = None
+    items: Items | None = None
+    min_items: Annotated[int, Field(ge=0, le=MAX_ITEMS)] | None = None
+    max_items: Annotated[int, Field(ge=1, le=MAX_ITEMS)] | None = None
 
 
 class Cooldown(Document):

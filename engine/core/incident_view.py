@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import JsonValue
+
 from engine.core import events
 from engine.core.incident import Incident
 from engine.core.journal import Entry, told
@@ -136,12 +138,17 @@ def _approval(run: RunState) -> ApprovalView | None:
     )
 
 
+def shown(value: JsonValue) -> str:
+    """A parameter's value for people."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def what_follows(plan: Plan) -> tuple[str, ...]:
     """What a failure starts, for people; empty where nothing follows."""
     start = plan.on_failure
     if start is None:
         return ()
-    given = ", ".join(f"{name}={value}" for name, value in start.parameters.items())
+    given = ", ".join(f"{name}={shown(value)}" for name, value in start.parameters.items())
     return (f"playbook {start.playbook} ({given}) follows a failure, as a run of its own",)
 
 

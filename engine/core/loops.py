@@ -7,14 +7,12 @@ from typing import TypeAlias
 import re2
 
 from engine.core.compiling import compile_value
-from engine.core.documents import Foreach
+from engine.core.documents import MAX_ITEMS, Foreach
 from engine.core.expressions import Bindings, ExpressionFailedError, Scope, ValueType
 from engine.core.mistakes import Mistakes
 from engine.core.rendering import Renderable, render
 from engine.core.templates import Template
 
-# A plan shows every step of every item to whoever approves it.
-MAX_ITEMS = 200
 # It stands in the ids of its steps: restart[gpu-07].
 _ITEM = r"[^\s\[\]]{1,128}"
 _NAMES_OF_OTHERS = frozenset({"alert", "incident", "params", "result", "steps"})

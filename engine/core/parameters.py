@@ -1,22 +1,24 @@
 """Typed values of parameters and command arguments: texts are read strictly, or not at all."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import re2
 
 from engine.core.bounds import size_of
-from engine.core.documents import Argument, Format, Parameter
+from engine.core.documents import MAX_ITEMS, Argument, Format, Items, Parameter
 from engine.core.expressions import Bindings, ExpressionFailedError
 from engine.core.findings import nearest
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
+from engine.core.rendering import Renderable, render
 from engine.core.templates import Template
 from engine.errors import QuellError
 
-Spec: TypeAlias = "Parameter | Argument"
-Scalar: TypeAlias = "str | int | float | bool"
+Spec: TypeAlias = "Parameter | Argument | Items"
+Typed: TypeAlias = "str | int | float | bool | list[Typed]"
 
 MAX_TEXT = 4096
 MAX_VALUES_BYTES = 64 * 1024
@@ -47,15 +49,21 @@ class ParameterError(QuellError):
 
 @dataclass(frozen=True, slots=True)
 class TypedParameter:
-    """A parameter of a checked playbook; `default` is ready to use, or a template over `alert`."""
+    """A parameter of a checked playbook; `default` is ready to use, or holds templates."""
 
     spec: Parameter
-    default: "Scalar | Template | None" = None
+    default: Renderable = None
 
     @property
     def required(self) -> bool:
         """Whether who starts the playbook must give it."""
         return self.default is None
+
+    @property
+    def comes_from_alert(self) -> bool:
+        """Whether only an alert gives its default."""
+        several = self.default if isinstance(self.default, list) else [self.default]
+        return any(isinstance(each, Template) for each in several)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +102,20 @@ def check_parameters(
 
 
 def _default(parameter: TypedParameter, alert: Bindings | None) -> object:
-    default = parameter.default
-    if default is None:
+    if parameter.required:
         raise ParameterError("is required; give it a value")
-    if not isinstance(default, Template):
-        return default
+    if not parameter.comes_from_alert:
+        return parameter.default
     if alert is None:
         raise ParameterError("is taken from the alert, and there is none; give it a value")
-    return default.evaluate(alert)
+    return render(parameter.default, alert)
 
 
-def check_value(spec: Spec, value: object, inventory: Inventory | None = None) -> Scalar:
+def check_value(spec: Spec, value: object, inventory: Inventory | None = None) -> Typed:
     """The typed value; raises ParameterError. Without an inventory any target id passes.
 
-    Example: `check_value(integer, "5")` is 5, and "5.0", " 5" and True are refused.
+    Example: `check_value(integer, "5")` is 5, and "5.0", " 5" and True are refused. A list may be
+    a text: `a,b`, or JSON where an item holds a comma.
     """
     match spec.type:
         case "string":
@@ -124,6 +132,9 @@ def check_value(spec: Spec, value: object, inventory: Inventory | None = None) -
             return float(_in_range(spec, _number(value, float, "a number")))
         case "target":
             return _target(spec, value, inventory)
+        case "list":
+            assert isinstance(spec, Parameter)
+            return _list(spec, value, inventory)
 
 
 def pattern_of(spec: Spec) -> str:
@@ -147,9 +158,59 @@ def spec_problem(spec: Spec) -> str:
     ranged = spec.minimum is not None or spec.maximum is not None
     if spec.type not in ("number", "integer") and ranged:
         return f"`minimum` and `maximum` belong to numbers, and this is a {spec.type}"
-    if isinstance(spec, Parameter) and spec.kind is not None and spec.type != "target":
+    if not isinstance(spec, Argument) and spec.kind is not None and spec.type != "target":
         return f"`kind` belongs to type target, and this is a {spec.type}"
-    return ""
+    return _list_problem(spec) if isinstance(spec, Parameter) else ""
+
+
+def _list_problem(spec: Parameter) -> str:
+    sized = spec.min_items is not None or spec.max_items is not None
+    if spec.type != "list":
+        belongs = "`items`, `min_items` and `max_items` belong to type list"
+        return f"{belongs}, and this is a {spec.type}" if sized or spec.items else ""
+    if spec.items is None:
+        return "a list needs `items`: what each of them is, like {type: target, kind: host}"
+    least, most = _sizes(spec)
+    if least > most:
+        return f"`min_items` is {least} and `max_items` is {most}: no list has both"
+    problem = spec_problem(spec.items)
+    return f"items: {problem}" if problem else ""
+
+
+def _sizes(spec: Parameter) -> tuple[int, int]:
+    """How few and how many: a list that is left empty would do nothing and look like a success."""
+    least = 1 if spec.min_items is None else spec.min_items
+    return least, MAX_ITEMS if spec.max_items is None else spec.max_items
+
+
+def _list(spec: Parameter, value: object, inventory: Inventory | None) -> Typed:
+    found = _split(value) if isinstance(value, str) else value
+    if spec.items is None or not isinstance(found, Sequence):
+        raise ParameterError(f"{value!r} isn't a list; write it like [a, b], or as text: a,b")
+    least, most = _sizes(spec)
+    if not least <= len(found) <= most:
+        wanted = f"at least {least}" if len(found) < least else f"at most {most}"
+        raise ParameterError(f"the list has {len(found)} items, and it needs {wanted}")
+    items: list[Typed] = []
+    for number, each in enumerate(found, 1):
+        try:
+            item = check_value(spec.items, each, inventory)
+        except ParameterError as error:
+            raise ParameterError(f"item {number}: {error}") from error
+        if item in items:
+            # Two names of one target, too: it would be restarted twice.
+            raise ParameterError(f"item {number}: {item!r} is there twice")
+        items.append(item)
+    return items
+
+
+def _split(text: str) -> object:
+    if not text.startswith("["):
+        return text.split(",") if text else []
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ParameterError(f"{text!r} isn't JSON: {error}") from error
 
 
 def _text(spec: Spec, value: object) -> str:
@@ -214,7 +275,7 @@ def _target(spec: Spec, value: object, inventory: Inventory | None) -> str:
         raise ParameterError(f"{value!r} isn't the id of a target")
     if inventory is None:
         return value
-    kind = spec.kind if isinstance(spec, Parameter) else None
+    kind = None if isinstance(spec, Argument) else spec.kind
     target = inventory.target_id(value)
     if not target:
         if not value:

@@ -146,9 +146,7 @@ def _parameter(spec: Parameter, inventory: Inventory, mistakes: Mistakes) -> Typ
     if problem or spec.default is None:
         return TypedParameter(spec)
     default = compile_argument(spec.default, spec, ALERT, inventory, mistakes.at("default"))
-    if isinstance(default, Template | str | int | float):
-        return TypedParameter(spec, default)
-    return TypedParameter(spec)
+    return TypedParameter(spec, default)
 
 
 def _guards(guards: Guards, scope: Scope, mistakes: Mistakes) -> Template | str | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from engine.core.alert import Alert
-from engine.core.documents import Argument, Parameter
+from engine.core.documents import Argument, Items, Parameter
 from engine.core.expressions import Bindings, FunctionType, Scope, ValueType
 from engine.core.incident import Incident
 from engine.core.inventory import Inventory
@@ -79,8 +79,10 @@ _PARAMETER_TYPES: Mapping[str, ValueType] = {
 }
 
 
-def parameter_type(spec: Parameter | Argument) -> ValueType:
+def parameter_type(spec: Parameter | Argument | Items) -> ValueType:
     """The type of a parameter's value; a pattern or format makes a string fit to stand in text."""
+    if isinstance(spec, Parameter) and spec.type == "list":
+        return ValueType.list_of(parameter_type(spec.items) if spec.items else ValueType.DYN)
     if spec.type == "string" and (spec.pattern is not None or spec.format is not None):
         return ValueType.FORMATTED
     return _PARAMETER_TYPES[spec.type]

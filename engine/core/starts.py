@@ -12,7 +12,6 @@ from engine.core.mistakes import Mistakes
 from engine.core.parameters import TypedParameter
 from engine.core.rendering import Renderable, render
 from engine.core.scopes import ALERT
-from engine.core.templates import Template
 
 # From each known id to its parameters; None where that file has mistakes, which are told there.
 Playbooks: TypeAlias = Mapping[str, Mapping[str, TypedParameter] | None]
@@ -68,7 +67,7 @@ def compile_arguments(
     here = mistakes.at("with")
     for name, parameter in parameters.items():
         # Such a default is a template over the alert.
-        no_default = context.scope is not ALERT and isinstance(parameter.default, Template)
+        no_default = context.scope is not ALERT and parameter.comes_from_alert
         if name not in given and (parameter.required or no_default):
             there = here if given else mistakes.at(word)
             there.add(f"playbook {name_of_it!r} needs {name!r} in `with`")

@@ -83,3 +83,16 @@ def test_what_has_to_be_investigated_is_a_hole(
     hole = lines.index("can't be planned before it is investigated, if at all")
     assert lines[hole + 1].startswith("  ?  step answers: ")
     assert "egress" in " ".join(lines[hole + 1 : hole + 3])
+
+
+def test_a_list_is_given_as_text_and_shown_as_one(
+    capsys: pytest.CaptureFixture[str], project: Project
+) -> None:
+    path = project.folder / "playbooks/restart-llm.yaml"
+    units = "{type: list, items: {type: string, pattern: '[a-z-]+'}, default: [vllm]}"
+    several = f"parameters:\n  units: {units}\n"
+    path.write_text(path.read_text().replace("parameters:\n", several))
+    assert plan(project, "restart-llm", "-p", "host=gpu-07", "-p", "units=vllm,tgi") == 0
+    assert "  units  vllm, tgi" in capsys.readouterr().out.splitlines()
+    assert plan(project, "restart-llm", "-p", "host=gpu-07", "-p", "units=vllm,TGI") == 2
+    assert "units: item 2: 'TGI' doesn't match the pattern" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from engine.core.mistakes import Mistakes
 from engine.core.scopes import ALERT, playbook_scope
 from engine.core.templates import Template
 
+WORDS = Parameter.model_validate({"type": "list", "items": {"type": "string"}})
 SCOPE = playbook_scope({"host": Parameter(type="target"), "free": Parameter(type="string")})
 
 
@@ -92,6 +93,12 @@ def test_a_text_that_is_no_duration_is_a_mistake(text: str) -> None:
         pytest.param("7", Parameter(type="integer"), "", id="constant"),
         pytest.param("x", Parameter(type="integer"), "isn't an integer", id="bad-constant"),
         pytest.param([1], Parameter(type="string"), "isn't text", id="list"),
+        pytest.param(["a", "${{ params.host }}"], WORDS, "", id="list-with-a-template"),
+        pytest.param(["a", 1], WORDS, "1 isn't text", id="bad-item"),
+        pytest.param("a,b", WORDS, "", id="list-as-text"),
+        pytest.param("${{ [params.host] }}", WORDS, "", id="list-by-expression"),
+        pytest.param("${{ [1] }}", WORDS, "gives list(int)", id="list-of-another-type"),
+        pytest.param("${{ 1 }}", WORDS, "gives int", id="no-list"),
     ],
 )
 def test_an_argument_is_read_now_or_its_type_checked(

@@ -34,6 +34,11 @@ def spec(**words: object) -> Parameter:
     return Parameter.model_validate(words)
 
 
+HOSTS = spec(type="list", items={"type": "target", "kind": "host"})
+PORTS = spec(type="list", items={"type": "integer", "maximum": 65535}, min_items=0, max_items=2)
+WORDS = spec(type="list", items={"type": "string"})
+
+
 @pytest.mark.parametrize(
     ("parameter", "value", "typed"),
     [
@@ -55,6 +60,12 @@ def spec(**words: object) -> Parameter:
         pytest.param(spec(type="boolean"), False, False, id="boolean"),
         pytest.param(spec(type="enum", values=["a", "b"]), "b", "b", id="enum"),
         pytest.param(spec(type="target", kind="host"), "gpu-07:9100", "gpu-07", id="alias"),
+        pytest.param(HOSTS, ["gpu-07:9100"], ["gpu-07"], id="list"),
+        pytest.param(HOSTS, "gpu-07", ["gpu-07"], id="a-label-as-list"),
+        pytest.param(HOSTS, '["gpu-07"]', ["gpu-07"], id="json-as-list"),
+        pytest.param(PORTS, "1,2", [1, 2], id="list-cut-at-commas"),
+        pytest.param(PORTS, "", [], id="list-of-nothing"),
+        pytest.param(WORDS, '["a,b", "c"]', ["a,b", "c"], id="a-comma-in-an-item"),
     ],
 )
 def test_a_value_that_fits_is_typed(parameter: Parameter, value: object, typed: object) -> None:
@@ -96,6 +107,15 @@ def test_a_value_that_fits_is_typed(parameter: Parameter, value: object, typed: 
         pytest.param(spec(type="target"), "", "add it or an alias", id="no-target"),
         pytest.param(spec(type="target", kind="host"), "prom", "a host is needed", id="kind"),
         pytest.param(spec(type="target"), 7, "isn't the id", id="number-for-target"),
+        pytest.param(HOSTS, [], "has 0 items, and it needs at least 1", id="empty-list"),
+        pytest.param(PORTS, "1,2,3", "at most 2", id="list-too-long"),
+        pytest.param(PORTS, "1, 2", "item 2: ' 2' isn't an integer", id="blank-in-a-list"),
+        pytest.param(PORTS, "[1,", "isn't JSON", id="bad-json"),
+        pytest.param(PORTS, 7, r"write it like \[a, b\]", id="number-for-list"),
+        pytest.param(PORTS, {"a": 1}, "isn't a list", id="map-for-list"),
+        pytest.param(
+            HOSTS, "gpu-07,gpu-07:9100", "item 2: 'gpu-07' is there twice", id="alias-of-an-item"
+        ),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused(
@@ -128,6 +148,17 @@ def test_no_text_passes_as_a_path_that_climbs_or_as_an_option(text: str) -> None
         pytest.param(spec(type="string", minimum=1), "numbers", id="minimum-of-text"),
         pytest.param(spec(type="string", kind="host"), "type target", id="kind-of-text"),
         pytest.param(spec(type="string", pattern="a"), "", id="fine"),
+        pytest.param(spec(type="list"), "needs `items`", id="list-of-what"),
+        pytest.param(spec(type="string", max_items=3), "type list", id="size-of-text"),
+        pytest.param(
+            spec(type="list", items={"type": "string"}, min_items=3, max_items=2),
+            "no list has both",
+            id="sizes-that-exclude-each-other",
+        ),
+        pytest.param(
+            spec(type="list", items={"type": "enum"}), "items: an enum needs", id="bad-items"
+        ),
+        pytest.param(WORDS, "", id="list"),
     ],
 )
 def test_a_definition_with_words_of_another_type_is_refused(
@@ -167,6 +198,15 @@ def test_all_problems_are_told_at_once_and_then_there_are_no_values() -> None:
         "model: is required; give it a value",
         "lines: 'many' isn't an integer",
     )
+
+
+def test_a_list_may_have_items_that_come_from_the_alert() -> None:
+    target = compile_template("${{ alert.labels.instance }}", ALERT)
+    parameters = {"hosts": TypedParameter(HOSTS, [target])}
+    alert = alert_bindings(firing("Down", instance="gpu-07:9100"))
+    assert check_parameters(parameters, {}, INVENTORY, alert).values == {"hosts": ["gpu-07"]}
+    (problem,) = check_parameters(parameters, {}, INVENTORY).problems
+    assert problem == "hosts: is taken from the alert, and there is none; give it a value"
 
 
 def test_an_alert_of_an_unknown_host_gives_no_target() -> None:

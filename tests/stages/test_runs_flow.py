@@ -7,7 +7,7 @@ from engine.core import events
 from engine.core.plan import Plan, PlannedStep
 from tests.doubles.scripted import BAD, FAILED, OK
 from tests.doubles.world import ONCALL, World, a_world, approve, ended, mending
-from tests.doubles.written import CALLED, CALLER, RESTART
+from tests.doubles.written import CALLED, CALLER, RESTART, RULES
 
 WAITING = RESTART.replace(
     """    rollback: none
@@ -122,6 +122,28 @@ async def test_a_loop_that_ends_is_undone_item_by_item_in_reverse(tmp_path: Path
         await approve(world)
         assert (await ended(world))[0] == "failed"
         assert what_was_done(world)[-2:] == ["undrain gpu-08", "undrain gpu-07"]
+
+
+GIVEN = ROLLING.replace("in: [gpu-07, gpu-08]", "in: '${{ params.nodes }}'").replace(
+    "  host: {type: target, kind: host}\n",
+    "  host: {type: target, kind: host}\n"
+    "  nodes: {type: list, items: {type: target, kind: host}, max_items: 2}\n",
+)
+
+
+async def test_a_loop_goes_through_the_list_that_it_was_given(tmp_path: Path) -> None:
+    given = "{host: '${{ alert.target }}', nodes: ['${{ alert.target }}', gpu-08]}"
+    rules = RULES.replace("{host: '${{ alert.target }}'}", given)
+    async with a_world(tmp_path, playbook=GIVEN, rules=rules) as world:
+        world.look.will("look", OK)
+        await world.fire()
+        await approve(world)
+        await world.elapse(15)
+        assert (await ended(world))[0] == "succeeded"
+        assert [each for each in what_was_done(world) if each.startswith("restart")] == [
+            "restart gpu-07",
+            "restart gpu-08",
+        ]
 
 
 def what_was_done(world: World) -> list[str]:
