@@ -19,7 +19,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "investigate": "reads, before the plan is made",
         "steps": "the change, in order",
         "verify": "what proves that it worked; looked at before the change too",
+        "temporary": "true: it helps for the moment, and has `revert` or `keep`",
         "revert": "a temporary remedy: when its rollback is done",
+        "keep": "why the change of a temporary remedy stays; it is left to do for people",
         "on_failure": "the playbook that follows when this one failed",
         "on_cancel": "what follows when a person cancels it halfway, before the rollback",
     },
@@ -282,6 +284,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "ran": "the steps that were begun",
         "rolled_back": "the steps that undid something",
         "paged": "whether its end needs a person",
+        "left_to_do": "whether it left something for people to do",
     },
     "Settings": {
         "listen": "HOST:PORT; another than loopback needs access.token and credentials",

@@ -185,6 +185,7 @@ def _tell_facts(story: IncidentStory) -> None:
         ("resolved", _after(story, story.resolved_at)),
         ("ticket", story.ticket_url or story.ticket),
         ("postmortem", story.postmortem),
+        *(("left to do", what) for what in story.follow_ups.values()),
     )
     for name, value in facts:
         if value:

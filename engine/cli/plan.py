@@ -7,7 +7,7 @@ import typer
 
 from engine.cli.options import Config, Inventory, Json, Parameters, Playbooks, parse_parameters
 from engine.cli.output import print_indented, print_json, say
-from engine.core.incident_view import shown, what_follows
+from engine.core.incident_view import afterwards, shown, what_follows
 from engine.core.plan import Plan, PlannedStep, PlanPhase, plan_hash
 from engine.core.severity import ModeLimit, effective_mode
 from engine.settings import load_settings
@@ -99,6 +99,9 @@ def described(plan: Plan, holes: Sequence[str] = ()) -> Iterator[tuple[str, str]
         width = max((len(step.id) for step in steps), default=0)
         for step in steps:
             yield f"{step.id:<{width}}", _what(step)
+    if after := afterwards(plan):
+        yield "if it helps", ""
+        yield from (("then", each) for each in after)
     if follows := what_follows(plan):
         yield "if it fails", ""
         yield from (("then", each) for each in follows)

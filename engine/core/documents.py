@@ -271,7 +271,9 @@ class PlaybookDocument(Document):
     verify: tuple[StepDocument, ...]
     on_cancel: tuple[StepDocument, ...] = ()
     on_failure: Follower | None = None
+    temporary: bool = False
     revert: Revert | None = None
+    keep: str | None = Field(default=None, min_length=1)
 
 
 class Argument(Document):

@@ -1,7 +1,7 @@
 """Incidents: what people work on, folded from the journal entries of one chain."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -27,7 +27,7 @@ class Incident:
     incident stays small in a storm. `run_id` is the latest run, "" when none.
     `explained_by` are keys under which a firing alert explains it; `absorbed_by` names the
     incident that did, "" when none. `missed` are the clocks that ran out. `flaps`: it stays open
-    until nothing has fired for a while.
+    until nothing has fired for a while. `follow_ups` is what runs left to do, by their ids.
     """
 
     id: str
@@ -65,6 +65,7 @@ class Incident:
     absorbed_by: str = ""
     flaps: bool = False
     missed: tuple[str, ...] = ()
+    follow_ups: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -194,6 +195,12 @@ def _of_its_run(  # noqa: C901 - as above
         case events.AttemptIntended():
             acknowledged = after.acknowledged_at or at
             return replace(after, phase="running", acknowledged_at=acknowledged)
+        case events.FollowUpOpened():
+            told = {event.run_id: event.reason} | dict(after.follow_ups)
+            return replace(after, follow_ups=told)
+        case events.FollowUpDone():
+            left = {run: what for run, what in after.follow_ups.items() if run != event.run_id}
+            return replace(after, follow_ups=left)
         case events.VerificationStarted():
             return replace(after, phase="verifying")
         case events.VerificationEnded():

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
 from engine.core import events
+from engine.core.durations import format_duration
 from engine.core.incident import Incident
 from engine.core.journal import Entry, told
 from engine.core.plan import Plan
@@ -127,7 +128,11 @@ def _approval(run: RunState) -> ApprovalView | None:
         id=run.approval.id,
         plan_hash=run.approval.plan_hash,
         commands=descriptions(run.plan, "steps"),
-        rollback=(*descriptions(run.plan, "rollback"), *what_follows(run.plan)),
+        rollback=(
+            *descriptions(run.plan, "rollback"),
+            *what_follows(run.plan),
+            *afterwards(run.plan),
+        ),
         verification=tuple(
             f"{step.description} until {step.until}" for step in run.plan.of("verify")
         ),
@@ -141,6 +146,14 @@ def _approval(run: RunState) -> ApprovalView | None:
 def shown(value: JsonValue) -> str:
     """A parameter's value for people."""
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def afterwards(plan: Plan) -> tuple[str, ...]:
+    """What becomes of a change that helped, for people; empty where it is for good."""
+    if plan.revert_after_s is not None:
+        span = format_duration(timedelta(seconds=plan.revert_after_s))
+        return (f"it is taken back {span} after it helped",)
+    return (f"it stays, and is left to do: {plan.keep}",) if plan.keep else ()
 
 
 def what_follows(plan: Plan) -> tuple[str, ...]:

@@ -110,7 +110,8 @@ class Plan(BaseModel):
     """What a run may do at most; execution may skip, never add or alter.
 
     `source_confirms`: without a person, only while the source itself says that it still fires.
-    `deadline_s` counts from the first attempt, `revert_after_s` from its success.
+    `deadline_s` counts from the first attempt, `revert_after_s` from its success. `keep` is why a
+    temporary change stays.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -131,6 +132,7 @@ class Plan(BaseModel):
     deadline_s: float | None = None
     on_failure: PlannedStart | None = None
     revert_after_s: float | None = None
+    keep: str = ""
     called: tuple[CalledPlaybook, ...] = ()
     steps: tuple[PlannedStep, ...]
 

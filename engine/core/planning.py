@@ -111,6 +111,7 @@ class Planner:
             on_expiry=approval.on_expiry,
             deadline_s=playbook.deadline.total_seconds(),
             revert_after_s=playbook.revert.after.total_seconds() if playbook.revert else None,
+            keep=playbook.keep,
             on_failure=_follower(playbook, known, lacking),
             called=tuple(called),
             steps=tuple(planned),

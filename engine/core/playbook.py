@@ -97,7 +97,8 @@ class Playbook:
     `group` is the service of its blast radius, None without one, and `healthy` what it requires;
     `guard_reads` are looked at right before the first change, for guards that ask outside. From a
     run's first attempt to the end of its verification may pass no more than `deadline`. `caps` are
-    limits of the mode from outside its own words.
+    limits of the mode from outside its own words. `keep` is why the change of a temporary remedy
+    stays, "" where nothing says so.
     """
 
     id: str
@@ -117,6 +118,8 @@ class Playbook:
     on_cancel: tuple[Step, ...] = ()
     on_failure: Start | None = None
     revert: Revert | None = None
+    is_temporary: bool = False
+    keep: str = ""
     caps: tuple[ModeLimit, ...] = ()
 
     @property

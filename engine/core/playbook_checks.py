@@ -32,6 +32,7 @@ from engine.core.severity import Mode
 from engine.core.starts import Start, StartContext, compile_start
 from engine.core.steps import PlaybookContext, StepCompiler
 from engine.core.templates import Template
+from engine.core.temporary import check_temporary, is_temporary
 
 # The probe that a blast radius asks.
 QUERY_ACTION = "prometheus.query"
@@ -77,6 +78,7 @@ def compile_playbook(
     on_cancel = compiler.compile_part("on_cancel", document.on_cancel, mistakes.at("on_cancel"))
     on_failure = _follower(document, scope, context, mistakes.at("on_failure"))
     revert = _revert(document, steps, scope, mistakes.at("revert"))
+    check_temporary(document, steps, mistakes)
     if len(mistakes.found) > before or not compiler.is_complete:
         return None
     playbook = Playbook(
@@ -97,6 +99,8 @@ def compile_playbook(
         on_cancel=on_cancel,
         on_failure=on_failure,
         revert=revert,
+        is_temporary=is_temporary(document),
+        keep=document.keep or "",
     )
     check_approvers(playbook.called, playbook.approval.ask, mistakes)
     return playbook if len(mistakes.found) == before else None

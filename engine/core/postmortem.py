@@ -37,6 +37,7 @@ def postmortem(incident: Incident, entries: Sequence[Entry], sla: Sla) -> str:
         _alerts(incident, story),
         _evidence(story),
         _remedy(run, story),
+        _left_to_do(incident),
         _timeline(entries),
         _proof(incident, entries),
     ]
@@ -147,6 +148,11 @@ def _remedy(run: RunState | None, story: Story) -> str:
         word = "held" if run.verified else "failed"
         lines += ["", f"It {word}: {plain(run.verification_reason)}"]
     return "\n".join(lines)
+
+
+def _left_to_do(incident: Incident) -> str:
+    lines = [f"- {plain(what)}" for what in incident.follow_ups.values()]
+    return "\n".join(["## Left to do", "", *lines]) if lines else ""
 
 
 def _timeline(entries: Sequence[Entry]) -> str:

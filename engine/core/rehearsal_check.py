@@ -25,6 +25,7 @@ class SeenRun:
     reason: str
     ran: tuple[str, ...]
     rolled_back: tuple[str, ...]
+    left_to_do: bool = False
 
     @property
     def paged(self) -> bool:
@@ -51,6 +52,7 @@ class _Told:
     reason: str
     ran: dict[str, None]
     rolled_back: dict[str, None]
+    left_to_do: bool = False
 
 
 def seen_incident(incident: Incident, story: Sequence[events.Event]) -> SeenIncident:
@@ -69,6 +71,9 @@ def seen_incident(incident: Incident, story: Sequence[events.Event]) -> SeenInci
             case events.RunEnded():
                 runs[event.run_id].outcome = event.outcome
                 runs[event.run_id].reason = event.reason
+            case events.FollowUpOpened() | events.FollowUpDone():
+                is_open = isinstance(event, events.FollowUpOpened)
+                runs[event.run_id].left_to_do = is_open
             case _:
                 pass
     return SeenIncident(
@@ -78,7 +83,9 @@ def seen_incident(incident: Incident, story: Sequence[events.Event]) -> SeenInci
         status=incident.status,
         group=incident.group,
         runs=tuple(
-            SeenRun(r.playbook, r.outcome, r.reason, tuple(r.ran), tuple(r.rolled_back))
+            SeenRun(
+                r.playbook, r.outcome, r.reason, tuple(r.ran), tuple(r.rolled_back), r.left_to_do
+            )
             for r in runs.values()
         ),
     )
@@ -139,6 +146,7 @@ def _of_run(
         "ran": seen.ran,
         "rolled_back": seen.rolled_back,
         "paged": seen.paged,
+        "left_to_do": seen.left_to_do,
     }
     for each in _of_values(path, wanted, values):
         if each.path[-1] == "outcome" and seen.reason:

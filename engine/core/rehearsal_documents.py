@@ -61,6 +61,7 @@ class ExpectedRun(Document):
     ran: tuple[PlannedId, ...] | None = None
     rolled_back: tuple[PlannedId, ...] | None = None
     paged: bool | None = None
+    left_to_do: bool | None = None
 
 
 class ExpectedIncident(Document):

@@ -51,6 +51,8 @@ def _proven(state: RunState, plan: Plan, failures: Failures) -> Record:
     if plan.revert_after_s is not None:
         span = format_duration(timedelta(seconds=plan.revert_after_s))
         reason += f"; it is taken back after {span}"
+    if plan.keep:
+        reason += f"; what it changed stays: {plan.keep}"
     return end(state, "succeeded", reason)
 
 

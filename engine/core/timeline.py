@@ -115,7 +115,7 @@ def sentence(event: events.Event, actor: str) -> tuple[str, str]:  # noqa: C901 
         case events.TicketOpened():
             return f"ticket {event.key} opened in {event.tracker}", ""
         case _:
-            told = _correlated(event) or _before_changes(event)
+            told = _correlated(event) or _beside_changes(event)
             return told or _outside_incidents(event, actor), ""
 
 
@@ -151,8 +151,8 @@ def _correlated(event: events.Event) -> str:
             return ""
 
 
-def _before_changes(event: events.Event) -> str:
-    """What a run waits for, or meets, before it may act; "" for anything else."""
+def _beside_changes(event: events.Event) -> str:
+    """What a run waits for, meets, or leaves to people; "" for anything else."""
     match event:
         case events.StillFiringAsked():
             return told_of_firing(Confirmation(event.answer, event.basis, event.detail))
@@ -161,6 +161,10 @@ def _before_changes(event: events.Event) -> str:
             return f"a person marked the run {event.verdict}{why}"
         case events.RunHeldBack():
             return f"waits: {event.reason}"
+        case events.FollowUpOpened():
+            return f"left to do: {event.reason}"
+        case events.FollowUpDone():
+            return f"nothing is left to do: {event.reason}".rstrip(": ")
         case events.RunParked():
             return (
                 f"a person should look: advancing the run failed {event.failures} times, and is "

@@ -48,6 +48,7 @@ def undo_plan(state: RunState, run_id: str) -> Rendered:
         "called": (),
         "on_failure": None,
         "revert_after_s": None,
+        "keep": "",
     }
     return Rendered(state.plan.model_copy(update=alone), (), ())
 

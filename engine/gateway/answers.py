@@ -73,6 +73,7 @@ def incident_answer(incident: Incident) -> IncidentAnswer:
         absorbed_by=incident.absorbed_by,
         flaps=incident.flaps,
         missed=incident.missed,
+        follow_ups=incident.follow_ups,
         ticket=incident.ticket,
         ticket_url=incident.ticket_url,
         postmortem=incident.postmortem,

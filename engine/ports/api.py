@@ -130,6 +130,7 @@ class IncidentAnswer(Answer):
     absorbed_by: str
     flaps: bool
     missed: tuple[str, ...]
+    follow_ups: Mapping[str, str] = {}
     ticket: str
     ticket_url: str
     postmortem: str

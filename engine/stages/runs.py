@@ -47,6 +47,7 @@ from engine.core.run_machine import next_command
 from engine.core.run_world import World
 from engine.core.scopes import Known
 from engine.core.severity import Mode, ModeLimit, effective_mode
+from engine.core.temporary import follow_ups
 from engine.core.undoing import not_yet, undo_plan
 from engine.errors import PermanentError, QuellError, TransientError
 from engine.ports.action import Action
@@ -191,8 +192,9 @@ class RunStage:
 
     def _record(self, tx: Tx, seen: Seen, *story: events.Event) -> None:
         if isinstance(story[-1], events.RunEnded):
-            plan, catalog = seen.state.plan, self.catalogs.active
-            story = (*story[:-1], *with_follower(story[-1], plan, seen.incident, catalog))
+            plan, catalog, ended = seen.state.plan, self.catalogs.active, story[-1]
+            left = follow_ups(ended, seen.state, seen.incident)
+            story = (*story[:-1], *with_follower(ended, plan, seen.incident, catalog), *left)
         incident = record(tx, seen.incident, story, self._author())
         revert_later(tx, incident, seen.state.plan, story)
         if incident.by_hand and incident.outcome and incident.status == "open":

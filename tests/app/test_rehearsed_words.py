@@ -69,3 +69,32 @@ async def test_a_list_with_a_wrong_item_starts_nothing(tmp_path: Path) -> None:
 """
     (told,) = await play(tmp_path, LISTED, tests)
     assert "hosts: item 2: 'gpu-99' is no target of the inventory" in told
+
+
+STAYS = """temporary: true
+keep: the owner looks on Monday
+steps:
+  - id: restart
+    uses: ssh.run
+    with: {host: gpu-07, command: restart-unit, args: {unit: vllm}}
+    rollback: none
+"""
+
+
+async def test_what_stays_is_left_to_do_only_where_it_helped(tmp_path: Path) -> None:
+    tests = "".join(
+        f"""  - name: {outcome}
+    by_hand: [{{playbook: words}}]
+    fakes: {{{fakes}}}
+    expect:
+      - at: 5m
+        incidents: [{{runs: [{{outcome: {outcome}, left_to_do: {left}}}]}}]
+"""
+        for outcome, left, fakes in (
+            ("succeeded", "true", MENDED),
+            ("failed", "false", "answers: [{result: {status: 500}}]"),
+        )
+    )
+    assert await play(tmp_path, STAYS, tests) == []
+    told = await play(tmp_path, STAYS, tests.replace("left_to_do: true", "left_to_do: false"))
+    assert "expected false, it is true" in told[0]

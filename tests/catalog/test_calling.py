@@ -77,3 +77,18 @@ def test_a_row_of_calls_has_an_end(tmp_path: Path) -> None:
         load(tmp_path)
     (finding,) = told.value.findings
     assert "calls are 5 deep here, 4 is the most: p1496 → p1497" in str(finding)
+
+
+def test_who_calls_what_is_temporary_says_how_that_ends(tmp_path: Path) -> None:
+    playbook(tmp_path, "a", "b")
+    playbook(tmp_path, "b")
+    with (tmp_path / "b.yaml").open("a") as file:
+        file.write("temporary: true\nkeep: until March\n")
+    with pytest.raises(ConfigError) as told:
+        load(tmp_path)
+    (finding,) = told.value.findings
+    assert "a.yaml" in str(finding)
+    assert "playbook 'b', which is called, is temporary" in str(finding)
+    with (tmp_path / "a.yaml").open("a") as file:
+        file.write("keep: until March\n")
+    assert load(tmp_path).playbooks["a"].keep == "until March"

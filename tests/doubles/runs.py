@@ -142,6 +142,7 @@ def a_plan(playbook: Playbook, *, repeat: Repeat = "never", always: bool = False
         source_confirms=False,
         on_expiry="escalate",
         deadline_s=playbook.deadline.total_seconds(),
+        keep=playbook.keep,
         steps=tuple(
             planned(replace(each.step, id=each.id), each.undoes, repeat).model_copy(
                 update={"place": each.place}

@@ -119,6 +119,35 @@ async def test_a_temporary_remedy_is_taken_back_when_its_time_is_over(tmp_path: 
         assert (await world.told(events.RunCreated))[-1].undoes == incident.run_id
 
 
+async def test_a_temporary_change_that_stays_is_left_to_do_until_it_is_taken_back(
+    tmp_path: Path,
+) -> None:
+    playbook = UNDOABLE + "temporary: true\nkeep: the new size is right until March\n"
+    async with a_world(tmp_path, playbook=playbook) as world:
+        incident = await succeeded(world)
+        told = "restart stays: the new size is right until March"
+        assert incident.follow_ups == {incident.run_id: told}
+        (opened,) = await world.told(events.FollowUpOpened)
+        assert (opened.run_id, opened.reason) == (incident.run_id, told)
+        (end,) = await world.told(events.RunEnded)
+        assert end.reason.endswith("what it changed stays: the new size is right until March")
+        assert "## Left to do\n\n- restart stays: the new size" in "".join(world.kept.values())
+        await world.commands.roll_back(incident.run_id, by=ONCALL)
+        await world.settle()
+        await approve(world)
+        assert (await world.incident()).follow_ups == {}
+        assert len(await world.told(events.FollowUpDone)) == 1
+
+
+async def test_a_remedy_that_did_not_help_leaves_nothing_to_do(tmp_path: Path) -> None:
+    playbook = UNDOABLE + "temporary: true\nkeep: the new size is right until March\n"
+    async with a_world(tmp_path, playbook=playbook) as world:
+        world.mend.will("restart", FAILED)
+        await world.fire()
+        await approve(world)
+        assert (await world.incident()).follow_ups == {}
+
+
 async def test_who_took_it_back_before_its_time_is_not_followed_by_the_timer(
     tmp_path: Path,
 ) -> None:
@@ -143,6 +172,8 @@ async def test_a_remedy_stays_while_its_condition_is_false_and_a_person_hears_of
         await world.elapse(25 * 3600)
         assert (await outcomes(world))[-1] == "skipped"
         assert world.mend.done("undo") == 0
+        (left,) = (await world.incident()).follow_ups.values()
+        assert left.startswith("its time is over, and it wasn't taken back: ")
 
 
 async def test_who_says_so_by_hand_waits_for_no_condition(tmp_path: Path) -> None:

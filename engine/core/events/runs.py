@@ -265,6 +265,22 @@ class RunJudged(Event):
     reason: Brief = ""
 
 
+class FollowUpOpened(Event):
+    """A change that was for the moment stays after its run: somebody has to see to it."""
+
+    KIND = "follow_up.opened@1"
+    run_id: str
+    reason: Brief
+
+
+class FollowUpDone(Event):
+    """What a run left to do is done."""
+
+    KIND = "follow_up.done@1"
+    run_id: str
+    reason: Brief = ""
+
+
 class RunEnded(Event):
     """Every run ends once, with an outcome and its reason.
 
