@@ -172,6 +172,11 @@ class LocalSite:
         """End a run's plan; it ends when an engine starts."""
         self._tell(lambda commands, by: commands.cancel_run(run, by=by, reason=reason))
 
+    def keep(self, run: str, *, reason: str) -> IncidentAnswer:
+        """Let stay what a run changed for the moment."""
+        kept = self._tell(lambda commands, by: commands.keep(run, by=by, reason=reason))
+        return incident_answer(kept)
+
     def answer(self, run: str, answer: str, *, step: str = "", reason: str = "") -> None:
         """Answer a question of a run, which goes on when an engine starts."""
         self._tell(

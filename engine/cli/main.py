@@ -48,6 +48,7 @@ VERBS = {
     "approve": "decide",
     "reject": "decide",
     "answer": "answer",
+    "keep": "keep",
     "stop": "stop",
     "resume": "stop",
     "cancel": "stop",

@@ -39,6 +39,7 @@ from engine.ports.api import (
     IncidentAnswer,
     IncidentPage,
     IncidentStory,
+    KeepOrder,
     LocksAnswer,
     Order,
     PositionOrder,
@@ -193,6 +194,11 @@ class QuellClient:
         """Take an ended run back by a run of its own, whose plan is asked for."""
         order = CancelOrder(reason=reason)
         return self._order(IncidentAnswer, f"/v1/runs/{_segment(run)}/rollback", order)
+
+    def keep(self, run: str, *, reason: str) -> IncidentAnswer:
+        """Let stay what a run changed for the moment; ConflictError where nothing would end it."""
+        path = f"/v1/runs/{_segment(run)}/keep"
+        return self._order(IncidentAnswer, path, KeepOrder(reason=reason))
 
     def answer(self, run: str, answer: str, *, step: str = "", reason: str = "") -> None:
         """Answer a question of a run; ConflictError when it asks nothing."""

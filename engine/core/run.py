@@ -108,7 +108,7 @@ class RunState:
 
     `began_at` is when its first attempt was intended; `late` says that its deadline passed.
     `undoes` is the run that this one takes back, `undone` that run's state; `reverts`: because its
-    time has come, not because a person said so.
+    time has come, not because a person said so. `kept_by` called off the one of this run.
     """
 
     run_id: str
@@ -143,6 +143,7 @@ class RunState:
     undoes: str = ""
     undone: "RunState | None" = None
     reverts: bool = False
+    kept_by: str = ""
 
     @property
     def playbooks(self) -> tuple[str, ...]:
@@ -270,6 +271,8 @@ def _after(  # noqa: C901 - one case a kind of event is the simplest form
             return replace(state, verified=event.holds, verification_reason=event.reason)
         case events.RunCancelled():
             return replace(state, cancelled_by=actor, cancel_reason=event.reason)
+        case events.RevertCalledOff():
+            return replace(state, kept_by=actor)
         case events.RunEnded():
             return replace(state, outcome=event.outcome, outcome_reason=event.reason)
         case _:

@@ -115,7 +115,7 @@ def sentence(event: events.Event, actor: str) -> tuple[str, str]:  # noqa: C901 
         case events.TicketOpened():
             return f"ticket {event.key} opened in {event.tracker}", ""
         case _:
-            told = _correlated(event) or _beside_changes(event)
+            told = _correlated(event) or _beside_changes(event, actor)
             return told or _outside_incidents(event, actor), ""
 
 
@@ -151,7 +151,7 @@ def _correlated(event: events.Event) -> str:
             return ""
 
 
-def _beside_changes(event: events.Event) -> str:
+def _beside_changes(event: events.Event, actor: str) -> str:
     """What a run waits for, meets, or leaves to people; "" for anything else."""
     match event:
         case events.StillFiringAsked():
@@ -161,6 +161,8 @@ def _beside_changes(event: events.Event) -> str:
             return f"a person marked the run {event.verdict}{why}"
         case events.RunHeldBack():
             return f"waits: {event.reason}"
+        case events.RevertCalledOff():
+            return f"{actor} lets stay what was for the moment: {event.reason}"
         case events.FollowUpOpened():
             return f"left to do: {event.reason}"
         case events.FollowUpDone():

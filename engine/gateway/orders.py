@@ -24,6 +24,7 @@ from engine.ports.api import (
     DecisionOrder,
     EndSilenceOrder,
     IncidentAnswer,
+    KeepOrder,
     LocksAnswer,
     PositionOrder,
     ReleaseOrder,
@@ -140,6 +141,12 @@ async def roll_back(
 ) -> IncidentAnswer:
     """Take an ended run back by a run of its own; 409 where nothing can be taken back."""
     return incident_answer(await commands.roll_back(run, by=by, reason=order.reason))
+
+
+@router.post("/runs/{run}/keep")
+async def keep(run: str, order: KeepOrder, commands: Ordered, by: Holder) -> IncidentAnswer:
+    """Call off a run's revert: its change stays; 409 where nothing would take it back."""
+    return incident_answer(await commands.keep(run, by=by, reason=order.reason))
 
 
 @router.post("/stops")

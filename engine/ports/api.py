@@ -54,6 +54,12 @@ class CancelOrder(Order):
     reason: str = Field(default="", max_length=2000)
 
 
+class KeepOrder(Order):
+    """Let stay what a run changed for the moment."""
+
+    reason: str = Field(min_length=1, max_length=2000)
+
+
 class ResumeOrder(Order):
     """Lift a stop, named as it was ordered: `name` is a rule's or playbook's id, "" for all."""
 

@@ -132,6 +132,13 @@ class Commands(Protocol):
         """
         ...
 
+    async def keep(self, run: str, *, by: "By", reason: str) -> Incident:
+        """Call off the revert of a run, named as in `cancel_run`: its change stays, and why.
+
+        Raises ConflictError where nothing would take it back, or something does so already.
+        """
+        ...
+
     async def stop(
         self, scope: StopScope, name: str = "", *, by: "By", reason: str
     ) -> Sequence[Stop]:

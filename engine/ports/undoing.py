@@ -1,4 +1,4 @@
-"""Begins a run that takes another one back, in one transaction."""
+"""Begins a run that takes another one back, or calls that off, in one transaction."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,37 +13,79 @@ from engine.core.run import RunState, fold
 from engine.core.severity import ModeLimit
 from engine.core.trigger import trigger_key
 from engine.core.undoing import undoable
-from engine.errors import ConflictError
-from engine.ports.recording import task_for
+from engine.errors import ConflictError, NotFoundError
+from engine.ports.recording import Author, record, task_for
+from engine.ports.rows import RunRow
 from engine.ports.store import Tx
 from engine.ports.stories import COMING_AND_GOING
 
 
 def way_back(
-    tx: Tx, incident: Incident, run_id: str, mode: ModeLimit, reason: str
+    tx: Tx, incident: Incident, run_id: str, mode: ModeLimit, reason: str, *, reverts: bool = False
 ) -> events.RunCreated:
-    """The first entry of a run that takes this one back.
+    """The first entry of a run that takes this one back; `reverts`: because its time has come.
 
     Raises ConflictError where nothing can be taken back, or something does so already.
     """
-    entries = tx.entries(chain_of(incident.id), without=COMING_AND_GOING)
-    story = told(entries)
-    state = fold(run_id, story)
+    state, ways_back = _told_of(tx, incident, run_id)
     if state is None or state.outcome is None:
         raise ConflictError(f"run {run_id!r} is under way: `quell cancel` takes it back")
-    others = (
-        fold(event.run_id, story)
-        for event, _, _ in story
-        if isinstance(event, events.RunCreated) and event.undoes == run_id
-    )
-    if any(each is not None and each.outcome in (None, "succeeded") for each in others):
+    if reverts and state.kept_by:
+        raise ConflictError(f"run {run_id!r} stays as it is: {state.kept_by} called it off")
+    if any(each.outcome in (None, "succeeded") for each in ways_back):
         raise ConflictError(f"run {run_id!r} is taken back already, or is about to be")
     if not undoable(state):
         raise ConflictError(
             f"run {run_id!r} changed nothing that its playbook has a rollback for, or has undone "
             "it itself"
         )
-    return _created(incident, state, mode, reason)
+    created = _created(incident, state, mode, reason)
+    return created.model_copy(update={"reverts": reverts})
+
+
+def call_off(tx: Tx, run: RunRow, reason: str, author: Author) -> Incident:
+    """Let stay what a run changed for the moment; its incident afterwards.
+
+    A revert that waits for its condition ends. Raises ConflictError where nothing would take the
+    run back, or something has begun to.
+    """
+    incident = tx.incident(run.incident_id)
+    if incident is None:
+        raise NotFoundError(f"run {run.id!r} has no incident")
+    state, ways_back = _told_of(tx, incident, run.id)
+    if state is not None and state.reverts:
+        state, ways_back = _told_of(tx, incident, state.undoes)
+    if state is None or state.plan is None or state.outcome != "succeeded":
+        raise ConflictError(f"run {run.id!r} did not succeed, so nothing takes it back by itself")
+    if state.plan.revert_after_s is None:
+        raise ConflictError(f"playbook {run.playbook_id} has no `revert`: its change stays anyway")
+    if state.kept_by:
+        raise ConflictError(f"its revert is called off already, by {state.kept_by}")
+    if any(each.began or each.outcome == "succeeded" for each in ways_back):
+        raise ConflictError(
+            f"run {state.run_id!r} is taken back already, or is being: `quell cancel` ends that"
+        )
+    waiting = [each.run_id for each in ways_back if each.outcome is None]
+    left = f"{state.playbook_id} stays: {reason}"
+    story = [
+        events.RevertCalledOff(run_id=state.run_id, reason=reason),
+        *(events.RunCancelled(run_id=each, reason=reason) for each in waiting),
+        events.FollowUpOpened(run_id=state.run_id, reason=left),
+    ]
+    for each in waiting:
+        tx.wake_task("run", each)
+    return record(tx, incident, story, author)
+
+
+def _told_of(tx: Tx, incident: Incident, run_id: str) -> tuple[RunState | None, Sequence[RunState]]:
+    """The run, and those that were to take it back."""
+    story = told(tx.entries(chain_of(incident.id), without=COMING_AND_GOING))
+    found = (
+        fold(event.run_id, story)
+        for event, _, _ in story
+        if isinstance(event, events.RunCreated) and event.undoes == run_id
+    )
+    return fold(run_id, story), [each for each in found if each is not None]
 
 
 def revert_later(

@@ -25,7 +25,7 @@ from engine.ports.locking import all_locks
 from engine.ports.recording import Author, open_incident, record
 from engine.ports.rows import ApprovalRow, RunRow
 from engine.ports.store import Store, Tx
-from engine.ports.undoing import way_back
+from engine.ports.undoing import call_off, way_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +179,13 @@ class CommandStage:
             return record(tx, incident, [created], self._author(by))
 
         return await self.store.write(work)
+
+    async def keep(self, run: str, *, by: By, reason: str) -> Incident:
+        """Call off a run's revert: its change stays, and is left to do."""
+        may_order(by.actor, by.roles).demand()
+        return await self.store.write(
+            lambda tx: call_off(tx, _run(tx, run), reason, self._author(by))
+        )
 
     async def stop(
         self, scope: StopScope, name: str = "", *, by: By, reason: str

@@ -91,6 +91,7 @@ def test_orders_arrive_with_all_that_was_said() -> None:
         assert client.run_playbook("restart", {"n": 1, "f": ["a"]}, reason="slow").name == "INC-7"
         client.cancel_run("run1", reason="wrong host")
         assert client.roll_back("run1", reason="worse than before").number == 7
+        assert client.keep("run1", reason="until March").number == 7
         assert client.replay_dead_letter("letter1").replayed
         (stopped,) = client.stop("playbook", "restart", reason="drill").stops
         assert (stopped.scope, stopped.name, stopped.actor) == ("playbook", "restart", HOLDER.actor)
@@ -106,6 +107,7 @@ def test_orders_arrive_with_all_that_was_said() -> None:
         ("run", "restart", {"n": 1, "f": ["a"]}, by, "slow"),
         ("cancel", "run1", by, "wrong host"),
         ("roll_back", "run1", by, "worse than before"),
+        ("keep", "run1", by, "until March"),
         ("stop", "playbook", "restart", by, "drill"),
         ("resume", "all", "", by, "over"),
     ]

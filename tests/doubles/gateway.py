@@ -135,10 +135,11 @@ class MemoryCommands(Commands):
     fault: Exception | None = None
     accepted: bool = True
 
-    def _note(self, *order: object) -> None:
+    def _note(self, *order: object) -> Incident:
         if self.fault is not None:
             raise self.fault
         self.orders.append(order)
+        return incident(7)
 
     @override
     async def decide(
@@ -157,8 +158,7 @@ class MemoryCommands(Commands):
     async def run_playbook(
         self, playbook: str, parameters: Mapping[str, Json], *, by: By, reason: str = ""
     ) -> Incident:
-        self._note("run", playbook, dict(parameters), by, reason)
-        return incident(7)
+        return self._note("run", playbook, dict(parameters), by, reason)
 
     @override
     async def acknowledge(self, incident_id: str, *, by: By, note: str = "") -> Incident:
@@ -171,8 +171,11 @@ class MemoryCommands(Commands):
 
     @override
     async def roll_back(self, run: str, *, by: By, reason: str = "") -> Incident:
-        self._note("roll_back", run, by, reason)
-        return incident(7)
+        return self._note("roll_back", run, by, reason)
+
+    @override
+    async def keep(self, run: str, *, by: By, reason: str) -> Incident:
+        return self._note("keep", run, by, reason)
 
     @override
     async def stop(

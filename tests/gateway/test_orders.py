@@ -95,11 +95,15 @@ async def test_acknowledging_and_cancelling_need_no_body() -> None:
     assert (await post(parts, "/v1/runs/run1/cancel", {"reason": "wrong host"})).content == b""
     back = await post(parts, "/v1/runs/run1/rollback", {"reason": "worse than before"})
     assert back.json()["number"] == 7
+    kept = await post(parts, "/v1/runs/run1/keep", {"reason": "until March"})
+    assert kept.json()["number"] == 7
+    assert (await post(parts, "/v1/runs/run1/keep", {"reason": ""})).status_code == 422
     assert orders(parts) == [
         ("acknowledge", "INC-1", HOLDER, ""),
         ("cancel", "run1", HOLDER, ""),
         ("cancel", "run1", HOLDER, "wrong host"),
         ("roll_back", "run1", HOLDER, "worse than before"),
+        ("keep", "run1", HOLDER, "until March"),
     ]
 
 

@@ -176,6 +176,61 @@ async def test_a_remedy_stays_while_its_condition_is_false_and_a_person_hears_of
         assert left.startswith("its time is over, and it wasn't taken back: ")
 
 
+async def test_a_person_lets_stay_what_would_have_been_taken_back(tmp_path: Path) -> None:
+    async with a_world(tmp_path, playbook=REVERTED) as world:
+        incident = await succeeded(world)
+        run = incident.run_id
+        with pytest.raises(DeniedError):
+            await world.commands.keep(run, by=STRANGER, reason="x")
+        kept = await world.commands.keep(incident.name, by=ONCALL, reason="traffic stays high")
+        assert kept.follow_ups == {run: "restart stays: traffic stays high"}
+        with pytest.raises(ConflictError, match=f"called off already, by {ONCALL.actor}"):
+            await world.commands.keep(run, by=ONCALL, reason="once more")
+        await world.elapse(3 * 3600)
+        assert world.mend.done("undo") == 0
+        assert await outcomes(world) == ["succeeded"]
+        (called_off,) = await world.told(events.RevertCalledOff)
+        assert (called_off.run_id, called_off.reason) == (run, "traffic stays high")
+        assert "traffic stays high" in str(world.notifier.shown[-1][0].lines)
+        await world.commands.roll_back(run, by=ONCALL)
+        await world.settle()
+        await approve(world)
+        assert world.mend.done("undo") == 1
+        assert (await world.incident()).follow_ups == {}
+
+
+async def test_a_revert_that_waits_for_its_condition_is_called_off(tmp_path: Path) -> None:
+    playbook = UNDOABLE + "revert: {after: 2h, when: \"incident.severity == 'P4'\"}\n"
+    async with a_world(tmp_path, playbook=playbook) as world:
+        run = (await succeeded(world)).run_id
+        await world.elapse(3 * 3600)
+        await world.commands.keep((await world.incident()).name, by=ONCALL, reason="until March")
+        await world.settle()
+        assert await outcomes(world) == ["succeeded", "cancelled"]
+        assert (await world.incident()).follow_ups == {run: "restart stays: until March"}
+
+
+async def test_what_nothing_takes_back_is_not_called_off(tmp_path: Path) -> None:
+    async with a_world(tmp_path, playbook=UNDOABLE) as world:
+        run = (await succeeded(world)).run_id
+        with pytest.raises(ConflictError, match="has no `revert`"):
+            await world.commands.keep(run, by=ONCALL, reason="x")
+
+
+async def test_what_is_being_taken_back_is_not_called_off(tmp_path: Path) -> None:
+    async with a_world(tmp_path, playbook=REVERTED) as world:
+        run = (await succeeded(world)).run_id
+
+        async def asked(_: object) -> object:
+            with pytest.raises(ConflictError, match="or is being"):
+                await world.commands.keep(run, by=ONCALL, reason="x")
+            return OK
+
+        world.mend.will("undo", asked)  # type: ignore[arg-type]
+        await world.elapse(3 * 3600)
+        assert world.mend.done("undo") == 1
+
+
 async def test_who_says_so_by_hand_waits_for_no_condition(tmp_path: Path) -> None:
     playbook = UNDOABLE + "revert: {after: 2h, when: \"incident.severity == 'P4'\"}\n"
     async with a_world(tmp_path, playbook=playbook) as world:

@@ -265,6 +265,14 @@ class RunJudged(Event):
     reason: Brief = ""
 
 
+class RevertCalledOff(Event):
+    """A person lets stay what a run changed for the moment, and says why."""
+
+    KIND = "run.revert_called_off@1"
+    run_id: str
+    reason: Brief
+
+
 class FollowUpOpened(Event):
     """A change that was for the moment stays after its run: somebody has to see to it."""
 

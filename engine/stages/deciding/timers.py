@@ -134,10 +134,9 @@ def _revert(work: BatchWork, tick: Tick, _: str) -> None:
     if run is None or incident is None:
         return
     mode = ModeLimit(Mode.AUTO, "its rollback was approved with the plan that it takes back")
-    with suppress(ConflictError):  # a person was quicker
+    with suppress(ConflictError):  # a person was quicker, or lets it stay
         reason = f"the time of {run.playbook_id} is over"
-        created = way_back(work.tx, incident, run.id, mode, reason)
-        created = created.model_copy(update={"reverts": True})
+        created = way_back(work.tx, incident, run.id, mode, reason, reverts=True)
         work.live[incident.id] = record(work.tx, incident, [created], work.author)
 
 
