@@ -72,13 +72,14 @@ _TEXTS = (
 _texts_of = attrgetter(*_TEXTS)
 
 
-def within_bounds(alert: Alert) -> Alert:
+def within_bounds(alert: Alert, size: int | None = None) -> Alert:
     """The alert, with annotations that are cut where they are long.
 
-    Labels tell alerts apart, so none of them is cut: raises PayloadError for the first that is too
-    large, and for too many. A link that is too long is none.
+    `size` is that of the JSON in which it came, in bytes. Labels tell alerts apart, so none of them
+    is cut: raises PayloadError for the first that is too large, and for too many. A link that is
+    too long is none.
     """
-    if _is_small(alert):
+    if _is_small(alert, size):
         return alert
     for where, texts in (("labels", alert.labels), ("annotations", alert.annotations)):
         if len(texts) > MAX_LABELS:
@@ -99,15 +100,16 @@ def within_bounds(alert: Alert) -> Alert:
     return replace(alert, annotations=annotations, links=links)
 
 
-def _is_small(alert: Alert) -> bool:
+def _is_small(alert: Alert, size: int | None) -> bool:
     """Whether it is far below every bound, as most are: a few lengths tell, and nothing is cut."""
     labels, annotations = alert.labels, alert.annotations
+    if max(len(labels), len(annotations)) > MAX_LABELS or len(alert.links) > MAX_LINKS:
+        return False
+    # All texts together, or all names and all values: no single one is longer.
+    if size is not None and size <= MAX_LABEL_BYTES:
+        return True
     return (
-        len(labels) <= MAX_LABELS
-        and len(annotations) <= MAX_LABELS
-        and len(alert.links) <= MAX_LINKS
-        # All names together, all values together: no single one is longer.
-        and max(
+        max(
             len("".join(labels)),
             len("".join(labels.values())),
             len("".join(annotations)),
@@ -167,6 +169,24 @@ class Occurrence:
     def is_open(self) -> bool:
         """Whether it still fires as far as quell knows."""
         return self.ended_at is None
+
+    def within(self, incident_ids: tuple[str, ...]) -> "Occurrence":
+        """The same in these incidents; `replace` takes twice as long, and each alert comes here."""
+        return Occurrence(
+            id=self.id,
+            alert=self.alert,
+            started_at=self.started_at,
+            last_notice_at=self.last_notice_at,
+            expires_at=self.expires_at,
+            ended_at=self.ended_at,
+            ended_by=self.ended_by,
+            incident_ids=incident_ids,
+            repeats=self.repeats,
+            partition_key=self.partition_key,
+            held_by=self.held_by,
+            heard_by=self.heard_by,
+            inhibits=self.inhibits,
+        )
 
 
 @dataclass(frozen=True, slots=True)

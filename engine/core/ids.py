@@ -6,12 +6,13 @@ from collections.abc import Sequence
 ID_LENGTH = 26
 
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
-# Two characters for each ten bits: an alert has four ids, and the library takes three times as
+# Three characters for each 15 bits: an alert has four ids, and the library takes five times as
 # long, a byte at a time.
 _PAIRS = [first + second for first in _BASE32 for second in _BASE32]
+_TRIPLES = [first + pair for first in _BASE32 for pair in _PAIRS]
 _ID_BITS = 5 * ID_LENGTH
-_SHIFTS = range(_ID_BITS - 10, -1, -10)
 _TAKEN_BYTES = -(-_ID_BITS // 8)
+_LEFT_OUT_BITS = 8 * _TAKEN_BYTES - _ID_BITS
 _ASCII_LENGTHS = [length.to_bytes(4, "big").decode() for length in range(128)]
 
 
@@ -21,8 +22,12 @@ def derived_id(*key: str) -> str:
     The length prefix keeps ("ab", "c") and ("a", "bc") apart.
     """
     digest = hashlib.sha256(_framed(key)).digest()
-    bits = int.from_bytes(digest[:_TAKEN_BYTES], "big") >> (8 * _TAKEN_BYTES - _ID_BITS)
-    return "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
+    bits, of = int.from_bytes(digest[:_TAKEN_BYTES], "big") >> _LEFT_OUT_BITS, _TRIPLES
+    return (
+        f"{of[bits >> 115]}{of[bits >> 100 & 32767]}{of[bits >> 85 & 32767]}"
+        f"{of[bits >> 70 & 32767]}{of[bits >> 55 & 32767]}{of[bits >> 40 & 32767]}"
+        f"{of[bits >> 25 & 32767]}{of[bits >> 10 & 32767]}{_PAIRS[bits & 1023]}"
+    )
 
 
 def _framed(key: Sequence[str]) -> bytes:

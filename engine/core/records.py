@@ -3,17 +3,20 @@
 Source of the envelope: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
+import msgspec
 from pydantic import TypeAdapter, ValidationError
 
 from engine.core.alert import Alert, AlertStatus, within_bounds
 from engine.core.ids import derived_id
 from engine.errors import PayloadError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +87,36 @@ def timer_tick(key: str, due_at: datetime) -> Tick:
         raise PayloadError(f"{key!r} is no timer") from error
 
 
+def _reader(model: type[T]) -> Callable[[bytes], T]:
+    """Reads JSON; what it raises is a PayloadError that names the field.
+
+    msgspec takes a quarter of pydantic's time, and pydantic says better what is wrong: so that one
+    is asked about what the other refuses, and has the last word.
+    """
+    quickly = msgspec.json.Decoder(model).decode
+    carefully = TypeAdapter(model).validate_json
+
+    def read(text: bytes) -> T:
+        try:
+            return quickly(text)
+        except (ValueError, RecursionError):
+            pass
+        try:
+            return carefully(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise PayloadError(str(first["msg"]), ".".join(map(str, first["loc"]))) from error
+
+    return read
+
+
 _TIMER = TypeAdapter(Tick)
-_PLAIN_ALERT = TypeAdapter(Alert)
-_ALERT = TypeAdapter(_AlertEnvelope)
-_TICK = TypeAdapter(_TickEnvelope)
-_GLANCE = TypeAdapter(_GlanceEnvelope)
-_OF_BODY = TypeAdapter(dict[str, str | datetime])
+_read_plain_alert = _reader(Alert)
+_read_alert = _reader(_AlertEnvelope)
+_read_tick = _reader(_TickEnvelope)
+_read_glance = _reader(_GlanceEnvelope)
+_write = msgspec.json.Encoder().encode
 _ALERT_END = b'"type":"quell.alert.v1","specversion":"1.0"'
-# The adapters' own methods read some twenty arguments first.
-_DUMP_ALERT = _PLAIN_ALERT.serializer.to_json
-_READ_ALERT = _ALERT.validator.validate_json
-_READ_GLANCE = _GLANCE.validator.validate_json
 _TICK_MARK = b'"type":"quell.tick.v1"'
 
 
@@ -105,7 +127,7 @@ def encode_alert(alert: Alert) -> bytes:
     return b'{"id":"%b",%b,"data":%b,%b}' % (
         record_id.encode(),
         source_and_time,
-        _DUMP_ALERT(alert),
+        _write(alert),
         _ALERT_END,
     )
 
@@ -113,21 +135,18 @@ def encode_alert(alert: Alert) -> bytes:
 @lru_cache(maxsize=16)
 def _of_body(source: str, at: datetime) -> tuple[str, bytes]:
     """What all alerts of one body share: the time in words, and two members of the envelope."""
-    members = _OF_BODY.dump_json({"source": f"/quell/sources/{source}", "time": at})
+    members = _write({"source": f"/quell/sources/{source}", "time": at})
     return at.isoformat(), members[1:-1]
 
 
 def alert_json(alert: Alert) -> str:
     """An alert alone, as one line of JSON."""
-    return _PLAIN_ALERT.dump_json(alert).decode()
+    return _write(alert).decode()
 
 
 def alert_of_json(text: bytes) -> Alert:
     """What `alert_json` wrote. Raises PayloadError naming the field."""
-    try:
-        return within_bounds(_PLAIN_ALERT.validate_json(text))
-    except ValidationError as error:
-        raise _payload_error(error) from error
+    return within_bounds(_read_plain_alert(text), len(text))
 
 
 def encode_tick(tick: Tick, now: datetime) -> bytes:
@@ -138,7 +157,7 @@ def encode_tick(tick: Tick, now: datetime) -> bytes:
         time=now,
         data=tick,
     )
-    return _TICK.dump_json(envelope)
+    return _write(envelope)
 
 
 def decode_record(value: bytes) -> Alert | Tick:
@@ -146,12 +165,9 @@ def decode_record(value: bytes) -> Alert | Tick:
 
     The bounds of an alert are asked for here too: others may write to the stream.
     """
-    try:
-        if _TICK_MARK in value:
-            return _TICK.validate_json(value).data
-        return within_bounds(_READ_ALERT(value).data)
-    except ValidationError as error:
-        raise _payload_error(error) from error
+    if _TICK_MARK in value:
+        return _read_tick(value).data
+    return within_bounds(_read_alert(value).data, len(value))
 
 
 def glance(value: bytes) -> Glance | Tick:
@@ -159,15 +175,4 @@ def glance(value: bytes) -> Glance | Tick:
 
     Raises PayloadError; takes all that `decode_record` takes.
     """
-    try:
-        if _TICK_MARK in value:
-            return _TICK.validate_json(value).data
-        seen: Glance = _READ_GLANCE(value).data
-    except ValidationError as error:
-        raise _payload_error(error) from error
-    return seen
-
-
-def _payload_error(error: ValidationError) -> PayloadError:
-    first = error.errors(include_url=False)[0]
-    return PayloadError(str(first["msg"]), ".".join(map(str, first["loc"])))
+    return _read_tick(value).data if _TICK_MARK in value else _read_glance(value).data

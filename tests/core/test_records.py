@@ -23,6 +23,7 @@ from engine.core.records import (
 from engine.errors import PayloadError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+RECORD = encode_alert(Alert("f", "s", "n", "firing", {"a": "b"}, {}, NOW, None, NOW))
 texts = st.text(max_size=20)
 times = st.datetimes(timezones=st.just(UTC))
 alerts = st.builds(
@@ -93,12 +94,37 @@ def test_an_alert_that_speaks_of_ticks_stays_an_alert() -> None:
             "data",
             id="wrong data",
         ),
+        pytest.param(RECORD.replace(b'"b"', b"3"), "data.labels.a", id="a label that is a number"),
+        pytest.param(RECORD.replace(b'"b"', b'"\xff"'), "", id="a byte that is no UTF-8"),
+        pytest.param(RECORD.replace(b'"b"', b"[" * 100_000), "", id="deep nesting"),
     ],
 )
 def test_a_poison_record_names_its_field(value: bytes, field: str) -> None:
     with pytest.raises(PayloadError) as error:
         decode_record(value)
     assert error.value.field.startswith(field)
+
+
+def test_what_another_writer_spells_differently_is_taken() -> None:
+    seconds = RECORD.replace(b'"starts_at":"2026-01-01T00:00:00Z"', b'"starts_at":1767225600')
+    assert seconds != RECORD
+    assert decode_record(seconds) == decode_record(RECORD)
+
+
+@pytest.mark.parametrize(
+    ("labels", "field"),
+    [
+        pytest.param({str(number): "" for number in range(129)}, "labels", id="too many"),
+        pytest.param({"a": "x" * 2_049}, "labels.a", id="too long"),
+    ],
+)
+def test_an_alert_over_its_bounds_is_poison_however_small_its_record(
+    labels: dict[str, str], field: str
+) -> None:
+    alert = Alert("f", "s", "n", "firing", labels, {}, NOW, None, NOW)
+    with pytest.raises(PayloadError) as error:
+        decode_record(encode_alert(alert))
+    assert error.value.field == field
 
 
 def test_an_alert_over_its_bounds_is_poison_whoever_appended_it() -> None:
