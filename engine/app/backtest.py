@@ -9,7 +9,7 @@ import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from itertools import groupby
+from itertools import chain
 
 from engine.core.alert import Alert, Occurrence
 from engine.core.catalog import Catalog
@@ -18,11 +18,11 @@ from engine.core.incident import chain_of
 from engine.core.records import Tick, timer_tick
 from engine.core.replayed import Closing, Replayed, ReplayedWaiting, replayed_incident
 from engine.core.severity import Mode
-from engine.stages.deciding import Decided, decide_on, expect_heartbeats
+from engine.stages.deciding import decide_on, expect_heartbeats
 from engine.store.memory_tx import MemoryTx
 
 # As many as the pipeline takes at once.
-MAX_ALERTS = 500
+MAX_RECORDS = 500
 # Between two looks of the garbage collector.
 ALLOCATIONS = 100_000
 
@@ -53,9 +53,7 @@ class _Backtest:
         gc.set_threshold(ALLOCATIONS, *thresholds[1:])
         try:
             expect_heartbeats(tx, self._catalog)
-            for at, together in groupby(self._in_order(alerts), key=lambda pair: pair[0]):
-                self._elapse(at)
-                self._take([(each.partition_key, each) for _, each in together])
+            self._take_all(alerts)
             if self._closing.then:
                 self._elapse(tx.at + self._closing.then)
             return self._replayed(began)
@@ -63,16 +61,22 @@ class _Backtest:
             gc.set_threshold(*thresholds)
             tx.close()
 
-    def _in_order(self, alerts: Iterator[Alert]) -> Iterator[tuple[datetime, Alert]]:
-        """Each with the time of its decision, which never goes back."""
-        at, applied, takes = self._tx.at, self._closing.applied, self._closing.after is not None
-        yield at, applied(self._first)
-        for alert in alerts:
+    def _take_all(self, alerts: Iterator[Alert]) -> None:
+        """Each at the time of its decision, which never goes back."""
+        at, together = self._tx.at, list[tuple[str, Alert]]()
+        applied = self._closing.applied if self._closing.after is not None else None
+        for alert in chain((self._first,), alerts):
             if alert.received_at > at:
-                at = alert.received_at
+                self._take(together)
+                at, together = alert.received_at, []
+                self._elapse(at)
             elif alert.received_at < at:
                 self._out_of_order += 1
-            yield at, applied(alert) if takes else alert
+            if len(together) == MAX_RECORDS:
+                self._take(together)
+                together = []
+            together.append((alert.partition_key, applied(alert) if applied else alert))
+        self._take(together)
 
     def _elapse(self, until: datetime) -> None:
         """Let the timers come that are due before `until`, and then be there."""
@@ -83,15 +87,12 @@ class _Backtest:
                 (str(task.payload["partition_key"]), timer_tick(task.key, task.not_before))
                 for task in tx.timers.take()
             ]
-            self._take(ticks)
+            for start in range(0, len(ticks), MAX_RECORDS):
+                self._take(ticks[start : start + MAX_RECORDS])
         tx.at = until
 
     def _take(self, told: list[tuple[str, Alert]] | list[tuple[str, Tick]]) -> None:
-        for start in range(0, len(told), MAX_ALERTS):
-            decided = decide_on(self._tx, told[start : start + MAX_ALERTS], self._catalog)
-            self._count(decided)
-
-    def _count(self, decided: Decided) -> None:
+        decided = decide_on(self._tx, told, self._catalog)
         self._dispositions.update(decided.dispositions)
         self._failures.update(dict.fromkeys(decided.failures))
 
@@ -137,5 +138,7 @@ class _Backtest:
     def _is_unmatched(self, occurrence: Occurrence) -> bool:
         if occurrence.alert.fingerprint in self._tx.waited:
             return False
+        if not occurrence.incident_ids:
+            return True
         taken = map(self._tx.incidents_now.__getitem__, occurrence.incident_ids)
         return all(one.mode is Mode.OBSERVE or one.rule_id in self._catch_all for one in taken)

@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.cli.options import DATA
 from engine.cli.story import event_of, told_alerts, whole
 from engine.core import events
-from engine.core.classify import NO_OTHER_RULE
+from engine.core.rule import NO_OTHER_RULE
 from engine.ports.api import IncidentAnswer, IncidentStory
 
 

@@ -5,20 +5,19 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from engine.core.alert import Alert
+from engine.core.conditions import AllOf
 from engine.core.expressions import Bindings, Expression, ExpressionFailedError
 from engine.core.inventory import TARGET_LABELS
+from engine.core.matchers import Matcher
 from engine.core.rule import Case, Cases, Rule
 from engine.core.rule_set import RuleSet
 from engine.core.scopes import alert_bindings
-from engine.core.severity import Mode, ModeLimit, Severity, effective_mode
+from engine.core.severity import Mode, ModeLimit, Severity
 
 T = TypeVar("T")
 
 # Names in `group_by` that mean what quell knows of the alert; any other name is a label.
 GROUP_FIELDS = ("service", "region", "target", "environment", "team", "customer", "resource")
-
-# The reason of a catch-all rule, by which its incidents are known in the journal.
-NO_OTHER_RULE = "no other rule takes it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +73,16 @@ def classify(alert: Alert, rules: RuleSet) -> Classification:
 
     An expression that fails is no match and stops no other rule.
     """
-    view = _View.of(alert, rules)
+    labels = labels_of(alert)
+    candidates = rules.candidates(labels)
+    if not candidates:
+        return _NOBODY
+    view = _View(alert, labels, rules)
     taken: Match | None = None
     observed: list[Match] = []
     continued: list[Match] = []
-    for rule in rules.candidates(view.labels):
-        if (continued and rule.is_catch_all) or _difference(rule, view):
+    for rule in candidates:
+        if (continued and rule.is_catch_all) or _failing(rule, view) is not None:
             continue
         match = _match(rule, view)
         if match.mode.mode is Mode.OBSERVE:
@@ -94,7 +97,7 @@ def classify(alert: Alert, rules: RuleSet) -> Classification:
 
 def match_alone(alert: Alert, rule: Rule, rules: RuleSet) -> Match:
     """What a rule makes of an alert that it doesn't have to be asked about."""
-    return _match(rule, _View.of(alert, rules))
+    return _match(rule, _View(alert, labels_of(alert), rules))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class HeldCases:
 
 def cases_of(alert: Alert, rule: Rule, rules: RuleSet) -> HeldCases:
     """The cases that decide, should this rule take the alert."""
-    view = _View.of(alert, rules)
+    view = _View(alert, labels_of(alert), rules)
     severity = _held_case(rule.severity, rule, "severity", view)
     mode = _held_case(rule.mode, rule, "mode", view)
     return HeldCases(severity.when.text if severity else "", mode.when.text if mode else "")
@@ -115,7 +118,10 @@ def cases_of(alert: Alert, rule: Rule, rules: RuleSet) -> HeldCases:
 
 def labels_of(alert: Alert) -> Mapping[str, str]:
     """The labels that matchers see: those that were sent, and the alert's name."""
-    return {**alert.labels, "alertname": alert.name}
+    labels = alert.labels
+    if labels.get("alertname") == alert.name:
+        return labels
+    return {**labels, "alertname": alert.name}
 
 
 def value_of(name: str, alert: Alert, labels: Mapping[str, str]) -> str:
@@ -124,18 +130,18 @@ def value_of(name: str, alert: Alert, labels: Mapping[str, str]) -> str:
         # Hosts that the inventory doesn't know must not become one incident.
         named = (alert.resource, *(labels.get(label, "") for label in TARGET_LABELS))
         return alert.target or next(filter(None, named), "")
-    known = str(getattr(alert, name)) if name in GROUP_FIELDS else ""
+    known: str = getattr(alert, name) if name in GROUP_FIELDS else ""
     return known or labels.get(name, "")
 
 
 def explain(alert: Alert, rules: RuleSet) -> tuple[Explanation, ...]:
     """Why each rule did or didn't take an alert, in the order in which they are asked."""
-    view = _View.of(alert, rules)
+    view = _View(alert, labels_of(alert), rules)
     found: list[Explanation] = []
     taken_by = ""
     continued = False
     for rule in rules:
-        difference = _difference(rule, view)
+        difference = _difference(_failing(rule, view), view)
         if not difference and continued and rule.is_catch_all:
             difference = "another rule takes it"
         if difference:
@@ -157,15 +163,19 @@ def explain(alert: Alert, rules: RuleSet) -> tuple[Explanation, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
+_NOBODY = Classification(None)
+
+
+@dataclass(slots=True)
 class _View:
     """One alert as rules see it; failures of expressions gather here."""
 
     alert: Alert
     labels: Mapping[str, str]
-    bindings: Bindings
-    failures: list[str]
     rules: RuleSet
+    failures: list[str] = field(default_factory=list)
+    # Only some alerts meet an expression.
+    bindings: Bindings | None = None
     # Many rules ask the same of an alert.
     known: dict[str, bool | ExpressionFailedError] = field(default_factory=dict)
     tried: set[tuple[str, ...]] = field(default_factory=set)
@@ -180,6 +190,8 @@ class _View:
         return found
 
     def _evaluated(self, condition: Expression) -> bool | ExpressionFailedError:
+        if self.bindings is None:
+            self.bindings = alert_bindings(self.alert)
         batch = self.rules.batch_of(condition)
         if batch is not None and batch.texts not in self.tried:
             self.tried.add(batch.texts)
@@ -193,55 +205,50 @@ class _View:
         self.known[condition.text] = found
         return found
 
-    @staticmethod
-    def of(alert: Alert, rules: RuleSet) -> "_View":
-        return _View(alert, labels_of(alert), alert_bindings(alert), [], rules)
+
+# What of a rule doesn't hold for an alert; an expression may have failed.
+_Failing = Matcher | AllOf | Expression | ExpressionFailedError
 
 
-def _difference(rule: Rule, view: _View) -> str:
-    """Why a rule doesn't hold, "" when it does."""
+def _failing(rule: Rule, view: _View) -> _Failing | None:
+    """The first part of a rule that doesn't hold, None where it does."""
+    labels = view.labels
     for matcher in rule.matchers:
-        if not matcher.matches(view.labels):
-            return f"{matcher} fails on {view.labels.get(matcher.name, '')!r}"
+        if not matcher.matches(labels):
+            return matcher
     all_of = rule.conditions.all_of
-    if all_of is not None and all_of.part_of(view.labels) is None:
-        return "all_of: it is none of those alerts"
+    if all_of is not None and all_of.part_of(labels) is None:
+        return all_of
     if rule.when is None:
-        return ""
+        return None
     try:
-        if view.holds(rule.when):
-            return ""
+        return None if view.holds(rule.when) else rule.when
     except ExpressionFailedError as error:
         view.failures.append(f"rule {rule.id}: when: {error}")
-        return f"when: {error}"
-    return f"when: {rule.when.text} is false"
+        return error
+
+
+def _difference(failing: _Failing | None, view: _View) -> str:
+    """The same in words, "" where it holds."""
+    match failing:
+        case None:
+            return ""
+        case Matcher():
+            return f"{failing} fails on {view.labels.get(failing.name, '')!r}"
+        case AllOf():
+            return "all_of: it is none of those alerts"
+        case Expression():
+            return f"when: {failing.text} is false"
+        case ExpressionFailedError():
+            return f"when: {failing}"
 
 
 def _match(rule: Rule, view: _View) -> Match:
-    severity, severity_reason = _choose(rule.severity, rule, "severity", view)
-    mode, mode_reason = _choose(rule.mode, rule, "mode", view)
-    limit = effective_mode((*rule.caps, ModeLimit(mode, f"rule {rule.id}{mode_reason}")))
-    held = [str(matcher) for matcher in rule.matchers]
-    if rule.when is not None:
-        held.append(rule.when.text)
-    return Match(
-        rule=rule,
-        severity=severity,
-        mode=limit,
-        group={name: value_of(name, view.alert, view.labels) for name in rule.group_by},
-        reasons=(
-            f"matched {', '.join(held)}" if held else NO_OTHER_RULE,
-            f"{severity.name}{severity_reason}",
-            f"{limit.mode.value}, decided by {limit.decided_by}",
-            *rule.conditions.told(),
-        ),
+    said = rule.verdict(
+        _held_case(rule.severity, rule, "severity", view), _held_case(rule.mode, rule, "mode", view)
     )
-
-
-def _choose(cases: Cases[T], rule: Rule, word: str, view: _View) -> tuple[T, str]:
-    """The value of the first case that holds, with the reason as ` because ...`."""
-    held = _held_case(cases, rule, word, view)
-    return (held.value, f" because {held.when.text}") if held else (cases.otherwise, "")
+    group = {name: value_of(name, view.alert, view.labels) for name in rule.group_by}
+    return Match(rule, said.severity, said.mode, group, said.reasons)
 
 
 def _held_case(cases: Cases[T], rule: Rule, word: str, view: _View) -> Case[T] | None:

@@ -6,7 +6,6 @@ about labels that fit that matcher; of several the rarest counts.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from engine.core.matchers import Matcher
@@ -50,8 +49,7 @@ def _key(name: str, branch: str) -> Key:
     return Key(name, branch[: end - 1 if branch[end] in _LESS and end else end], is_prefix=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Places:
+class _Places(NamedTuple):
     """Where the rules behind one label's keys stand; prefixes by their length."""
 
     exact: Mapping[str, Sequence[int]]
@@ -77,22 +75,22 @@ class MatcherIndex:
             if not best:
                 always.append(place)
         self.always: Sequence[int] = always
-        self._places = _places(chosen)
+        self._places = list(_places(chosen).items())
 
     def candidates(self, labels: Mapping[str, str]) -> Sequence[int]:
         """The places that may hold for these labels, in order; the others don't."""
         found: list[Sequence[int]] = [self.always] if self.always else []
-        for name, places in self._places.items():
+        for name, (exact, by_length) in self._places:
             value = labels.get(name)
             if not value:
                 continue
-            if exact := places.exact.get(value):
-                found.append(exact)
-            for length, prefixes in places.prefixes:
+            if places := exact.get(value):
+                found.append(places)
+            for length, prefixes in by_length:
                 if with_prefix := prefixes.get(value[:length]):
                     found.append(with_prefix)
-        if len(found) == 1:
-            return found[0]
+        if len(found) <= 1:
+            return found[0] if found else ()
         return sorted({place for each in found for place in each})
 
 

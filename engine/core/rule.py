@@ -1,7 +1,7 @@
 """A rule made ready: matchers, expressions, cases and arguments, all checked when it was loaded."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from engine.core.compiling import compile_condition
@@ -15,10 +15,13 @@ from engine.core.mistakes import Mistakes
 from engine.core.rendering import Renderable
 from engine.core.rule_documents import ModeCase, RuleDefaults, RuleDocument, SeverityCase
 from engine.core.scopes import ALERT
-from engine.core.severity import Mode, ModeLimit, Severity
+from engine.core.severity import Mode, ModeLimit, Severity, effective_mode
 from engine.core.starts import Playbooks, Start, StartContext, compile_start
 
 T = TypeVar("T")
+
+# The reason of a catch-all rule, by which its incidents are known in the journal.
+NO_OTHER_RULE = "no other rule takes it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,15 @@ class Cases(Generic[T]):
 
     cases: tuple[Case[T], ...]
     otherwise: T
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a rule says of an alert that it takes, but for the group; `reasons` tell why."""
+
+    severity: Severity
+    mode: ModeLimit
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +72,10 @@ class Rule:
     conditions: Conditions = AT_ONCE
     continues: bool = False
     caps: tuple[ModeLimit, ...] = ()
+    # By the cases that decide: alerts are many, and these few.
+    _verdicts: dict[tuple[str, str], Verdict] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def is_catch_all(self) -> bool:
@@ -71,12 +87,44 @@ class Rule:
         """The worst that it ever says, whichever of its cases holds."""
         return min([self.severity.otherwise, *[case.value for case in self.severity.cases]])
 
+    def verdict(self, severity: Case[Severity] | None, mode: Case[Mode] | None) -> Verdict:
+        """What it says where these cases hold; None leaves what is otherwise."""
+        key = (severity.when.text if severity else "", mode.when.text if mode else "")
+        known = self._verdicts.get(key)
+        if known is None:
+            known = self._verdicts[key] = self._decided(severity, mode)
+        return known
+
+    def _decided(self, severity: Case[Severity] | None, mode: Case[Mode] | None) -> Verdict:
+        grave = severity.value if severity else self.severity.otherwise
+        wanted = ModeLimit(
+            mode.value if mode else self.mode.otherwise, f"rule {self.id}{_because(mode)}"
+        )
+        limit = effective_mode((*self.caps, wanted))
+        held = [str(matcher) for matcher in self.matchers]
+        if self.when is not None:
+            held.append(self.when.text)
+        return Verdict(
+            severity=grave,
+            mode=limit,
+            reasons=(
+                f"matched {', '.join(held)}" if held else NO_OTHER_RULE,
+                f"{grave.name}{_because(severity)}",
+                f"{limit.mode.value}, decided by {limit.decided_by}",
+                *self.conditions.told(),
+            ),
+        )
+
     def render_arguments(self, alert: Bindings) -> Mapping[str, Json]:
         """What the rule gives to its playbook; raises ExpressionFailedError.
 
         The values aren't typed yet: `check_parameters` reads them.
         """
         return Start(self.playbook, self.arguments).render_arguments(alert)
+
+
+def _because(held: Case[Severity] | Case[Mode] | None) -> str:
+    return f" because {held.when.text}" if held else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,15 @@ class RuleSet(Sequence[Rule]):
         """The rule of this id, None when it was deleted or never was."""
         return self._by_id.get(rule_id)
 
+    @property
+    def inhibits(self) -> bool:
+        """Whether any alert may hold others back."""
+        return bool(self._inhibitions)
+
     def inhibitor_keys(
         self, labels: Mapping[str, str], value_of: Callable[[str], str]
     ) -> tuple[str, ...]:
         """Under which an alert with these labels holds others back."""
-        if not self._inhibitions:
-            return ()
         candidates = (self._inhibitions[place] for place in self._inhibiting.candidates(labels))
         return tuple(each.key(value_of) for each in candidates if each.matches(labels))
 
@@ -48,10 +51,10 @@ class RuleSet(Sequence[Rule]):
         """The batch that evaluates this condition and its neighbours at once; None without one."""
         return self._batches.get(condition.text)
 
-    def candidates(self, labels: Mapping[str, str]) -> Iterable[Rule]:
+    def candidates(self, labels: Mapping[str, str]) -> Sequence[Rule]:
         """The rules that may hold for these labels, in order; the others don't."""
-        rules = self._rules
-        return [rules[place] for place in self._index.candidates(labels)]
+        places, rules = self._index.candidates(labels), self._rules
+        return [rules[place] for place in places] if places else ()
 
     @overload
     def __getitem__(self, index: int) -> Rule: ...

@@ -27,14 +27,17 @@ def act(
     """
     found = classify(occurrence.alert, work.catalog.rules)
     work.failures.extend(found.failures)
+    matches = found.matches
+    if not matches and not occurrence.held_by:
+        return occurrence, found
     silenced = work.silences.over(labels_of(occurrence.alert), at)
-    plain = all(match.rule.conditions is AT_ONCE for match in found.matches)
+    plain = all(match.rule.conditions is AT_ONCE for match in matches)
     if not occurrence.held_by and plain and silenced is None:
-        return _joined(work, occurrence, found.matches, at), found
+        return _joined(work, occurrence, matches, at), found
     held: list[Hold] = []
     acting: list[Match] = []
     after = occurrence
-    for match in found.matches:
+    for match in matches:
         live = work.tx.live_incident(work.admitting.correlation(match))
         if live is not None and live.id in after.incident_ids:
             hold = work.admitting.explained(match, after, at)
@@ -55,7 +58,7 @@ def act(
         else:
             held.append(hold)
     after = _joined(work, after, acting, at)
-    hears = {match.rule.id for match in found.matches if match.rule.conditions.hears_repeats}
+    hears = {match.rule.id for match in matches if match.rule.conditions.hears_repeats}
     held_by = tuple(hold.rule_id for hold in held)
     after = replace(
         after, held_by=held_by, heard_by=tuple(rule for rule in held_by if rule in hears)
@@ -77,7 +80,7 @@ def _joined(
         if incident not in occurrence.incident_ids:
             new[incident] = match.severity
     if new:
-        occurrence = replace(occurrence, incident_ids=(*occurrence.incident_ids, *new))
+        occurrence = occurrence.within((*occurrence.incident_ids, *new))
     for incident, severity in new.items():
         work.join(incident, occurrence, severity)
     return occurrence

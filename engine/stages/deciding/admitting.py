@@ -186,9 +186,12 @@ class Admitting:
 
     def appears(self, occurrence: Occurrence) -> Occurrence:
         """It fires: it holds back what rules say it does."""
+        rules = self.catalog.rules
+        if not rules.inhibits:
+            return occurrence
         alert = occurrence.alert
         labels = labels_of(alert)
-        keys = self.catalog.rules.inhibitor_keys(labels, lambda name: value_of(name, alert, labels))
+        keys = rules.inhibitor_keys(labels, lambda name: value_of(name, alert, labels))
         return self._inhibiting(occurrence, keys)
 
     def causes(self, occurrence: Occurrence) -> Occurrence:

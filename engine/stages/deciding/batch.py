@@ -10,7 +10,7 @@ waits, see engine.stages.deciding.admitting, and is asked again by a tick.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from engine.core.alert import Alert, Occurrence, receive, repeat
 from engine.core.bounds import cut
@@ -88,7 +88,8 @@ def decide_on(tx: Tx, told: Sequence[tuple[str, Alert | Tick]], catalog: Catalog
     """Decide on what records say, each behind its record's key; nothing is counted."""
     work = _begun(tx, catalog, [value for _, value in told])
     for key, value in told:
-        settle(work)
+        if work.settling:
+            settle(work)
         at = value.received_at if isinstance(value, Alert) else value.due_at
         # Gateways' times differ a little; a decision is never before the one in front of it.
         work.decided_at = max(at, work.decided_at or at)
@@ -129,19 +130,23 @@ def give_up(
 
 def _begun(tx: Tx, catalog: Catalog, values: Sequence[Alert | Tick]) -> BatchWork:
     """With all that is known of what the records are about, read at once."""
-    alerts = [value for value in values if isinstance(value, Alert)]
-    whole = {value.subject for value in values if isinstance(value, Tick)}
-    whole |= {alert.fingerprint for alert in alerts if alert.status != "firing"}
-    fingerprints = whole | {alert.fingerprint for alert in alerts}
-    latest, steady = tx.known(sorted(fingerprints), whole)
+    whole, expiring, fingerprints = set[str](), list[Alert](), set[str]()
+    for value in values:
+        if isinstance(value, Tick):
+            whole.add(value.subject)
+            continue
+        fingerprints.add(value.fingerprint)
+        if value.status != "firing":
+            whole.add(value.fingerprint)
+        elif value.expires_at is not None:
+            expiring.append(value)
+    latest, steady = tx.known(sorted(fingerprints | whole), whole)
     work = BatchWork(tx, catalog, dict(latest), dict(steady))
     # Only an expiry tells beforehand that the whole will be asked for, and often.
     renewed = {
         alert.fingerprint
-        for alert in alerts
-        if alert.expires_at is not None
-        and alert.fingerprint in steady
-        and repeat(alert, steady[alert.fingerprint]) is None
+        for alert in expiring
+        if alert.fingerprint in steady and repeat(alert, steady[alert.fingerprint]) is None
     }
     if renewed:
         work.latest.update(tx.occurrences(sorted(renewed)))
@@ -162,34 +167,36 @@ def _take_alert(work: BatchWork, alert: Alert) -> Disposition:
             work.steady[alert.fingerprint] = work.repeated[alert.fingerprint] = again
             return "repeat"
         current = work.occurrence(alert.fingerprint)
+    if current is None or not current.is_open:
+        alert = enrich(alert, work.catalog.inventory)
     notice = receive(alert, current, work.keys[alert.fingerprint])
     occurrence = notice.occurrence
-    if notice.effect == "opened":
-        return _open(work, occurrence, enrich(alert, work.catalog.inventory))
-    if occurrence.alert is alert:  # a resolution that came first
-        occurrence = replace(occurrence, alert=enrich(alert, work.catalog.inventory))
-    if notice.effect == "resolved":
-        work.end(occurrence)
-        work.tx.cancel_task("tick", f"occurrence_expiry/{alert.fingerprint}")
-        return "resolved"
-    if notice.effect == "repeat":
-        if occurrence.heard_by:
-            occurrence, _ = act(work, occurrence, alert.received_at, "repeat")
-        expire_later(work, occurrence, work.keys[alert.fingerprint])
-    work.keep(occurrence)
+    match notice.effect:
+        case "opened":
+            return _open(work, occurrence)
+        case "resolved":
+            work.end(occurrence)
+            work.tx.cancel_task("tick", f"occurrence_expiry/{alert.fingerprint}")
+        case "repeat":
+            if occurrence.heard_by:
+                occurrence, _ = act(work, occurrence, alert.received_at, "repeat")
+            expire_later(work, occurrence, work.keys[alert.fingerprint])
+            work.keep(occurrence)
+        case "stale":
+            work.keep(occurrence)
     return notice.effect
 
 
-def _open(work: BatchWork, opened: Occurrence, alert: Alert) -> Disposition:
-    """`alert` is the one that opened it, with what the inventory knows."""
-    if opened.alert is not alert:
-        opened = replace(opened, alert=alert)
-    occurrence = work.admitting.appears(opened)
-    occurrence, found = act(work, occurrence, alert.received_at, "opened")
+def _open(work: BatchWork, opened: Occurrence) -> Disposition:
+    """Its alert is the one that opened it."""
+    appeared = work.admitting.appears(opened)
+    occurrence, found = act(work, appeared, opened.alert.received_at, "opened")
     work.keep(occurrence)
     expire_later(work, occurrence, occurrence.partition_key)
     if found.is_unmatched:
         return "unmatched"
+    if not occurrence.held_by:
+        return "new"
     takers = {match.rule.id for match in found.matches} - {m.rule.id for m in found.observed}
     return "suppressed" if takers <= set(occurrence.held_by) else "new"
 

@@ -66,6 +66,7 @@ class BatchWork:
     book: SilenceBook | None = None
     first_runs: dict[str, Sequence[events.Event]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    _admitting: Admitting | None = None
 
     @property
     def author(self) -> Author:
@@ -82,7 +83,9 @@ class BatchWork:
     @property
     def admitting(self) -> Admitting:
         """The conditions of this batch's occurrences."""
-        return Admitting(self.tx, self.catalog, self.occurrence, self.correlations)
+        if self._admitting is None:
+            self._admitting = Admitting(self.tx, self.catalog, self.occurrence, self.correlations)
+        return self._admitting
 
     def incident(self, incident: str) -> Incident | None:
         """As it is after this batch so far."""
