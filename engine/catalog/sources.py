@@ -1,5 +1,8 @@
 """Which files make a catalog, and their texts in the order in which they count."""
 
+import errno
+import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -101,10 +104,12 @@ class _Reader:
             for path, relative in _paths(root):
                 own = _kind_of(kind, path.name, shipped=shipped)
                 name = self._unique(f"{'shipped/' if shipped else ''}{folder}{relative}")
-                self.files.append(SourceFile(own, name, str(path), path.read_bytes(), shipped))
+                self.files.append(SourceFile(own, name, str(path), _text_of(path), shipped))
         except OSError as error:
             problem = error.strerror or str(error)
-            message = f"{problem}; create it, or take it out of the settings"
+            is_gone = isinstance(error, FileNotFoundError)
+            what_to_do = "create it" if is_gone else "let quell's account read it"
+            message = f"{problem}; {what_to_do}, or take it out of the settings"
             self._findings.append(Finding(str(error.filename or root), 0, 0, message))
 
     def _unique(self, name: str) -> str:
@@ -121,14 +126,34 @@ def _paths(root: Path) -> Iterator[tuple[Path, str]]:
     if not root.is_dir():
         yield root, root.name
         return
-    found = []
-    for path in root.rglob("*"):
-        relative = path.relative_to(root)
+    found: list[tuple[Path, str]] = []
+    seen: set[Path] = set()
+    for folder, folders, names in os.walk(root, onerror=_raise, followlinks=True):
+        here = Path(folder)
+        # A link may lead back to a folder above it.
+        if here.resolve() in seen:
+            folders.clear()
+            continue
+        seen.add(here.resolve())
         # A mounted ConfigMap keeps its files twice, once below a folder that begins with a dot.
-        hidden = any(part.startswith(".") for part in relative.parts)
-        if path.suffix in (".yaml", ".yml") and path.is_file() and not hidden:
-            found.append((path, relative.as_posix()))
+        folders[:] = [each for each in folders if not each.startswith(".")]
+        for name in names:
+            path = here / name
+            if path.suffix in (".yaml", ".yml") and not name.startswith("."):
+                found.append((path, path.relative_to(root).as_posix()))
     yield from sorted(found, key=lambda pair: pair[1].encode("utf-8", "surrogateescape"))
+
+
+def _raise(error: OSError) -> None:
+    """A folder that can't be read may hold rules: to pass it over would be to drop them."""
+    raise error
+
+
+def _text_of(path: Path) -> bytes:
+    """A file's text. Raises OSError, also for what isn't a file: a pipe may never end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is neither a file nor a folder", str(path))
+    return path.read_bytes()
 
 
 def _kind_of(kind: Kind, name: str, *, shipped: bool) -> Kind:

@@ -1,4 +1,9 @@
+import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from engine.catalog.sources import CatalogSources, Kind, read_sources
 from engine.core.findings import Finding
@@ -70,3 +75,60 @@ def test_a_file_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
     (finding,) = findings
     assert finding.file == str(missing)
     assert "No such file" in finding.message
+
+
+def test_a_folder_behind_a_link_is_read_once_also_where_links_go_in_a_circle(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, "rules/a.yaml", "team/b.yaml")
+    (tmp_path / "rules" / "team").symlink_to(tmp_path / "team")
+    (tmp_path / "team" / "back").symlink_to(tmp_path / "rules")
+    assert read(CatalogSources(rules=[tmp_path / "rules"])) == [
+        (Kind.RULES, "rules/a.yaml"),
+        (Kind.RULES, "rules/team/b.yaml"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        pytest.param(lambda path: path.symlink_to("gone.yaml"), "No such file", id="broken link"),
+        pytest.param(os.mkfifo, "neither a file nor a folder", id="pipe"),
+    ],
+)
+def test_what_looks_like_a_file_and_cannot_be_read_is_never_passed_over(
+    tmp_path: Path, make: Callable[[Path], None], problem: str
+) -> None:
+    # Rules that vanish in silence would be a working set replaced by less.
+    write(tmp_path, "a.yaml")
+    make(tmp_path / "b.yaml")
+    findings: list[Finding] = []
+    read_sources(CatalogSources(rules=[tmp_path]), findings)
+    (finding,) = findings
+    assert finding.file == str(tmp_path / "b.yaml")
+    assert problem in finding.message
+
+
+@pytest.mark.parametrize("locked", ["team", "team/b.yaml"])
+def test_a_part_that_this_account_may_not_read_is_a_finding(
+    tmp_path: Path, locked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "a.yaml", "team/b.yaml")
+    path = tmp_path / locked
+
+    # Who tests as root may read everything, whatever its mode.
+    def refusing(real: Callable[[Path], object]) -> Callable[[Path], object]:
+        def read(at: Path) -> object:
+            if str(at) == str(path):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return real(at)
+
+        return read
+
+    monkeypatch.setattr(os, "scandir", refusing(os.scandir))
+    monkeypatch.setattr(Path, "read_bytes", refusing(Path.read_bytes))
+    findings: list[Finding] = []
+    read_sources(CatalogSources(rules=[tmp_path]), findings)
+    (finding,) = findings
+    assert finding.file == str(path)
+    assert "let quell's account read it" in finding.message
