@@ -17,6 +17,7 @@ from engine.core.documents import (
 )
 from engine.core.findings import Finding
 from engine.core.ids import sha256_hex
+from engine.core.impossible import check_possible
 from engine.core.inventory import Inventory, build_inventory
 from engine.core.json_value import canonical_bytes
 from engine.core.mistakes import Mistakes
@@ -186,6 +187,10 @@ class _Loader:
                 parameters[document.id] = own
         context = replace(context, playbooks=parameters)
         compiled = WrittenPlaybooks(written).compile_all(context)
+        for name, playbook in compiled.items():
+            if playbook is not None:
+                of = written[name]
+                check_possible(of.document, playbook, context, of.mistakes)
         self.findings += [f for _, parsed in read if parsed is not None for f in parsed.findings()]
         return parameters, {name: each for name, each in compiled.items() if each is not None}
 

@@ -158,6 +158,8 @@ def spec_problem(spec: Spec) -> str:
     ranged = spec.minimum is not None or spec.maximum is not None
     if spec.type not in ("number", "integer") and ranged:
         return f"`minimum` and `maximum` belong to numbers, and this is a {spec.type}"
+    if spec.minimum is not None and spec.maximum is not None and spec.minimum > spec.maximum:
+        return f"no number fits: the minimum {spec.minimum:g} is above the maximum {spec.maximum:g}"
     if not isinstance(spec, Argument) and spec.kind is not None and spec.type != "target":
         return f"`kind` belongs to type target, and this is a {spec.type}"
     return _list_problem(spec) if isinstance(spec, Parameter) else ""

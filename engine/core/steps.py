@@ -389,6 +389,8 @@ def _check_effects(
             f"step {document.id!r} uses {action.name}, which changes something: "
             "write `rollback: none`, or the steps that undo it"
         )
+    if document.rollback == ():
+        mistakes.at("rollback").add("there is no step; write `rollback: none`")
 
 
 def _span(text: str | None, default: timedelta, mistakes: Mistakes) -> timedelta:

@@ -23,6 +23,9 @@ KINDS = {
     "status:": "mapping",
 }
 
+# Those that playbooks of the pages name.
+HOSTS = "language: 1\ntargets: {gpu-07: {kind: host}, gpu-08: {kind: host}, gpu-09: {kind: host}}\n"
+
 
 def blocks() -> Iterator[tuple[str, str]]:
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
@@ -52,7 +55,9 @@ def test_a_block_loads_as_it_is_printed(block: str, tmp_path: Path) -> None:
         case "rules" | "tests":
             sources = replace(sources, rules=[path])
         case "playbook":
-            sources = replace(sources, playbooks=[path])
+            inventory = tmp_path / "inventory.yaml"
+            inventory.write_text(HOSTS)
+            sources = replace(sources, playbooks=[path], inventory=inventory)
         case "commands":
             sources = replace(sources, commands=[path])
         case "inventory":

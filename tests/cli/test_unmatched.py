@@ -9,8 +9,8 @@ import pytest
 from engine.cli.options import DATA
 from engine.cli.unmatched import Unmatched, unmatched
 from engine.core import events
-from engine.core.rule import NO_OTHER_RULE
 from engine.core.incident import opened
+from engine.core.rule import NO_OTHER_RULE
 from engine.errors import NotFoundError
 from engine.gateway.answers import incident_answer
 from engine.ports.api import IncidentStory, TimelineEntry
