@@ -15,7 +15,7 @@ from engine.app.configured import (
     with_path,
 )
 from engine.app.process import SystemClock, worker_name
-from engine.catalog import unreachable_rules
+from engine.catalog import rule_warnings
 from engine.catalog.runbooks import PastRun, Runbooks
 from engine.core import events
 from engine.core.actions import Declaration
@@ -58,7 +58,7 @@ def check_project(loaded: LoadedSettings, paths: Sequence[Path]) -> CheckedProje
     for path in paths:
         sources = with_path(sources, path)
     catalog = load_connectors(loaded, sources).catalog
-    return CheckedProject(catalog, unreachable_rules(sources, catalog.rules))
+    return CheckedProject(catalog, rule_warnings(sources, catalog))
 
 
 def declared_actions() -> Mapping[str, Declaration]:

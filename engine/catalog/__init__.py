@@ -2,9 +2,9 @@
 
 from engine.catalog.loading import context_of, load_catalog, parse_playbook, written_version
 from engine.catalog.rehearsals import ParsedRehearsals, load_rehearsals, rehearsed_inventory
+from engine.catalog.rule_warnings import rule_warnings
 from engine.catalog.shipped import shipped_folder
 from engine.catalog.sources import CatalogSources
-from engine.catalog.unreachable_rules import unreachable_rules
 
 __all__ = [
     "CatalogSources",
@@ -14,7 +14,7 @@ __all__ = [
     "load_rehearsals",
     "parse_playbook",
     "rehearsed_inventory",
+    "rule_warnings",
     "shipped_folder",
-    "unreachable_rules",
     "written_version",
 ]

@@ -42,6 +42,12 @@ _RULE = {
     "cron": "rules start from alerts; there is no schedule",
     "schedule": "rules start from alerts; there is no schedule",
 }
+_INHIBITION = {
+    "source_matchers": "it is `matchers` here: the alert that holds the rule's own ones back",
+    "source_match": "it is `matchers` here: the alert that holds the rule's own ones back",
+    "target_matchers": "they are the rule's own `matchers`",
+    "target_match": "they are the rule's own `matchers`",
+}
 _PLAYBOOK = {
     "name": "it is `id` here, and `description` for people",
     "hosts": "a host is a parameter here: parameters: {host: {type: target, kind: host}}",
@@ -151,6 +157,9 @@ def _mappings(kind: Kind, root: Node) -> Iterator[tuple[MappingNode, Mapping[str
             yield from _of(root, _RULES_FILE)
             for rule in _elements(root, "rules"):
                 yield from _of(rule, _RULE)
+                entry = rule.entry("inhibited_by") if isinstance(rule, MappingNode) else None
+                if entry is not None:
+                    yield from _of(entry[1], _INHIBITION)
         case Kind.PLAYBOOK:
             yield from _of(root, _PLAYBOOK)
             for step in _steps(root):

@@ -46,7 +46,6 @@ _PLAIN = {
     "extra_forbidden": "this key is unknown",
     "missing": "this key is missing",
     "string_too_short": "this must not be empty",
-    "too_short": "this must not be empty",
 }
 _MAX_SHOWN = 60
 # Nobody reads more, and each is looked up in its file.
@@ -188,6 +187,8 @@ def _message(details: ErrorDetails, at: Node) -> str:
         return special[kind]()
     if kind in _PLAIN:
         return _PLAIN[kind]
+    if kind == "too_short":
+        return _too_few(context["min_length"])
     said = _bound(details["msg"])
     return f"{given} isn't right: it must be {said}" if said != details["msg"] else said
 
@@ -207,7 +208,13 @@ def said_of(details: ErrorDetails) -> str:
         return f"this must be {said}" if said != details["msg"] else said
     if kind in ("value_error", "assertion_error"):
         return _without(str(context["error"]), details["input"])
+    if kind == "too_short":
+        return _too_few(context["min_length"])
     return _PLAIN.get(kind, f"this isn't right: {kind}")
+
+
+def _too_few(least: int) -> str:
+    return "this must not be empty" if least == 1 else f"at least {least} must be here"
 
 
 def _without(message: str, given: object) -> str:

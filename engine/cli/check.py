@@ -40,7 +40,8 @@ def check(
 
     A project's folder may hold quell.yaml, rules/, playbooks/, commands.yaml, inventory.yaml and
     policy.yaml. Findings are the verb's result: they go to standard output, and the exit code is
-    then 1. Rules that no alert can reach are told as warnings, which leave the exit code as it is.
+    then 1. Rules that do something else than they say (no alert can reach them, `auto` that
+    is never more than `approve`, a slip in `group_by`) are warnings, which leave it as it is.
     """
     given = project_settings(rules, playbooks, inventory)
     from engine.app import check_project

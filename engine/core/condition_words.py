@@ -16,7 +16,7 @@ from engine.core.conditions import (
     Window,
 )
 from engine.core.ids import derived_id
-from engine.core.matchers import Matcher, MatcherError, parse_matcher
+from engine.core.matchers import Matcher, MatcherError, first_exclusion, parse_matcher
 from engine.core.mistakes import Mistakes
 from engine.core.rule_documents import Growth, RuleDocument
 from engine.core.severity import Severity
@@ -46,6 +46,10 @@ class _Compiler:
     def span(self, text: str, *path: str | int) -> timedelta:
         return compile_duration(text, self.mistakes.at(*path))
 
+    def own_matchers(self) -> tuple[Matcher, ...]:
+        """The rule's; what can't be read of them is told where they are compiled."""
+        return compile_matchers(self.document.matchers, Mistakes())
+
     def inhibition(self) -> Inhibition | None:
         written = self.document.inhibited_by
         if written is None:
@@ -69,7 +73,15 @@ class _Compiler:
         for index, texts in enumerate(written.alerts):
             if not texts:
                 here.at(index).add("an alert without matchers is any alert; write some")
-            parts.append(compile_matchers(texts, here.at(index)))
+            part = compile_matchers(texts, here.at(index))
+            # The rule's own matchers come first: what they refuse never becomes one of these.
+            if excluded := first_exclusion((*self.own_matchers(), *part)):
+                one, other = excluded
+                here.at(index).add(
+                    f"no alert is this one: {one} and {other} exclude each other, and the rule's "
+                    "own `matchers` hold for every alert of `all_of`"
+                )
+            parts.append(part)
         return AllOf(tuple(parts), self.span(written.within, "all_of", "within"))
 
     def absence(self) -> Absence | None:

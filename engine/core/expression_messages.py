@@ -9,6 +9,7 @@ from engine.core.findings import nearest
 
 _MARKER = "ERROR: <input>:"
 _FOREIGN_WORDS = {
+    "success": "no `if`: a step is done only while none before it has failed",
     "and": "&&",
     "or": "||",
     "not": "!",

@@ -30,9 +30,12 @@ class Finding:
         return f"{self} [{self.reference}]" if self.reference else str(self)
 
 
-def closest(word: str, valid: Iterable[str]) -> str:
-    """The valid word that was meant, or the empty string where none is near."""
-    found = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.6)
+def closest(word: str, valid: Iterable[str], likeness: float = 0.6) -> str:
+    """The valid word that was meant, or the empty string where none is near.
+
+    `likeness` is the least: 1 for the same word, 0.6 for one that has little else near.
+    """
+    found = difflib.get_close_matches(word, list(valid), n=1, cutoff=likeness)
     return found[0] if found else ""
 
 

@@ -6,7 +6,7 @@ character of the syntax must be quoted, where Alertmanager only warns, because t
 line would otherwise quietly become one that never holds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal, Protocol
@@ -65,6 +65,16 @@ class Matcher:
     @override
     def __str__(self) -> str:
         return _spelled(self.name, self.op, self.value)
+
+
+def first_exclusion(matchers: Sequence[Matcher]) -> tuple[Matcher, Matcher] | None:
+    """Two that never hold together: one names the value that the other refuses."""
+    for one in matchers:
+        if one.op == "=":
+            for other in matchers:
+                if other.name == one.name and not other.matches({one.name: one.value}):
+                    return one, other
+    return None
 
 
 def parse_matcher(text: str) -> Matcher:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+import re2
+
 from engine.core.durations import format_duration
 from engine.core.expression_tokens import Token, chain_from, read_tokens
 from engine.core.expressions import (
@@ -17,6 +19,8 @@ from engine.core.expressions import (
 
 _OPENING = "${{"
 _CLOSING = "}}"
+# What Jinja's and Ansible's authors write; Go's templates, as of docker's, begin with a dot.
+_JINJA = re2.compile(r"\{\{-?\s*(?:alert|args|incident|params|result|steps)\b")
 _FORMATTED_KINDS = frozenset({"int", "double", "bool", "duration"})
 
 
@@ -66,7 +70,7 @@ def compile_template(text: str, scope: Scope, expects: ValueType | None = None) 
     at = 0
     while (opening := text.find(_OPENING, at)) >= 0:
         if opening > at:
-            parts.append(text[at:opening])
+            parts.append(_plain(text[at:opening], at))
         start = opening + len(_OPENING)
         closed = _CLOSING in text[start:]
         tokens = read_tokens(text, start, in_template=True) if closed else []
@@ -83,10 +87,21 @@ def compile_template(text: str, scope: Scope, expects: ValueType | None = None) 
         if alone:
             return Template(text, _type_of(parts[0]), tuple(parts))
     if at < len(text) or not parts:
-        parts.append(text[at:])
+        parts.append(_plain(text[at:], at))
     if expects is not None and expects.kind not in ("string", "dyn"):
         raise ExpressionError(f"this gives string, and {expects} is needed here", 1)
     return Template(text, ValueType.STRING, tuple(parts))
+
+
+def _plain(part: str, start: int) -> str:
+    """Text without expressions; it would be a pity to send one as it is written."""
+    found = _JINJA.search(part)
+    if found is not None:
+        raise ExpressionError(
+            "an expression begins with '${{' here; write it so, in quotes",
+            start + found.start() + 1,
+        )
+    return part
 
 
 def _expression(

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.core.matchers import Matcher
+from engine.core.matchers import Matcher, first_exclusion
 from engine.core.rule import Rule
 from engine.core.severity import Mode
 
@@ -25,8 +25,7 @@ def unreachable(rules: Sequence[Rule]) -> Iterator[Unreachable]:
     """
     takers = _Takers(rules)
     for place, rule in enumerate(rules):
-        excluded = _exclusion(rule)
-        if excluded is not None:
+        if excluded := first_exclusion(rule.matchers):
             one, other = excluded
             yield Unreachable(rule, f"never holds: {one} and {other} exclude each other")
         elif (taker := takers.first_before(place)) is not None:
@@ -35,16 +34,6 @@ def unreachable(rules: Sequence[Rule]) -> Iterator[Unreachable]:
                 f"is never asked: rule {taker.id!r} of {taker.file} comes first and takes all "
                 "that it could take",
             )
-
-
-def _exclusion(rule: Rule) -> tuple[Matcher, Matcher] | None:
-    """Two matchers that never hold together: one names the value that the other refuses."""
-    for one in rule.matchers:
-        if one.op == "=":
-            for other in rule.matchers:
-                if other.name == one.name and not other.matches({one.name: one.value}):
-                    return one, other
-    return None
 
 
 class _Takers:

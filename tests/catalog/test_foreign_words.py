@@ -15,6 +15,13 @@ from engine.catalog.yaml_composer import compose
         pytest.param(Kind.RULES, "rules:\n  - labels: {}", (2, 5), "`matchers`", id="labels"),
         pytest.param(Kind.RULES, "rules: [{match: {a: b}}]", (1, 10), "`matchers`", id="match"),
         pytest.param(Kind.RULES, "rules: [{cron: x}]", (1, 10), "no schedule", id="cron"),
+        pytest.param(
+            Kind.RULES,
+            "rules: [{inhibited_by: {target_matchers: []}}]",
+            (1, 25),
+            "the rule's own `matchers`",
+            id="inhibition",
+        ),
         pytest.param(Kind.PLAYBOOK, "name: x", (1, 1), "`id`", id="name"),
         pytest.param(Kind.PLAYBOOK, "steps: [{when: x}]", (1, 10), "`if` here", id="when"),
         pytest.param(Kind.PLAYBOOK, "steps: [{run: x}]", (1, 10), "no free shell", id="run"),

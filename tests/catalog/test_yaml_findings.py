@@ -52,6 +52,7 @@ class File(Strict):
     inner: Inner | None = None
     named: dict[str, Inner] = {}
     pair: Pair | None = None
+    parts: Annotated[list[str], Field(min_length=2)] = ["a", "b"]
 
     @field_validator("id")
     @classmethod
@@ -69,7 +70,7 @@ def found(text: str, *, show_values: bool = True) -> list[str]:
     return [str(each).removeprefix("f.yaml:") for each in findings]
 
 
-KNOWN = "known are enabled, id, inner, level, mode, named, pair, ratio, severity"
+KNOWN = "known are enabled, id, inner, level, mode, named, pair, parts, ratio, severity"
 TABLE = {
     "misspelt key": ("id: a\nmod: auto", "2:1: unknown key 'mod', did you mean 'mode'?"),
     "strange key": ("zzz: 1", f"1:1: unknown key 'zzz'; {KNOWN}"),
@@ -123,6 +124,7 @@ TABLE = {
     "enum": ("level: medium", "1:8: 'medium' isn't one of low, high"),
     "pattern": ("id: A1", "1:5: 'A1' doesn't have the form ^[a-z]+$"),
     "empty": ("id: ''", "1:5: this must not be empty"),
+    "too few": ("parts: [a]", "1:8: at least 2 must be here"),
     "own validator": ("id: taken", "1:5: 'taken' is in use; choose another id"),
     "bound": ("ratio: 2.5", "1:8: 2.5 isn't right: it must be less than or equal to 1"),
 }
@@ -153,6 +155,7 @@ SILENT = {
     "bound": ("ratio: 2.5", "1:8: this must be less than or equal to 1"),
     "pattern": (f"id: {SECRET}", "1:5: this must have the form ^[a-z]+$"),
     "empty": ("id: ''", "1:5: this must not be empty"),
+    "too few": (f"parts: [{SECRET}]", "1:8: at least 2 must be here"),
     "own validator": ("id: taken", "1:5: this is in use; choose another id"),
     "own validator of a whole section": (
         f"pair: {{user: {SECRET}}}",

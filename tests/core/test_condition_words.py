@@ -123,3 +123,16 @@ def test_a_heartbeat_may_be_expected_where_its_group_is_named() -> None:
     named = ['alertname="Watchdog"', 'service="prometheus"']
     assert not compiled(absent=absent, matchers=named)[1]
     assert not compiled(absent=absent, group_by=[])[1]
+
+
+def test_a_part_that_the_rules_own_matchers_exclude_is_a_mistake() -> None:
+    parts = [['alertname="Down"', 'a="b"'], ['alertname="Slow"']]
+    _, told = compiled(all_of={"alerts": parts, "within": "5m"})
+    assert told == [
+        (
+            "all_of.alerts.1",
+            0,
+            'no alert is this one: alertname="Down" and alertname="Slow" exclude each other, and '
+            "the rule's own `matchers` hold for every alert of `all_of`",
+        )
+    ]

@@ -133,3 +133,18 @@ def test_no_text_crashes(text: str) -> None:
         assert 1 <= error.column <= len(text) + 1
     else:
         assert not template.is_constant or template.evaluate({}) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("{{ params.host }}", 1),
+        ("http://{{params.host}}/v1", 8),
+        ("${{ params.host }}:{{- params.port }}", 20),
+        ("{{ alert.labels.model | upper }}", 1),
+    ],
+)
+def test_an_expression_as_jinja_has_it_is_never_taken_for_text(text: str, column: int) -> None:
+    with pytest.raises(ExpressionError, match=r"begins with '\$\{\{' here") as raised:
+        compile_template(text, SCOPE)
+    assert raised.value.column == column
