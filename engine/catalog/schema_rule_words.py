@@ -11,7 +11,7 @@ RULE_WORDS: Mapping[str, Mapping[str, str]] = {
         "rules": "asked in order; the first that holds takes the alert",
     },
     "RuleDefaults": {
-        "notify": "who is told",
+        "notify": "`[team]`: the people of quell.yaml are told; `[]`: nobody",
         "postmortem": "for which severities a postmortem is written",
     },
     "RuleDocument": {
@@ -34,7 +34,7 @@ RULE_WORDS: Mapping[str, Mapping[str, str]] = {
         "mode": "how far it goes without a person, or cases: the first that holds counts",
         "playbook": "the id of the remedy; without one it starts nothing",
         "with": "the playbook's parameters; `${{ … }}` holds an expression over `alert`",
-        "notify": "who is told, instead of the file's defaults",
+        "notify": "who is told, instead of the file's defaults; `[]`: nobody",
         "postmortem": "for which severities a postmortem is written, instead of the defaults",
     },
     "SeverityCase": {"when": _WHEN, "is": "the severity where it does"},

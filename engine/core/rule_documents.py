@@ -90,7 +90,7 @@ class Growth(Document):
 class RuleDefaults(Document):
     """What every rule of a file has unless it says otherwise."""
 
-    notify: tuple[str, ...] = ()
+    notify: tuple[str, ...] = ("team",)
     postmortem: tuple[SeverityName, ...] = ("P1", "P2")
 
 
