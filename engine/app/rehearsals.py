@@ -263,7 +263,9 @@ class _Stage:
 
     async def _answer(self) -> None:
         """What the test says that people answer and decide, as soon as they are asked."""
-        for run, question in await self.store.read(_questions):
+        # What a run asks is read from its whole story, so only where the test has an answer.
+        asked = await self.store.read(_questions) if self.test.answers else ()
+        for run, question in asked:
             if (choice := self.test.answers.get(question.step_id)) is not None:
                 by = By("test:oncall", "test", frozenset({ADMIN}))
                 await self.commands.answer(run, choice, step=question.step_id, by=by)
@@ -271,7 +273,7 @@ class _Stage:
             return
         for row in await self.store.read(_asked):
             if row.state == "pending":
-                roles = frozenset({ADMIN, *(asked.removeprefix("role:") for asked in row.ask)})
+                roles = frozenset({ADMIN, *(each.removeprefix("role:") for each in row.ask)})
                 by = By("test:oncall", "test", roles)
                 await self.commands.decide(
                     row.id, self.test.approval, plan_hash=row.plan_hash, by=by, reason="the test"

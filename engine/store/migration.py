@@ -4,6 +4,9 @@ Revisions are named `contraction.expansion`. An expansion leaves what older rele
 place, so replicas of two releases run side by side; only a contraction ends that.
 """
 
+from dataclasses import dataclass
+from functools import cache
+
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -19,33 +22,48 @@ def migrate(connection: Connection) -> None:
     A database that a newer release has only expanded is left as it is; one that it contracted
     raises ConfigError.
     """
-    config = _config(connection)
-    scripts = ScriptDirectory.from_config(config)
     found = MigrationContext.configure(connection).get_current_revision()
-    if found is None or any(script.revision == found for script in scripts.walk_revisions()):
-        command.upgrade(config, "head")
+    ours = _ours()
+    if found == ours.last:
         return
-    ours = scripts.get_current_head() or ""
-    if _contraction(found) > _contraction(ours):
+    if found is None or found in ours.known:
+        command.upgrade(_config(connection), "head")
+        return
+    if _contraction(found) > _contraction(ours.last):
         raise ConfigError(
-            f"the store is at revision {found} and this release ends at {ours}: a newer release "
-            "has migrated it, so run that one"
+            f"the store is at revision {found} and this release ends at {ours.last}: a newer "
+            "release has migrated it, so run that one"
         )
 
 
 def is_current(connection: Connection) -> bool:
     """Whether the database has the tables that this release reads."""
-    scripts = ScriptDirectory.from_config(_config(connection))
     found = MigrationContext.configure(connection).get_current_revision()
-    ours = scripts.get_current_head() or ""
+    ours = _ours()
     if found is None:
         return False
-    if found in {script.revision for script in scripts.walk_revisions()}:
-        return found == ours
-    return _contraction(found) == _contraction(ours)
+    if found in ours.known:
+        return found == ours.last
+    return _contraction(found) == _contraction(ours.last)
 
 
-def _config(connection: Connection) -> Config:
+@dataclass(frozen=True, slots=True)
+class _Revisions:
+    """This release's own."""
+
+    last: str
+    known: frozenset[str]
+
+
+@cache
+def _ours() -> _Revisions:
+    """Read once: they are files, each of which is compiled and run to learn its name."""
+    scripts = ScriptDirectory.from_config(_config())
+    known = frozenset(script.revision for script in scripts.walk_revisions())
+    return _Revisions(scripts.get_current_head() or "", known)
+
+
+def _config(connection: Connection | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", "engine.store:migrations")
     config.attributes["connection"] = connection

@@ -4,12 +4,14 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
+from threading import local
 from typing import TypeVar
 
-from sqlalchemy import Connection, create_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.pool import NullPool
 from typing_extensions import override
 
 from engine.errors import ConfigError, TransientError
@@ -67,9 +69,9 @@ class SqliteStore(Store):
             await asyncio.to_thread(self._threads.shutdown)
             self._threads = None
         while not self._readers.empty():
-            _close(self._readers.get())
+            self._readers.get().close()
         if self._connection is not None:
-            _close(self._connection)
+            self._connection.close()
 
     def is_full(self) -> bool:
         """Whether its disk has so little left that nothing new should begin."""
@@ -122,7 +124,7 @@ class SqliteStore(Store):
                 migrate(connection)
                 raw.execute("COMMIT")
         except BaseException:
-            _close(connection)
+            connection.close()
             raise
         return raw, connection
 
@@ -152,16 +154,21 @@ class SqliteStore(Store):
 
 def _sqlalchemy(raw: sqlite3.Connection) -> Connection:
     """SQLAlchemy's view of one connection whose transactions begin and end outside of it."""
-    engine = create_engine(
+    _HANDED_OVER.raw = raw
+    return _engine().connect()
+
+
+# What the engine connects to next, in this thread.
+_HANDED_OVER = local()
+
+
+@cache
+def _engine() -> Engine:
+    """One for all connections: it remembers each statement's text, which takes long to make."""
+    return create_engine(
         "sqlite://",
-        creator=lambda: raw,
-        poolclass=StaticPool,
+        creator=lambda: _HANDED_OVER.raw,
+        poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
     )
-    return engine.connect()
-
-
-def _close(connection: Connection) -> None:
-    connection.close()
-    connection.engine.dispose()
