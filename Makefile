@@ -6,7 +6,8 @@ BIN := .venv/bin
 # Else each of the hundreds of processes that the tests start compiles this tree anew.
 unexport PYTHONDONTWRITEBYTECODE
 # Three workers, because many wait for a lease to end: a test file stays on one, so that the services it starts are started once.
-PYTEST := $(BIN)/pytest -n 3 --dist loadfile
+# Files go out in the order of tests/conftest.py, the longest first.
+PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 install:
 	@tools/install

@@ -1,6 +1,8 @@
 """Fixtures that every test may use: the real services, each started when first asked for."""
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -24,6 +26,30 @@ pytest_plugins = [
 # How long an example takes says more of the machine's other work than of the code.
 settings.register_profile("quell", deadline=None)
 settings.load_profile("quell")
+
+# Where a test file takes minutes: these go first, so that no worker is left alone with one.
+LONGEST_FIRST = ("simulation", "scenarios", "app", "demo")
+TESTS = Path(__file__).parent
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collecting makes thousands of tests, none of them garbage: nothing need look at them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    folder = item.path.relative_to(TESTS).parts[0]
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 @pytest.fixture(autouse=True)

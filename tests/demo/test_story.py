@@ -11,13 +11,19 @@ import pytest
 
 from tests.demo.demos import QUELL, Told, tell, tell_on_a_terminal
 
-# What fails here fails only for the wait: the repair itself succeeds.
+# What fails here fails only for the wait after the approval: the repair itself succeeds.
 IMPATIENT = """
 import sys
 from engine.cli.main import execute
 from engine.demo import story, workspace
 
-story.STAGE_DEADLINE_S = 8.0
+decide = story.Story._decide
+
+async def decide_in_a_hurry(self, asked):
+    story.STAGE_DEADLINE_S = 8.0
+    return await decide(self, asked)
+
+story.Story._decide = decide_in_a_hurry
 workspace.DEMO_PATIENCE = "    every: 1s\\n    stable_for: 4m\\n"
 sys.exit(execute(["demo", "--yes"]))
 """
