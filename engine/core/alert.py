@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Literal
 
 from engine.core.bounds import cut_texts
-from engine.core.ids import derived_id
+from engine.core.ids import derived_id, derived_id_of
 from engine.errors import PayloadError
 
 SeverityHint = Literal["critical", "error", "warning", "info", ""]
@@ -134,10 +134,7 @@ def _size(text: str) -> int:
 
 def fingerprint_of(source: str, identity: Mapping[str, str]) -> str:
     """Derived from the source's name and what its page says identifies an occurrence."""
-    parts = ["fingerprint", source]
-    for name in sorted(identity):
-        parts += name, identity[name]
-    return derived_id(*parts)
+    return derived_id_of("fingerprint", source, identity)
 
 
 @dataclass(frozen=True, slots=True)

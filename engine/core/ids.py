@@ -1,12 +1,14 @@
 """Ids are derived from what they name, never drawn: doing a thing twice gives the same id."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from operator import itemgetter
 
 ID_LENGTH = 26
 
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
-# Three characters for each 15 bits: an alert has four ids, and the library takes five times as
+# Three characters for each 15 bits: an alert has three ids, and the library takes five times as
 # long, a byte at a time.
 _PAIRS = [first + second for first in _BASE32 for second in _BASE32]
 _TRIPLES = [first + pair for first in _BASE32 for pair in _PAIRS]
@@ -21,7 +23,43 @@ def derived_id(*key: str) -> str:
 
     The length prefix keeps ("ab", "c") and ("a", "bc") apart.
     """
-    digest = hashlib.sha256(_framed(key)).digest()
+    return _spelled(_framed(key))
+
+
+def derived_id_of(kind: str, owner: str, members: Mapping[str, str]) -> str:
+    """`derived_id` over `kind`, `owner`, and each member's name and value in the names' order.
+
+    In less time where the same names come again and again, as those of labels do.
+    """
+    if members and (frame := _frame(kind, owner, tuple(members))) is not None:
+        fronts, values_of = frame
+        values = zip(fronts, values_of(members), strict=True)
+        try:
+            text = "".join([front + _ASCII_LENGTHS[len(each)] + each for front, each in values])
+        except IndexError:
+            text = "\x80"
+        if text.isascii():
+            return _spelled(text.encode())
+    parts = [part for name in sorted(members) for part in (name, members[name])]
+    return derived_id(kind, owner, *parts)
+
+
+@lru_cache(maxsize=256)
+def _frame(
+    kind: str, owner: str, names: tuple[str, ...]
+) -> tuple[Sequence[str], Callable[[Mapping[str, str]], Sequence[str]]] | None:
+    """What stands before each value, and the values in order; None where it isn't ASCII."""
+    first, *others = ordered = sorted(names)
+    framed = [_framed((kind, owner, first)), *[_framed((name,)) for name in others]]
+    if not all(map(bytes.isascii, framed)):
+        return None
+    fronts = [each.decode() for each in framed]
+    # Of one name alone it would give the value itself.
+    return fronts, itemgetter(*ordered) if others else lambda members: (members[first],)
+
+
+def _spelled(framed: bytes) -> str:
+    digest = hashlib.sha256(framed).digest()
     bits, of = int.from_bytes(digest[:_TAKEN_BYTES], "big") >> _LEFT_OUT_BITS, _TRIPLES
     return (
         f"{of[bits >> 115]}{of[bits >> 100 & 32767]}{of[bits >> 85 & 32767]}"

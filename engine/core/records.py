@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from engine.core.alert import Alert, AlertStatus, within_bounds
 from engine.core.ids import derived_id
+from engine.core.journal import to_us
 from engine.errors import PayloadError
 
 T = TypeVar("T")
@@ -121,11 +122,10 @@ _TICK_MARK = b'"type":"quell.tick.v1"'
 
 
 def encode_alert(alert: Alert) -> bytes:
-    """The record of an alert; its id is derived from fingerprint and time of receipt."""
+    """The record of an alert; its id is fingerprint, status and time of receipt."""
     at, source_and_time = _of_body(alert.source, alert.received_at)
-    record_id = derived_id("alert", alert.fingerprint, alert.status, at)
-    return b'{"id":"%b",%b,"data":%b,%b}' % (
-        record_id.encode(),
+    return b'{"id":%b,%b,"data":%b,%b}' % (
+        _write(f"{alert.fingerprint}-{alert.status}-{at}"),
         source_and_time,
         _write(alert),
         _ALERT_END,
@@ -133,10 +133,10 @@ def encode_alert(alert: Alert) -> bytes:
 
 
 @lru_cache(maxsize=16)
-def _of_body(source: str, at: datetime) -> tuple[str, bytes]:
-    """What all alerts of one body share: the time in words, and two members of the envelope."""
+def _of_body(source: str, at: datetime) -> tuple[int, bytes]:
+    """What all alerts of one body share: the time in microseconds, two members of the envelope."""
     members = _write({"source": f"/quell/sources/{source}", "time": at})
-    return at.isoformat(), members[1:-1]
+    return to_us(at), members[1:-1]
 
 
 def alert_json(alert: Alert) -> str:

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import TypedDict, TypeGuard
+from functools import cached_property, lru_cache
+from typing import Self, TypedDict, TypeGuard
 
 from engine.core.alert import Alert, AlertStatus, SeverityHint, within_bounds
 from engine.core.json_value import Json
@@ -21,6 +21,8 @@ _TIMESTAMP = re.compile(
     re.IGNORECASE,
 )
 _MAX_TIMESTAMP = 64
+# Alerts of one body whose equal texts are kept once.
+SHARED_FROM = 1_000
 SEVERITY_HINTS: Mapping[str, SeverityHint] = {
     **dict.fromkeys(("critical", "crit", "emergency", "fatal", "page", "p1", "sev0"), "critical"),
     **dict.fromkeys(("error", "err", "high", "major", "p2", "sev1"), "error"),
@@ -67,23 +69,50 @@ class LabelNames(Section):
 
     def fields(self, labels: Mapping[str, str]) -> CommonFields:
         """The fields of an alert with these labels."""
+        chosen = self._chosen(tuple(labels))
+        service, resource, target, environment, team, customer, region, severity = chosen
+        text = labels.get
         return {
-            "service": _first(labels, self.service),
-            "resource": _first(labels, self.resource),
-            "target": _first(labels, self.target),
-            "environment": _first(labels, self.environment),
-            "team": _first(labels, self.team),
-            "customer": _first(labels, self.customer),
-            "region": _first(labels, self.region),
-            "severity_hint": SEVERITY_HINTS.get(_first(labels, self.severity).lower(), ""),
+            "service": text(service, ""),
+            "resource": text(resource, ""),
+            "target": text(target, ""),
+            "environment": text(environment, ""),
+            "team": text(team, ""),
+            "customer": text(customer, ""),
+            "region": text(region, ""),
+            "severity_hint": SEVERITY_HINTS.get(text(severity, "").lower(), ""),
         }
+
+    @cached_property
+    def _chosen(self) -> Callable[[tuple[str, ...]], Sequence[str]]:
+        # Most alerts of a source have the same few sets of labels.
+        return lru_cache(maxsize=256)(self._choose)
+
+    def _choose(self, labels: tuple[str, ...]) -> Sequence[str]:
+        """The label for each field; "", which no label is called, where none tells it."""
+        return [
+            next((name for name in candidates if name in labels), "")
+            for candidates in (
+                *(self.service, self.resource, self.target, self.environment),
+                *(self.team, self.customer, self.region, self.severity),
+            )
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The texts of one body, storable; equal ones become one object."""
+    """The texts of one body, storable; where it `shares`, equal ones become one object.
 
+    That costs time, and saves memory where a body has many alerts.
+    """
+
+    shares: bool = True
     kept: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_alerts(cls, count: int) -> Self:
+        """For a body with so many alerts."""
+        return cls(shares=count >= SHARED_FROM)
 
     def keep(self, text: str) -> str:
         """The text as it can be stored."""
@@ -98,6 +127,8 @@ class Texts:
             raise WrongField(where, f"expected an object of strings, got {shown(value)}")
         kept, texts = self.kept, {}
         if _is_storable(value):
+            if not self.shares:
+                return value
             share = kept.setdefault
             return {share(name, name): share(text, text) for name, text in value.items()}
         for key, text in value.items():
@@ -157,7 +188,8 @@ def instant(text: str) -> datetime | None:
         raise ValueError(text)
     if text.startswith("0001-"):
         return None
-    return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    at = datetime.fromisoformat(text.upper())
+    return at if at.tzinfo is UTC else at.astimezone(UTC)
 
 
 def text_in(raw: Mapping[str, Json], where: str) -> str:
@@ -242,10 +274,3 @@ def _is_storable(value: dict[str, Json]) -> TypeGuard[dict[str, str]]:
     except TypeError:
         return False
     return written.isascii() and "\0" not in written and all(value) and all(value.values())
-
-
-def _first(labels: Mapping[str, str], names: Sequence[str]) -> str:
-    for name in names:
-        if name in labels:
-            return labels[name]
-    return ""

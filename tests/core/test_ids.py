@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.ids import ID_LENGTH, dead_letter_id, derived_id, sha256_hex
+from engine.core.ids import ID_LENGTH, dead_letter_id, derived_id, derived_id_of, sha256_hex
 
 parts = st.lists(st.text(max_size=8), max_size=4)
 
@@ -45,3 +45,21 @@ def test_a_long_part_is_framed_as_a_short_one(length: int) -> None:
     framed = length.to_bytes(4, "big") + b"x" * length
     spelled = base64.b32encode(hashlib.sha256(framed).digest()).decode().lower()
     assert derived_id("x" * length) == spelled[:ID_LENGTH]
+
+
+@given(st.text(max_size=8), st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=4))
+def test_an_id_of_members_is_that_of_their_names_and_values_in_order(
+    owner: str, members: dict[str, str]
+) -> None:
+    parts = [part for name in sorted(members) for part in (name, members[name])]
+    assert derived_id_of("kind", owner, members) == derived_id("kind", owner, *parts)
+
+
+@pytest.mark.parametrize("length", [0, 127, 128, 300])
+@pytest.mark.parametrize("long", ["name", "value"])
+def test_a_long_member_is_framed_as_a_short_one(long: str, length: int) -> None:
+    name, value = ("x" * length, "v") if long == "name" else ("n", "x" * length)
+    parts = [part for pair in sorted([("a", "b"), (name, value)]) for part in pair]
+    assert derived_id_of("kind", "owner", {name: value, "a": "b"}) == derived_id(
+        "kind", "owner", *parts
+    )

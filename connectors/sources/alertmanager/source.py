@@ -6,7 +6,7 @@ api/v2/openapi.yaml (`postableAlerts`). What both mean for quell is in docs/sour
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -91,9 +91,8 @@ class AlertmanagerSource(GuardedSource):
         One wrong alert is rejected alone, with the path of its first wrong field. Raises
         PayloadError when the body is neither shape.
         """
-        reader = _Reader(self.name, self._config.labels, self._resolve_timeout, received_at)
         if isinstance(body, list):
-            return reader.read(body, "", from_api=True)
+            return self._reader(body, received_at).read(body, "", from_api=True)
         if sender.form == API_FORM:
             raise PayloadError(f"expected a list of alerts, got {shown(body)}")
         if not isinstance(body, dict):
@@ -102,6 +101,7 @@ class AlertmanagerSource(GuardedSource):
         if not isinstance(alerts, list):
             raise PayloadError(f"expected a list of alerts, got {shown(alerts)}", "alerts")
         truncated = body.get("truncatedAlerts")
+        reader = self._reader(alerts, received_at)
         parsed = reader.read(alerts, "alerts", from_api=False, truncated=truncated)
         api = self._config.api
         if parsed.truncated and api is not None and api.speaks == "alertmanager":
@@ -131,9 +131,13 @@ class AlertmanagerSource(GuardedSource):
 
     def _those_firing(self, raws: Sequence[JsonObject], received_at: datetime) -> Parsed:
         """As a notice would tell them: the API lists only what fires, and tells no end of it."""
-        reader = _Reader(self.name, self._config.labels, self._resolve_timeout, received_at)
         told = [{**raw, "status": "firing"} for raw in raws]
-        return reader.read(told, "alerts", from_api=False)
+        return self._reader(told, received_at).read(told, "alerts", from_api=False)
+
+    def _reader(self, raws: Sequence[Json], received_at: datetime) -> "_Reader":
+        texts = Texts.of_alerts(len(raws))
+        names, timeout = self._config.labels, self._resolve_timeout
+        return _Reader(self.name, names, timeout, received_at, texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +157,13 @@ def _left_out(body: Mapping[str, Json]) -> _LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads the alerts of one body; equal texts in it become one object."""
+    """Reads the alerts of one body."""
 
     source: str
     names: LabelNames
     resolve_timeout: timedelta
     received_at: datetime
-    texts: Texts = field(default_factory=Texts)
+    texts: Texts
 
     def read(
         self, raws: Sequence[Json], path: str, *, from_api: bool, truncated: Json = None

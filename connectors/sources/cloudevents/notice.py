@@ -51,7 +51,7 @@ def _alert(
     names: LabelNames,
     received_at: datetime,
 ) -> Alert:
-    texts = Texts()
+    texts = Texts(shares=False)
     name, status = text_in(data, "name"), status_in(data)
     if not name:
         raise WrongField("name", f"expected a text, got {shown(data.get('name'))}")

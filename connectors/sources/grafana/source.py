@@ -6,7 +6,7 @@ for the payload, http/hmac.go for the signature. docs/sources/grafana.md says wh
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import Field
@@ -93,19 +93,20 @@ class GrafanaSource(GuardedSource):
         if not isinstance(raws, list):
             hint = "; a payload of your own is for a source of the kind cloudevents"
             raise PayloadError(f"expected a list of alerts, got {shown(raws)}{hint}", "alerts")
-        reader = _Reader(self.name, self._config.labels, received_at)
+        texts = Texts.of_alerts(len(raws))
+        reader = _Reader(self.name, self._config.labels, received_at, texts)
         alerts, rejected = read_each(raws, "alerts", reader.alert)
         return Parsed(alerts, rejected, _count(body.get("truncatedAlerts")))
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads the alerts of one body; equal texts in it become one object."""
+    """Reads the alerts of one body."""
 
     source: str
     names: LabelNames
     received_at: datetime
-    texts: Texts = field(default_factory=Texts)
+    texts: Texts
 
     def alert(self, raw: Json) -> Alert:
         """Raises WrongField."""
