@@ -1,7 +1,7 @@
 """What exists and to whom it belongs: targets found by id or alias, their service, its owners."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from engine.core.alert import Alert
 from engine.core.documents import (
@@ -12,6 +12,7 @@ from engine.core.documents import (
 )
 from engine.core.mistakes import Mistakes
 
+_NOBODY = ServiceDocument()
 # Labels that name the thing itself, asked in this order when the source named no target.
 TARGET_LABELS = ("target", "instance", "host", "hostname", "node")
 
@@ -67,7 +68,7 @@ class Inventory:
     def facts_of(self, target: str) -> Mapping[str, str]:
         """Service, environment, team, customer and region of a target id, for policy."""
         service = self.service_of(target)
-        owner = self.services.get(service, ServiceDocument())
+        owner = self.services.get(service, _NOBODY)
         return {
             "service": service,
             "environment": owner.environment,
@@ -121,19 +122,31 @@ def enrich(alert: Alert, inventory: Inventory) -> Alert:
     """
     target = _target_of(alert, inventory)
     service = inventory.service_of(target) or alert.service
-    owner = inventory.services.get(service)
-    if owner is None:
-        if target == alert.target and service == alert.service:
-            return alert
-        return replace(alert, target=target, service=service)
-    return replace(
-        alert,
-        target=target,
+    owner = inventory.services.get(service, _NOBODY)
+    if target == alert.target and service == alert.service and owner is _NOBODY:
+        return alert
+    # `replace` takes twice as long, and each alert that opens something comes here.
+    return Alert(
+        fingerprint=alert.fingerprint,
+        source=alert.source,
+        name=alert.name,
+        status=alert.status,
+        labels=alert.labels,
+        annotations=alert.annotations,
+        starts_at=alert.starts_at,
+        ends_at=alert.ends_at,
+        received_at=alert.received_at,
+        event_at=alert.event_at,
+        expires_at=alert.expires_at,
         service=service,
+        resource=alert.resource,
+        target=target,
         environment=owner.environment or alert.environment,
         team=owner.team or alert.team,
         customer=owner.customer or alert.customer,
         region=owner.region or alert.region,
+        severity_hint=alert.severity_hint,
+        links=alert.links,
     )
 
 
