@@ -21,6 +21,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "verify": "what proves that it worked; looked at before the change too",
         "temporary": "true: it helps for the moment, and has `revert` or `keep`",
         "revert": "a temporary remedy: when its rollback is done",
+        "outputs": "values of its results by name, told at its end and to who calls it",
         "keep": "why the change of a temporary remedy stays; it is left to do for people",
         "on_failure": "the playbook that follows when this one failed",
         "on_cancel": "what follows when a person cancels it halfway, before the rollback",
@@ -284,6 +285,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "ran": "the steps that were begun",
         "rolled_back": "the steps that undid something",
         "paged": "whether its end needs a person",
+        "outputs": "what its playbook gave",
         "left_to_do": "whether it left something for people to do",
     },
     "Settings": {

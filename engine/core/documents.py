@@ -274,6 +274,7 @@ class PlaybookDocument(Document):
     temporary: bool = False
     revert: Revert | None = None
     keep: str | None = Field(default=None, min_length=1)
+    outputs: Annotated[Mapping[Name, str], Field(max_length=20)] = {}
 
 
 class Argument(Document):

@@ -7,9 +7,12 @@ from engine.core.expressions import Expression, ExpressionFailedError
 from engine.core.incident import Incident
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
-from engine.core.plan import Place
+from engine.core.plan import OUTPUTS, Place
 from engine.core.run import RunState, StepState
 from engine.core.scopes import OUTCOME, Known
+
+# What a call gives is seen as outputs of the call.
+_GIVEN = f"/{OUTPUTS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,13 @@ def known_to(
     outputs: dict[str, Mapping[str, Json]] = {}
     for each in filter(None, (state.undone, state)):
         outputs |= {step_id: _outputs(step) for step_id, step in each.evidence.items()}
-        outputs |= {step_id: _outputs(step) for (_, step_id), step in each.steps.items()}
+        for (_, step_id), step in each.steps.items():
+            call = step_id.removesuffix(_GIVEN)
+            if call != step_id:
+                told = {f"{OUTPUTS}.{name}": value for name, value in step.outputs.items()}
+                outputs[call] = {**outputs.get(call, {}), **told}
+            else:
+                outputs[step_id] = _outputs(step)
     known = Known(state.parameters, incident, inventory, outputs, failed=state.failed)
     return known if place is None else known.at(place)
 

@@ -158,6 +158,8 @@ def _one(
         yield placed
     yield from _steps(called, frames)
     yield from (called.put(replace(each, phase="steps")) for each in called.playbook.verify)
+    if called.playbook.outputs:
+        yield called.put(called.playbook.giving)
 
 
 def _called(frame: _Frame, placed: Placed, call: Call) -> _Frame:

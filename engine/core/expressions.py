@@ -181,7 +181,8 @@ class Expression:
 
     def _checked(self, value: object, expects: ValueType) -> object:
         wanted = _PYTHON_TYPES.get(expects.kind, object)
-        if not isinstance(value, wanted) or (isinstance(value, bool) and expects.kind != "bool"):
+        odd = isinstance(value, bool) and expects.kind not in ("bool", "dyn")
+        if odd or not isinstance(value, wanted):
             raise ExpressionFailedError(
                 f"{self.text!r} gave {value!r}, where a value of type {expects} is needed"
             )

@@ -86,7 +86,12 @@ def view(incident: Incident, entries: Sequence[Entry]) -> IncidentView:
         environment=incident.environment,
         mode=run.mode.value if run else incident.mode.value,
         mode_decided_by=run.mode_decided_by if run else f"rule {incident.rule_id}",
-        evidence=(*_evidence(story, incident.run_id), *_confirmation(run), *_asks(run)),
+        evidence=(
+            *_evidence(story, incident.run_id),
+            *_confirmation(run),
+            *_asks(run),
+            *_gives(run),
+        ),
         lines=tuple(lines[-LATEST_LINES:]),
         outcome=run.outcome or "" if run else "",
         outcome_reason=run.outcome_reason if run else "",
@@ -119,6 +124,13 @@ def _asks(run: RunState | None) -> tuple[tuple[str, str], ...]:
     if run is None or run.approval is None or not run.approval.why:
         return ()
     return (("why is a person asked?", run.approval.why),)
+
+
+def _gives(run: RunState | None) -> tuple[tuple[str, str], ...]:
+    if run is None or not run.outputs:
+        return ()
+    told = "\n".join(f"{name}: {shown(value)}" for name, value in run.outputs.items())
+    return (("what came of it", told),)
 
 
 def _approval(run: RunState) -> ApprovalView | None:

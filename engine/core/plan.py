@@ -9,8 +9,8 @@ from engine.core.json_value import canonical_bytes
 
 PlanPhase = Literal["investigate", "guards", "steps", "verify", "rollback", "on_cancel"]
 
-# What the `uses` of a step says that calls no action.
-WAIT, CALL = "wait", "call"
+# What the `uses` of a step says that calls no action; the last is the id of such a step too.
+WAIT, CALL, OUTPUTS = "wait", "call", "outputs"
 
 # What a person's cancellation doesn't end, but begins.
 AFTER_CANCEL = frozenset({"on_cancel", "rollback"})

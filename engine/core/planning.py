@@ -15,7 +15,7 @@ from engine.core.incident import Incident
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
 from engine.core.masking import MARK, NO_SECRETS, Masker
-from engine.core.plan import CALL, WAIT, CalledPlaybook, Plan, PlannedStart, PlannedStep
+from engine.core.plan import CALL, OUTPUTS, WAIT, CalledPlaybook, Plan, PlannedStart, PlannedStep
 from engine.core.playbook import Playbook, Step
 from engine.core.policy import Policy, policy_limits
 from engine.core.rendering import render
@@ -187,18 +187,22 @@ class Planner:
 
 
 def _without_action(step: Step) -> PlannedStep:
-    wait = format_duration(step.wait)
+    uses, what = WAIT, f"wait {format_duration(step.wait)}"
+    if step.call is not None:
+        uses, what = CALL, f"call {step.call.playbook.id}"
+    elif step.gives:
+        uses, what = OUTPUTS, f"gives {', '.join(step.gives)}"
     return PlannedStep(
         phase=step.phase,
         id=step.id,
-        uses=CALL if step.call else WAIT,
+        uses=uses,
         action_version=0,
         connection="",
         targets=(),
         payload={},
         effect="read",
         repeat="harmless",
-        description=f"call {step.call.playbook.id}" if step.call else f"wait {wait}",
+        description=what,
         timeout_s=0,
         condition=step.condition.text if step.condition else "",
         wait_s=step.wait.total_seconds(),

@@ -1,7 +1,7 @@
 """A playbook made ready: its steps with compiled inputs and conditions, and its own limits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
@@ -10,7 +10,7 @@ from engine.core.documents import Guards
 from engine.core.expressions import Expression
 from engine.core.loops import Loop
 from engine.core.parameters import TypedParameter
-from engine.core.plan import PlanPhase
+from engine.core.plan import OUTPUTS, PlanPhase
 from engine.core.questions import Asking
 from engine.core.rendering import Renderable
 from engine.core.scopes import AFTER_FAILURE
@@ -24,7 +24,7 @@ class Step:
     """One checked step. `effects` are those that it can still have, as far as the text tells.
 
     `uses` is "" where it calls no action: it waits for `wait`, or has a `call` or `ask`. `loop` is
-    the `foreach` that it stands in.
+    the `foreach` that it stands in. With `gives` it tells a caller what its playbook comes to.
     `connection` is "" where the target or the action's only connection decides. `rollback` undoes
     it, in order. `action_mode` is the most that its action allows.
     """
@@ -51,6 +51,7 @@ class Step:
     loop: Loop | None = None
     call: "Call | None" = None
     ask: Asking | None = None
+    gives: Mapping[str, Template | str] = field(default_factory=dict)
 
     @property
     def may_change(self) -> bool:
@@ -98,7 +99,7 @@ class Playbook:
     `guard_reads` are looked at right before the first change, for guards that ask outside. From a
     run's first attempt to the end of its verification may pass no more than `deadline`. `caps` are
     limits of the mode from outside its own words. `keep` is why the change of a temporary remedy
-    stays, "" where nothing says so.
+    stays, "" where nothing says so. `outputs` are what its results come to.
     """
 
     id: str
@@ -120,6 +121,7 @@ class Playbook:
     revert: Revert | None = None
     is_temporary: bool = False
     keep: str = ""
+    outputs: Mapping[str, Template | str] = field(default_factory=dict)
     caps: tuple[ModeLimit, ...] = ()
 
     @property
@@ -135,10 +137,28 @@ class Playbook:
         Behind the id of a call and a slash stands one of the called playbook.
         """
         own, _, inner = step_id.partition("/")
+        if own == OUTPUTS:
+            return self.giving
         for step in self.all_steps:
             if step.id == own:
                 return step.call.playbook.step(inner) if step.call and inner else step
         raise KeyError(step_id)
+
+    @property
+    def giving(self) -> Step:
+        """What stands behind its steps where it is called, and gives its outputs."""
+        return Step(
+            phase="steps",
+            id=OUTPUTS,
+            description="",
+            uses="",
+            inputs={},
+            effects=frozenset({Effect.READ}),
+            connection="",
+            timeout=timedelta(0),
+            action_mode=Mode.AUTO,
+            gives=self.outputs,
+        )
 
     @property
     def called(self) -> Mapping[str, "Playbook"]:

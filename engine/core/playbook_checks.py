@@ -24,6 +24,7 @@ from engine.core.guards import LONGEST_LOOK_BACK
 from engine.core.host_commands import DONE_SCOPE, command_scope
 from engine.core.inventory import Inventory
 from engine.core.mistakes import Mistakes
+from engine.core.outputs import compile_outputs
 from engine.core.parameters import TypedParameter, spec_problem
 from engine.core.playbook import ApprovalPolicy, Playbook, Revert, Step
 from engine.core.questions import check_asked
@@ -79,6 +80,8 @@ def compile_playbook(
     on_failure = _follower(document, scope, context, mistakes.at("on_failure"))
     revert = _revert(document, steps, scope, mistakes.at("revert"))
     check_temporary(document, steps, mistakes)
+    results = compiler.results(verify)
+    gives = compile_outputs(document.outputs, results, compiler.conditions, mistakes.at("outputs"))
     if len(mistakes.found) > before or not compiler.is_complete:
         return None
     playbook = Playbook(
@@ -101,6 +104,7 @@ def compile_playbook(
         revert=revert,
         is_temporary=is_temporary(document),
         keep=document.keep or "",
+        outputs=gives,
     )
     check_approvers(playbook.called, playbook.approval.ask, mistakes)
     return playbook if len(mistakes.found) == before else None

@@ -1,7 +1,9 @@
 """What became of a rehearsal, held against what its author expects."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
 
 from engine.core import events
 from engine.core.incident import Incident
@@ -26,6 +28,7 @@ class SeenRun:
     ran: tuple[str, ...]
     rolled_back: tuple[str, ...]
     left_to_do: bool = False
+    outputs: Mapping[str, JsonValue] = field(default_factory=dict)
 
     @property
     def paged(self) -> bool:
@@ -53,6 +56,7 @@ class _Told:
     ran: dict[str, None]
     rolled_back: dict[str, None]
     left_to_do: bool = False
+    outputs: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 def seen_incident(incident: Incident, story: Sequence[events.Event]) -> SeenIncident:
@@ -71,6 +75,7 @@ def seen_incident(incident: Incident, story: Sequence[events.Event]) -> SeenInci
             case events.RunEnded():
                 runs[event.run_id].outcome = event.outcome
                 runs[event.run_id].reason = event.reason
+                runs[event.run_id].outputs = event.outputs
             case events.FollowUpOpened() | events.FollowUpDone():
                 is_open = isinstance(event, events.FollowUpOpened)
                 runs[event.run_id].left_to_do = is_open
@@ -84,9 +89,15 @@ def seen_incident(incident: Incident, story: Sequence[events.Event]) -> SeenInci
         group=incident.group,
         runs=tuple(
             SeenRun(
-                r.playbook, r.outcome, r.reason, tuple(r.ran), tuple(r.rolled_back), r.left_to_do
+                playbook=run.playbook,
+                outcome=run.outcome,
+                reason=run.reason,
+                ran=tuple(run.ran),
+                rolled_back=tuple(run.rolled_back),
+                left_to_do=run.left_to_do,
+                outputs=run.outputs,
             )
-            for r in runs.values()
+            for run in runs.values()
         ),
     )
 
@@ -147,6 +158,7 @@ def _of_run(
         "rolled_back": seen.rolled_back,
         "paged": seen.paged,
         "left_to_do": seen.left_to_do,
+        "outputs": seen.outputs,
     }
     for each in _of_values(path, wanted, values):
         if each.path[-1] == "outcome" and seen.reason:

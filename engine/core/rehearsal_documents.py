@@ -62,6 +62,7 @@ class ExpectedRun(Document):
     rolled_back: tuple[PlannedId, ...] | None = None
     paged: bool | None = None
     left_to_do: bool | None = None
+    outputs: Mapping[str, JsonValue] | None = None
 
 
 class ExpectedIncident(Document):

@@ -144,6 +144,7 @@ class RunState:
     undone: "RunState | None" = None
     reverts: bool = False
     kept_by: str = ""
+    outputs: Outputs = field(default_factory=dict)
 
     @property
     def playbooks(self) -> tuple[str, ...]:
@@ -274,7 +275,8 @@ def _after(  # noqa: C901 - one case a kind of event is the simplest form
         case events.RevertCalledOff():
             return replace(state, kept_by=actor)
         case events.RunEnded():
-            return replace(state, outcome=event.outcome, outcome_reason=event.reason)
+            ended = replace(state, outcome=event.outcome, outcome_reason=event.reason)
+            return replace(ended, outputs=event.outputs)
         case _:
             return state
 

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 from engine.core import events
 from engine.core.durations import format_duration
+from engine.core.evaluating import known_to
+from engine.core.outputs import given
 from engine.core.plan import Plan, PlannedStep
 from engine.core.run import RunState
 from engine.core.run_commands import Command, Record, Undone, Wait, end
@@ -19,7 +21,7 @@ def verify(state: RunState, plan: Plan, world: World, failures: Failures) -> Com
     if state.verified is False:
         return roll_back(state, plan, world, None)
     if state.verified is True:
-        return _proven(state, plan, failures)
+        return _proven(state, plan, world, failures)
     if state.undoes:
         return end(state, "succeeded", "what the run before did is taken back")
     if state.verifying_since is None:
@@ -43,7 +45,7 @@ def verify(state: RunState, plan: Plan, world: World, failures: Failures) -> Com
     return _verification(state, holds=True, reason="every verification held")
 
 
-def _proven(state: RunState, plan: Plan, failures: Failures) -> Record:
+def _proven(state: RunState, plan: Plan, world: World, failures: Failures) -> Record:
     reason = state.verification_reason or "the verification held"
     if failures.lost:
         outcome, lost = failures.told(state)
@@ -53,7 +55,10 @@ def _proven(state: RunState, plan: Plan, failures: Failures) -> Record:
         reason += f"; it is taken back after {span}"
     if plan.keep:
         reason += f"; what it changed stays: {plan.keep}"
-    return end(state, "succeeded", reason)
+    known = known_to(state, world.incident, world.inventory)
+    gives = given(world.playbook.outputs, known)
+    ended = end(state, "succeeded", "; ".join((reason, *gives.lacking)))
+    return Record(ended.event.model_copy(update={"outputs": gives.values}))
 
 
 def _verification(state: RunState, *, holds: bool, reason: str) -> Record:

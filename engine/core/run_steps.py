@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from engine.core import events
 from engine.core.durations import format_duration
 from engine.core.evaluating import holds_if, known_to
-from engine.core.plan import CALL, Plan, PlannedStep
+from engine.core.outputs import gave
+from engine.core.plan import CALL, OUTPUTS, Plan, PlannedStep
 from engine.core.run import RunState, StepState
 from engine.core.run_calls import left_out
 from engine.core.run_clearance import not_fresh
@@ -63,13 +64,22 @@ def advance(
             run_id=state.run_id, phase=step.phase, step_id=step.id, reason=reason
         )
         return Record(skipped), None
-    if step.uses == CALL:
-        return Record(done(state, step)), None
-    if step.wait_s:
-        return wait_out(state, step, world), None
+    if (command := _without_action(state, step, world)) is not None:
+        return command, None
     if not step.changes:
         return Read(step, step.phase), None
     return _next_attempt(state, plan, step, world), None
+
+
+def _without_action(state: RunState, step: PlannedStep, world: World) -> Command | None:
+    """What a step does that calls none; None for any other."""
+    if step.uses == CALL:
+        return Record(done(state, step))
+    if step.uses == OUTPUTS:
+        gives = world.playbook.step(step.origin).gives
+        known = known_to(state, world.incident, world.inventory, step.place)
+        return Record(gave(state, step, gives, known))
+    return wait_out(state, step, world) if step.wait_s else None
 
 
 def _passed_over(state: RunState, plan: Plan, step: PlannedStep, world: World) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from engine.core.documents import StepDocument
 from engine.core.mistakes import Mistakes
+from engine.core.plan import PlanPhase
 
 StepKind = Literal["uses", "wait", "ask", "call", "foreach"]
 
@@ -23,6 +24,30 @@ _MEANINGS: Mapping[StepKind, str] = {
     "call": "calls a playbook",
     "foreach": "goes through a list",
 }
+
+
+_EVERYWHERE = frozenset({"id", "description", "uses", "with_", "connection", "timeout"})
+_WORDS: Mapping[PlanPhase, frozenset[str]] = {
+    "investigate": _EVERYWHERE | {"required", "ask"},
+    "steps": _EVERYWHERE
+    | {"required", "if_", "retry", "rollback", "wait", "call", "foreach", "steps"},
+    "rollback": _EVERYWHERE | {"required", "if_", "retry", "wait"},
+    "on_cancel": _EVERYWHERE | {"required", "if_", "retry", "wait"},
+    "guards": _EVERYWHERE | {"until"},
+    "verify": _EVERYWHERE | {"until", "within", "every", "stable_for"},
+}
+
+
+def check_words(phase: PlanPhase, document: StepDocument, mistakes: Mistakes) -> None:
+    """Check that each of its words belongs to the part of the playbook that it stands in."""
+    for word in sorted(document.model_fields_set - _WORDS[phase]):
+        name = word.rstrip("_")
+        places = " and ".join(f"`{each}`" for each, words in _WORDS.items() if word in words)
+        mistakes.at(name).add(f"`{name}` belongs to {places}, not to `{phase}`")
+    if phase == "verify":
+        for needed in ("until", "within"):
+            if getattr(document, needed) is None:
+                mistakes.add(f"step {document.id!r} needs `{needed}`: verify waits until it holds")
 
 
 def kind_of(document: StepDocument, mistakes: Mistakes) -> StepKind | None:

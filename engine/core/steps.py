@@ -19,7 +19,8 @@ from engine.core.inventory import Inventory
 from engine.core.json_value import Json
 from engine.core.loops import compile_loop
 from engine.core.mistakes import Mistakes
-from engine.core.plan import PlanPhase
+from engine.core.outputs import types_of
+from engine.core.plan import OUTPUTS, PlanPhase
 from engine.core.playbook import Step
 from engine.core.questions import GIVES, compile_ask
 from engine.core.ran_checks import check_ran
@@ -27,21 +28,10 @@ from engine.core.rendering import Renderable
 from engine.core.scopes import OUTCOME, condition_scope
 from engine.core.severity import Mode
 from engine.core.starts import Playbooks
-from engine.core.step_kinds import kind_of
+from engine.core.step_kinds import check_words, kind_of
 from engine.core.templates import Template
 
 READ_TIMEOUT = timedelta(seconds=30)
-
-_EVERYWHERE = frozenset({"id", "description", "uses", "with_", "connection", "timeout"})
-_WORDS: Mapping[PlanPhase, frozenset[str]] = {
-    "investigate": _EVERYWHERE | {"required", "ask"},
-    "steps": _EVERYWHERE
-    | {"required", "if_", "retry", "rollback", "wait", "call", "foreach", "steps"},
-    "rollback": _EVERYWHERE | {"required", "if_", "retry", "wait"},
-    "on_cancel": _EVERYWHERE | {"required", "if_", "retry", "wait"},
-    "guards": _EVERYWHERE | {"until"},
-    "verify": _EVERYWHERE | {"until", "within", "every", "stable_for"},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +59,7 @@ class StepCompiler:
     inputs: Scope = field(init=False)
     outcomes: Scope = field(init=False)
     _ids: set[str] = field(default_factory=set)
-    _conditions: dict[str, str] = field(default_factory=dict)
+    conditions: dict[str, str] = field(default_factory=dict)
     _in_loop: bool = False
     _gate: str = ""
     is_complete: bool = True
@@ -97,7 +87,9 @@ class StepCompiler:
         if document.id in self._ids:
             mistakes.at("id").add(f"step {document.id!r} is there already; ids are unique")
         self._ids.add(document.id)
-        _check_words(phase, document, mistakes)
+        if document.id == OUTPUTS:
+            mistakes.at("id").add("`outputs` are what a playbook gives; choose another id")
+        check_words(phase, document, mistakes)
         kind = kind_of(document, mistakes)
         if kind == "uses":
             yield from self._call(phase, document, mistakes)
@@ -112,6 +104,16 @@ class StepCompiler:
         elif document.foreach is not None:
             yield from self._loop(document, document.foreach, mistakes)
 
+    def results(self, verify: Sequence[Step]) -> Scope:
+        """What the end of a run may name: every step, those of `verify` too."""
+        proofs = {
+            f"steps.{step.id}.{name}": kind
+            for step in verify
+            if step.uses  # else it is a mistake that is told
+            for name, kind in self.context.actions[step.uses].outputs.items()
+        }
+        return self.outcomes.merged(Scope(proofs))
+
     def _called(self, document: StepDocument, mistakes: Mistakes) -> Iterator[Step]:
         context = self.context
         call = compile_call(document, context.library, self.inputs, context.inventory, mistakes)
@@ -125,6 +127,10 @@ class StepCompiler:
             mistakes.at("call").add("it has a foreach, which can't stand inside of another one")
         if document.if_ is not None:
             self._remember("steps", document, {})
+            self.conditions[document.id] = document.if_
+        gives = types_of(call.playbook.outputs)
+        seen = {f"steps.{document.id}.{name}": kind for name, kind in gives.items()}
+        self.outcomes = self.outcomes.merged(Scope(seen))
         yield replace(_without_action("steps", document, condition), call=call)
 
     def _loop(self, document: StepDocument, foreach: Foreach, mistakes: Mistakes) -> Iterator[Step]:
@@ -151,7 +157,7 @@ class StepCompiler:
         yield self._step(phase, document, action, mistakes)
         self._remember(phase, document, action.outputs)
         if document.if_ is not None:
-            self._conditions[document.id] = document.if_
+            self.conditions[document.id] = document.if_
 
     def _wait(self, phase: PlanPhase, document: StepDocument, mistakes: Mistakes) -> Step:
         step = replace(
@@ -169,7 +175,7 @@ class StepCompiler:
         here, scope = mistakes.at("if"), condition_scope(self.outcomes)
         own = compile_condition(document.if_, scope, here) if document.if_ is not None else None
         if own is not None:
-            check_ran(own, self._conditions, here)
+            check_ran(own, self.conditions, here)
         if not self._gate:
             return own
         both = f"({self._gate}) && ({own.text})" if own is not None else self._gate
@@ -202,7 +208,7 @@ class StepCompiler:
             scope = self.outcomes.merged(Scope(result))
             until = compile_condition(document.until, scope, mistakes.at("until"))
             if until is not None:
-                check_ran(until, self._conditions, mistakes.at("until"))
+                check_ran(until, self.conditions, mistakes.at("until"))
         rollback: tuple[Step, ...] = ()
         if isinstance(document.rollback, tuple):
             # What undoes a step may ask how it ended; steps behind it never see the undoing.
@@ -361,17 +367,6 @@ def _constant_of(document: StepDocument, action: Declaration, names: str) -> tup
         if declared.names == names and isinstance(value, str) and "${{" not in value:
             return key, value
     return None
-
-
-def _check_words(phase: PlanPhase, document: StepDocument, mistakes: Mistakes) -> None:
-    for word in sorted(document.model_fields_set - _WORDS[phase]):
-        name = word.rstrip("_")
-        places = " and ".join(f"`{each}`" for each, words in _WORDS.items() if word in words)
-        mistakes.at(name).add(f"`{name}` belongs to {places}, not to `{phase}`")
-    if phase == "verify":
-        for needed in ("until", "within"):
-            if getattr(document, needed) is None:
-                mistakes.add(f"step {document.id!r} needs `{needed}`: verify waits until it holds")
 
 
 def _check_effects(

@@ -41,6 +41,11 @@ class Template:
         return not any(isinstance(part, Expression) for part in self.parts)
 
     @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """Those among its parts."""
+        return tuple(part for part in self.parts if isinstance(part, Expression))
+
+    @property
     def labels(self) -> frozenset[str]:
         """The labels that its expressions name."""
         named = (part.labels for part in self.parts if isinstance(part, Expression))

@@ -107,7 +107,7 @@ def sentence(event: events.Event, actor: str) -> tuple[str, str]:  # noqa: C901 
         case events.RunCancelled():
             return f"cancelled by {actor}: {event.reason}", ""
         case events.RunEnded():
-            return f"run {event.outcome.replace('_', ' ')}: {event.reason}", ""
+            return f"run {event.outcome.replace('_', ' ')}: {event.reason}", _given(event)
         case events.MessageSent():
             return f"message sent by {event.notifier}", ""
         case events.PostmortemWritten():
@@ -117,6 +117,10 @@ def sentence(event: events.Event, actor: str) -> tuple[str, str]:  # noqa: C901 
         case _:
             told = _correlated(event) or _beside_changes(event, actor)
             return told or _outside_incidents(event, actor), ""
+
+
+def _given(event: events.RunEnded) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in event.outputs.items())
 
 
 def _of_question(event: events.QuestionAsked | events.QuestionAnswered, actor: str) -> str:

@@ -98,3 +98,29 @@ async def test_what_stays_is_left_to_do_only_where_it_helped(tmp_path: Path) -> 
     assert await play(tmp_path, STAYS, tests) == []
     told = await play(tmp_path, STAYS, tests.replace("left_to_do: true", "left_to_do: false"))
     assert "expected false, it is true" in told[0]
+
+
+GIVES = """parameters:
+  host: {type: target, kind: host}
+outputs: {host: '${{ params.host }}', status: '${{ steps.answers.status }}'}
+steps:
+  - id: restart
+    uses: ssh.run
+    with: {host: '${{ params.host }}', command: restart-unit, args: {unit: vllm}}
+    rollback: none
+"""
+
+
+async def test_what_a_playbook_gives_is_expected_by_name(tmp_path: Path) -> None:
+    tests = f"""  - name: one
+    by_hand: [{{playbook: words, with: {{host: gpu-07}}}}]
+    fakes: {{{MENDED}}}
+    expect:
+      - at: 5m
+        incidents: [{{runs: [{{outputs: {{host: gpu-07, status: 200}}}}]}}]
+"""
+    assert await play(tmp_path, GIVES, tests) == []
+    (told,) = await play(
+        tmp_path, GIVES, tests.replace("gpu-07, status: 200", "gpu-07, status: 500")
+    )
+    assert "'status': 200" in told

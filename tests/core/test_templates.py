@@ -113,6 +113,10 @@ def test_a_lone_int_passes_for_a_double() -> None:
     assert template.evaluate(VALUES) == 9100.0
 
 
+def test_a_lone_bool_passes_where_any_value_does() -> None:
+    assert compile_template("${{ true }}", Scope(), ValueType.DYN).evaluate({}) is True
+
+
 def test_a_value_that_is_missing_fails_the_whole_text() -> None:
     template = compile_template("a ${{ params.host }}", SCOPE)
     with pytest.raises(ExpressionFailedError, match=r"'params\.host' has no value here"):

@@ -175,6 +175,54 @@ async def test_a_called_playbook_is_done_and_proven_where_it_is_called(tmp_path:
         assert (await ended(world))[0] == "succeeded"
 
 
+GIVING = CALLED + "outputs: {host: '${{ params.host }}', ok: '${{ steps.serves.ok }}'}\n"
+ASKED_FOR = (
+    CALLER.replace(
+        "    rollback: none\nverify:",
+        "    if: steps.mend.outputs.ok && steps.mend.outputs.host == 'gpu-08'\n"
+        "    rollback: none\nverify:",
+    )
+    + "outputs: {mended: '${{ steps.mend.outputs.host }}', ok: '${{ steps.serves.ok }}'}\n"
+)
+
+
+async def test_what_a_playbook_gives_is_told_at_its_end_and_to_its_caller(tmp_path: Path) -> None:
+    async with a_world(tmp_path, playbook=(GIVING, ASKED_FOR)) as world:
+        world.look.will("state", OK)
+        world.mend.will("restart", mending(world))
+        await world.fire()
+        assert "gives host, ok" in [step.description for step in await planned(world)]
+        world.look.will("serves", BAD, BAD, OK)
+        await approve(world)
+        await world.elapse(30)
+        (end,) = await world.told(events.RunEnded)
+        assert (end.outcome, end.outputs) == ("succeeded", {"mended": "gpu-08", "ok": True})
+        assert what_was_done(world)[-1] == "tell gpu-07"
+        await world.elapse(1)
+        evidence = dict(world.notifier.shown[-1][0].evidence)
+        assert evidence["what came of it"] == "mended: gpu-08\nok: True"
+
+
+async def test_an_output_without_a_value_takes_nothing_with_it(tmp_path: Path) -> None:
+    gives = "outputs: {one: '${{ 1 }}', none: '${{ 1 / (params.host == \"gpu-07\" ? 0 : 1) }}'}\n"
+    async with a_world(tmp_path, playbook=RESTART + gives) as world:
+        await world.fire()
+        await approve(world)
+        await world.elapse(15)
+        (end,) = await world.told(events.RunEnded)
+        assert (end.outcome, end.outputs) == ("succeeded", {"one": 1})
+        assert "no output 'none': " in end.reason
+
+
+async def test_what_a_playbook_cant_prove_gives_nothing(tmp_path: Path) -> None:
+    async with a_world(tmp_path, playbook=RESTART + "outputs: {one: '${{ 1 }}'}\n") as world:
+        world.mend.will("restart", FAILED)
+        await world.fire()
+        await approve(world)
+        (end,) = await world.told(events.RunEnded)
+        assert (end.outcome, end.outputs) == ("failed", {})
+
+
 async def test_what_a_called_playbook_cant_prove_is_rolled_back(tmp_path: Path) -> None:
     async with a_world(tmp_path, playbook=(CALLER, CALLED)) as world:
         world.mend.will("restart", OK)

@@ -295,7 +295,7 @@ class RunEnded(Event):
     `changed` is False when nothing of it can have had an effect. `by_guard` names the guard that
     stopped it, "" for none. With `keeps_locks` its targets stay locked until a person lets go.
     `rollback` is the end of its undoing, and `left` names the steps whose changes, as far as known,
-    stay.
+    stay. `outputs` are what its playbook gives.
     """
 
     KIND = "run.ended@1"
@@ -307,3 +307,4 @@ class RunEnded(Event):
     keeps_locks: bool = False
     rollback: Rollback = ""
     left: tuple[str, ...] = ()
+    outputs: Mapping[str, JsonValue] = {}
