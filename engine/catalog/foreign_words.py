@@ -117,7 +117,7 @@ _STEP = {
     "parallel": f"`parallel` {_LATER}",
     "import_playbook": "it is `call` here, with the playbook's parameters in `with`",
     "include_tasks": "it is `call` here, with the playbook's parameters in `with`",
-    "prompt": "it is `ask` here, a step of `investigate`: ask: {question: ..., choices: [...]}",
+    "prompt": "it is `ask` here, a step of its own: ask: {question: ..., choices: [...]}",
     "vars_prompt": "it is `ask` here, a step of `investigate`",
     "sleep": "it is `wait` here, a step of its own: {id: settle, wait: 30s}",
     "pause": "it is `wait` here, a step of its own: {id: settle, wait: 30s}",

@@ -98,7 +98,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "question": "for people; `${{ … }}` holds an expression",
         "choices": "what may be answered; `steps.<id>.answer` is one of them",
         "from": "the roles of those who may answer",
-        "expires": "how long it waits; then the run ends, and a person is needed",
+        "expires": "how long it waits; then the step has failed",
     },
     "Foreach": {
         "in": "a list, or an expression that gives one; fixed when the plan is made",
@@ -110,7 +110,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "id": "later steps name it: steps.<id>.outcome",
         "description": "what it does, for people",
         "uses": "the action",
-        "ask": "asks people, instead of calling an action; the plan waits for the answer",
+        "ask": "asks people, instead of calling an action; what follows waits for the answer",
         "call": "does and proves what another playbook does, instead of calling an action",
         "foreach": "goes through a list, instead of calling an action",
         "steps": "of a foreach: what is done for each item",

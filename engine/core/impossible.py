@@ -43,7 +43,7 @@ def _check_deadline(document: PlaybookDocument, deadline: timedelta, mistakes: M
     waited = timedelta(0)
     begun = False
     for step, here in _surely_done(document.steps, mistakes.at("steps")):
-        begun = begun or step.wait is None
+        begun = begun or (step.wait is None and step.ask is None)
         if step.wait is not None and begun:
             waited += parse_duration(step.wait)
             if waited >= deadline:

@@ -186,7 +186,8 @@ def _of_its_run(  # noqa: C901 - as above
             return replace(after, phase="needs_person")
         case events.QuestionAnswered():
             acknowledged = after.acknowledged_at or (at if event.answer else None)
-            return replace(after, phase="investigating", acknowledged_at=acknowledged)
+            goes_on: Phase = "running" if event.phase == "steps" else "investigating"
+            return replace(after, phase=goes_on, acknowledged_at=acknowledged)
         case events.ApprovalRequested():
             return replace(after, phase="awaiting_approval")
         case events.ApprovalDecided():

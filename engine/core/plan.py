@@ -10,7 +10,7 @@ from engine.core.json_value import canonical_bytes
 PlanPhase = Literal["investigate", "guards", "steps", "verify", "rollback", "on_cancel"]
 
 # What the `uses` of a step says that calls no action; the last is the id of such a step too.
-WAIT, CALL, OUTPUTS = "wait", "call", "outputs"
+WAIT, CALL, ASK, OUTPUTS = "wait", "call", "ask", "outputs"
 
 # What a person's cancellation doesn't end, but begins.
 AFTER_CANCEL = frozenset({"on_cancel", "rollback"})
@@ -36,6 +36,17 @@ class Place(BaseModel):
     frame: str = ""
     parameters: dict[str, JsonValue] | None = None
     gate: str = ""
+
+
+class PlannedQuestion(BaseModel):
+    """What a step between others asks people; the roles of `ask` may answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str
+    choices: tuple[str, ...]
+    ask: tuple[str, ...]
+    expires_s: float
 
 
 class PlannedStep(BaseModel):
@@ -68,6 +79,7 @@ class PlannedStep(BaseModel):
     every_s: float = 5.0
     stable_for_s: float = 0.0
     wait_s: float = 0.0
+    question: PlannedQuestion | None = None
     undoes: str = ""
     place: Place | None = None
 

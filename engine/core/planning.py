@@ -15,9 +15,19 @@ from engine.core.incident import Incident
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
 from engine.core.masking import MARK, NO_SECRETS, Masker
-from engine.core.plan import CALL, OUTPUTS, WAIT, CalledPlaybook, Plan, PlannedStart, PlannedStep
+from engine.core.plan import (
+    ASK,
+    CALL,
+    OUTPUTS,
+    WAIT,
+    CalledPlaybook,
+    Plan,
+    PlannedStart,
+    PlannedStep,
+)
 from engine.core.playbook import Playbook, Step
 from engine.core.policy import Policy, policy_limits
+from engine.core.questions import planned_question
 from engine.core.rendering import render
 from engine.core.scopes import Known, policy_facts
 from engine.core.severity import ModeLimit
@@ -126,7 +136,11 @@ class Planner:
 
     def _placed(self, placed: Placed) -> PlannedStep:
         step = replace(placed.step, id=placed.id)
-        planned = self.prepare(step, placed.known) if step.uses else _without_action(step)
+        if step.uses:
+            planned = self.prepare(step, placed.known)
+        else:
+            planned = _without_action(step, placed.known)
+            self._refuse_secrets(planned)
         return planned.model_copy(update={"undoes": placed.undoes, "place": placed.place})
 
     def prepare(self, step: Step, known: Known) -> PlannedStep:
@@ -186,10 +200,17 @@ class Planner:
         return (*playbook.mode_limits(), *limits)
 
 
-def _without_action(step: Step) -> PlannedStep:
-    uses, what = WAIT, f"wait {format_duration(step.wait)}"
+def _without_action(step: Step, known: Known) -> PlannedStep:
+    uses, what, question = WAIT, f"wait {format_duration(step.wait)}", None
     if step.call is not None:
         uses, what = CALL, f"call {step.call.playbook.id}"
+    elif step.ask is not None:
+        try:
+            text = str(render(step.ask.question, known.bindings()))
+        except ExpressionFailedError as error:
+            raise PlanError(f"step {step.id}: {error}") from error
+        uses, what = ASK, f"ask {', '.join(step.ask.ask)}: {text} ({', '.join(step.ask.choices)})"
+        question = planned_question(step.ask, text)
     elif step.gives:
         uses, what = OUTPUTS, f"gives {', '.join(step.gives)}"
     return PlannedStep(
@@ -206,6 +227,8 @@ def _without_action(step: Step) -> PlannedStep:
         timeout_s=0,
         condition=step.condition.text if step.condition else "",
         wait_s=step.wait.total_seconds(),
+        required=step.required,
+        question=question,
     )
 
 

@@ -1,14 +1,19 @@
-"""`ask`: a question to people before the plan is made, whose answer is an input."""
+"""`ask`: a question to people.
+
+Before the plan is made its answer is an input; between steps it only decides `if`s.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from engine.core import events
 from engine.core.compiling import compile_duration, compile_text
 from engine.core.documents import Ask
 from engine.core.expressions import Scope, ValueType
 from engine.core.mistakes import Mistakes
+from engine.core.plan import PlannedQuestion
 from engine.core.templates import Template
 
 # What a question gives: one of its choices, as its author wrote them.
@@ -37,6 +42,7 @@ class Question:
     answer: str = ""
     actor: str = ""
     is_over: bool = False
+    phase: Literal["investigate", "steps"] = "investigate"
 
 
 def check_asked(asked: Sequence[str], roles: Collection[str], mistakes: Mistakes) -> None:
@@ -64,10 +70,22 @@ def compile_ask(document: Ask, inputs: Scope, roles: Collection[str], mistakes: 
     )
 
 
+def planned_question(asking: Asking, text: str) -> PlannedQuestion:
+    """The question with its text filled in."""
+    return PlannedQuestion(
+        text=text,
+        choices=asking.choices,
+        ask=asking.ask,
+        expires_s=asking.expires.total_seconds(),
+    )
+
+
 def question_of(event: events.QuestionAsked) -> Question:
     """The question right after it was asked."""
     expires_at = events.moment(event.expires_at)
-    return Question(event.step_id, event.question, event.choices, event.ask, expires_at)
+    return Question(
+        event.step_id, event.question, event.choices, event.ask, expires_at, phase=event.phase
+    )
 
 
 def unanswered(questions: Mapping[str, Question]) -> Sequence[Question]:

@@ -226,7 +226,7 @@ def _after(  # noqa: C901 - one case a kind of event is the simplest form
         case events.StepObserved():
             return _observed(state, event, at)
         case events.QuestionAsked():
-            return replace(state, questions={**state.questions, event.step_id: question_of(event)})
+            return _asked(state, event, at)
         case events.QuestionAnswered():
             return _answered(state, event, at, actor)
         case events.RunPlanned():
@@ -281,6 +281,13 @@ def _after(  # noqa: C901 - one case a kind of event is the simplest form
             return state
 
 
+def _asked(state: RunState, event: events.QuestionAsked, at: datetime) -> RunState:
+    state = replace(state, questions={**state.questions, event.step_id: question_of(event)})
+    if event.phase == "investigate":
+        return state
+    return _with_step(state, "steps", event.step_id, StepState(outcome="open", changed_at=at))
+
+
 def _answered(
     state: RunState, event: events.QuestionAnswered, at: datetime, actor: str
 ) -> RunState:
@@ -292,13 +299,13 @@ def _answered(
     given = StepState(
         outcome="succeeded" if event.answer else "failed",
         outputs={"answer": event.answer} if event.answer else {},
+        error="" if event.answer else "nobody answered in time",
         changed_at=at,
     )
-    return replace(
-        state,
-        questions={**state.questions, event.step_id: over},
-        evidence={**state.evidence, event.step_id: given},
-    )
+    state = replace(state, questions={**state.questions, event.step_id: over})
+    if question.phase == "steps":
+        return _with_step(state, "steps", event.step_id, given)
+    return replace(state, evidence={**state.evidence, event.step_id: given})
 
 
 def _confirmed(state: RunState, event: events.StillFiringAsked, at: datetime) -> Confirmed:

@@ -12,6 +12,7 @@ from engine.core.run_calls import left_out
 from engine.core.run_clearance import not_fresh
 from engine.core.run_commands import Attempt, Command, Probe, Read, Record, Wait
 from engine.core.run_looks import look_on
+from engine.core.run_questions import ask_between
 from engine.core.run_waits import done, wait_out
 from engine.core.run_world import World
 
@@ -75,6 +76,8 @@ def _without_action(state: RunState, step: PlannedStep, world: World) -> Command
     """What a step does that calls none; None for any other."""
     if step.uses == CALL:
         return Record(done(state, step))
+    if step.question is not None:
+        return ask_between(state, step, step.question, world)
     if step.uses == OUTPUTS:
         gives = world.playbook.step(step.origin).gives
         known = known_to(state, world.incident, world.inventory, step.place)

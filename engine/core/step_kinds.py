@@ -30,7 +30,7 @@ _EVERYWHERE = frozenset({"id", "description", "uses", "with_", "connection", "ti
 _WORDS: Mapping[PlanPhase, frozenset[str]] = {
     "investigate": _EVERYWHERE | {"required", "ask"},
     "steps": _EVERYWHERE
-    | {"required", "if_", "retry", "rollback", "wait", "call", "foreach", "steps"},
+    | {"required", "if_", "retry", "rollback", "wait", "ask", "call", "foreach", "steps"},
     "rollback": _EVERYWHERE | {"required", "if_", "retry", "wait"},
     "on_cancel": _EVERYWHERE | {"required", "if_", "retry", "wait"},
     "guards": _EVERYWHERE | {"until"},

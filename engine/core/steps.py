@@ -99,8 +99,11 @@ class StepCompiler:
             yield from self._called(document, mistakes)
         elif document.ask is not None:
             asking = compile_ask(document.ask, self.inputs, self.context.roles, mistakes.at("ask"))
-            yield replace(_without_action(phase, document, None), ask=asking)
+            condition = self._condition(document, mistakes)
+            yield replace(_without_action(phase, document, condition), ask=asking)
             self._remember(phase, document, GIVES)
+            if document.if_ is not None:
+                self.conditions[document.id] = document.if_
         elif document.foreach is not None:
             yield from self._loop(document, document.foreach, mistakes)
 

@@ -50,6 +50,7 @@ def answer_question(tx: Tx, run: RunRow, answer: Answer, author: Author) -> None
         answer=answer.choice,
         via=answer.by.via,
         reason=answer.reason,
+        phase=question.phase,
     )
     record(tx, incident, [event], author)
     tx.wake_task("run", run.id)

@@ -124,3 +124,37 @@ async def test_what_a_playbook_gives_is_expected_by_name(tmp_path: Path) -> None
         tmp_path, GIVES, tests.replace("gpu-07, status: 200", "gpu-07, status: 500")
     )
     assert "'status': 200" in told
+
+
+HALFWAY = """steps:
+  - id: restart
+    uses: ssh.run
+    with: {host: gpu-07, command: restart-unit, args: {unit: vllm}}
+    rollback: none
+  - id: further
+    ask: {question: Was it enough?, choices: ['enough', 'more']}
+  - id: again
+    if: steps.further.answer == "more"
+    uses: ssh.run
+    with: {host: gpu-07, command: restart-unit, args: {unit: vllm}}
+    rollback: none
+"""
+
+
+async def test_a_question_between_steps_is_answered_by_the_test(tmp_path: Path) -> None:
+    tests = "".join(
+        f"""  - name: {name}
+    by_hand: [{{playbook: words}}]
+    fakes: {{{MENDED}}}
+    {answers}
+    expect:
+      - at: 20m
+        incidents: [{{runs: [{{outcome: {outcome}, ran: {ran}}}]}}]
+"""
+        for name, answers, outcome, ran in (
+            ("more", "answers: {further: more}", "succeeded", "[restart, again, answers]"),
+            ("enough", "answers: {further: enough}", "succeeded", "[restart, answers]"),
+            ("nobody", "", "partial", "[restart]"),
+        )
+    )
+    assert await play(tmp_path, HALFWAY, tests) == []

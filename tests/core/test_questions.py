@@ -44,6 +44,7 @@ def test_a_mistake_in_a_question_is_told(words: dict[str, object], path: str, me
     assert message in said
 
 
-def test_people_are_asked_before_the_plan_alone() -> None:
-    _, told = compiled(changed("steps", [{"id": "which", "ask": ASK}]))
-    assert ("steps/0/ask", 0, "`ask` belongs to `investigate`, not to `steps`") in told
+def test_people_are_asked_before_the_plan_or_between_its_steps_alone() -> None:
+    _, told = compiled(changed("on_cancel", [{"id": "which", "ask": ASK}]))
+    said = "`ask` belongs to `investigate` and `steps`, not to `on_cancel`"
+    assert ("on_cancel/0/ask", 0, said) in told

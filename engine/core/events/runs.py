@@ -65,7 +65,10 @@ class StepObserved(Event):
 
 
 class QuestionAsked(Event):
-    """Somebody of `ask` is asked before the plan is made; `expires_at` is RFC 3339."""
+    """Somebody of `ask` is asked, before the plan is made or between its steps.
+
+    `expires_at` is RFC 3339.
+    """
 
     KIND = "question.asked@1"
     run_id: str
@@ -74,6 +77,7 @@ class QuestionAsked(Event):
     choices: tuple[str, ...]
     ask: tuple[str, ...]
     expires_at: str
+    phase: Literal["investigate", "steps"] = "investigate"
 
 
 class QuestionAnswered(Event):
@@ -85,6 +89,7 @@ class QuestionAnswered(Event):
     answer: str
     via: str
     reason: Brief = ""
+    phase: Literal["investigate", "steps"] = "investigate"
 
 
 class RunPlanned(Event):
