@@ -30,6 +30,7 @@ from engine.core.inventory import enrich
 from engine.core.planning import Planner, Rendered
 from engine.core.records import alert_json, alert_of_json
 from engine.core.scopes import Known
+from engine.core.severity import Mode, ModeLimit, effective_mode
 from engine.core.trigger import first_run, opened_by, run_by_hand
 from engine.errors import ConfigError, QuellError
 from engine.ports import strict_json
@@ -111,11 +112,14 @@ class Explained:
     """What would become of an alert: what each rule says, who takes it, and what that starts.
 
     `alert` is as the inventory completes it; without a plan, `no_plan` says why there is none.
+    `mode` is the lowest of the rule's, the playbook's, its actions' and the policy's: what a run
+    would have.
     """
 
     alert: Alert
     rules: Sequence[Explanation]
     match: Match | None
+    mode: ModeLimit | None
     failures: Sequence[str]
     plan: Rendered | None
     no_plan: str
@@ -137,31 +141,36 @@ def _explained(sent: Alert, planner: Planner) -> Explained:
     alert = enrich(sent, catalog.inventory)
     found = classify(alert, catalog.rules)
     match = found.taken or next(iter(found.observed), None)
-    plan, no_plan = None, "no rule takes it"
+    plan, mode, no_plan = None, None, "no rule takes it"
     if match is not None:
-        plan, no_plan = _planned(match, alert, planner)
+        plan, mode, no_plan = _planned(match, alert, planner)
     rules = explain(alert, catalog.rules)
-    return Explained(alert, rules, match, found.failures, plan, no_plan)
+    return Explained(alert, rules, match, mode, found.failures, plan, no_plan)
 
 
-def _planned(match: Match, alert: Alert, planner: Planner) -> tuple[Rendered | None, str]:
+def _planned(
+    match: Match, alert: Alert, planner: Planner
+) -> tuple[Rendered | None, ModeLimit, str]:
+    """The plan of the run that would begin, and its mode, or why there is no plan."""
     catalog, now = planner.catalog, SystemClock().now()
     if not match.rule.playbook:
-        return None, f"rule {match.rule.id} starts no playbook"
+        return None, match.mode, f"rule {match.rule.id} starts no playbook"
     # As if it began to fire now, whatever the sample says.
     occurrence = receive(replace(alert, status="firing"), None).occurrence
     incident = incident_opened(opened_by(match, occurrence, number=0), now)
     story = first_run(incident, match, alert, catalog)
     for event in story:
         if isinstance(event, events.RunEnded):
-            return None, event.reason
+            return None, match.mode, event.reason
     created = next(event for event in story if isinstance(event, events.RunCreated))
+    mode = ModeLimit(Mode(created.mode), created.mode_decided_by)
     known = Known(created.parameters, incident, catalog.inventory)
     playbook = catalog.playbooks[match.rule.playbook]
     try:
-        return planner.render(playbook, created.run_id, known, with_holes=True), ""
+        rendered = planner.render(playbook, created.run_id, known, with_holes=True)
     except QuellError as error:
-        return None, str(error)
+        return None, mode, str(error)
+    return rendered, effective_mode((mode, *rendered.limits)), ""
 
 
 def normalize_payload(

@@ -98,18 +98,18 @@ def _print(explained: "Explained") -> None:
 
 
 def _outcome(explained: "Explained") -> Iterator[tuple[str, str]]:
-    match = explained.match
-    if match is None:
+    match, mode = explained.match, explained.mode
+    if match is None or mode is None:
         return
     yield "incident", ""
     yield "severity", match.severity.name
-    yield "mode    ", f"{match.mode.mode.value}, decided by {match.mode.decided_by}"
+    yield "mode    ", f"{mode.mode.value}, decided by {mode.decided_by}"
     yield "group   ", ", ".join(f"{name}={value}" for name, value in match.group.items())
     yield "notify  ", ", ".join(match.rule.notify)
 
 
 def _plain(explained: "Explained") -> dict[str, object]:
-    match, plan = explained.match, explained.plan
+    match, mode, plan = explained.match, explained.mode, explained.plan
     rules: Sequence[dict[str, object]] = [
         {"rule": each.rule_id, "outcome": each.outcome, "reasons": list(each.reasons)}
         for each in explained.rules
@@ -122,8 +122,8 @@ def _plain(explained: "Explained") -> dict[str, object]:
         "failures": list(explained.failures),
         "rule": match.rule.id if match else "",
         "severity": match.severity.name if match else "",
-        "mode": match.mode.mode.value if match else "",
-        "mode_decided_by": match.mode.decided_by if match else "",
+        "mode": mode.mode.value if mode else "",
+        "mode_decided_by": mode.decided_by if mode else "",
         "group": dict(match.group) if match else {},
         "plan": plan.plan if plan else None,
         "plan_hash": plan_hash(plan.plan.to_bytes()) if plan else "",

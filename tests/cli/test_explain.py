@@ -44,6 +44,19 @@ def test_who_takes_it_why_and_what_that_starts(
     assert "restart gpu-07$ sudo systemctl restart vllm" in words
 
 
+def test_the_mode_is_the_one_that_a_run_would_have(
+    capsys: pytest.CaptureFixture[str], project: Project
+) -> None:
+    (rules,) = (project.folder / "rules").glob("*.yaml")
+    rules.write_text(rules.read_text().replace("mode: approve", "mode: auto"))
+    assert explain(project, "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)["alerts"]
+    assert (found["mode"], found["mode_decided_by"]) == (
+        "approve",
+        "playbook restart-llm (max_mode)",
+    )
+
+
 def test_a_rule_that_differs_says_on_which_value(
     capsys: pytest.CaptureFixture[str], project: Project
 ) -> None:
