@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+from engine.core.argv_checks import check_argv
 from engine.core.blast_radius import UNAVAILABLE
 from engine.core.calls import check_approvers
 from engine.core.compiling import (
@@ -137,8 +138,12 @@ def check_commands(commands: Mapping[str, CommandDocument], mistakes: Mistakes) 
 
 
 def _check_argv(argv: tuple[str, ...], scope: Scope, mistakes: Mistakes) -> None:
-    for index, element in enumerate(argv):
-        compiled = compile_text(element, scope, ValueType.DYN, mistakes.at(index))
+    elements = [
+        compile_text(element, scope, ValueType.DYN, mistakes.at(index))
+        for index, element in enumerate(argv)
+    ]
+    check_argv(argv, elements, mistakes)
+    for index, compiled in enumerate(elements):
         if not isinstance(compiled, Template):
             continue
         if index == 0:
