@@ -1,13 +1,14 @@
-"""Where in the user's files the rules stand that do something else than their authors mean."""
+"""Where in the user's files stands what does something else than its authors mean."""
 
 from collections.abc import Iterator
 
 from engine.catalog.parsing import parse
 from engine.catalog.sources import CatalogSources, Kind, read_sources
 from engine.core.catalog import Catalog
-from engine.core.doubtful import doubtful
+from engine.core.doubtful import doubtful, doubtful_policy
 from engine.core.findings import Finding
 from engine.core.mistakes import Mistake
+from engine.core.policy_documents import PolicyDocument
 from engine.core.rule import Rule
 from engine.core.rule_documents import RulesDocument
 from engine.core.unreachable import unreachable
@@ -22,10 +23,13 @@ def rule_warnings(sources: CatalogSources, catalog: Catalog) -> list[Finding]:
     for unreached in unreachable(catalog.rules):
         reason = Mistake(("id",), f"rule {unreached.rule.id!r} {unreached.reason}")
         told.setdefault(unreached.rule.id, []).append(reason)
-    if not told:
+    of_policy = [*doubtful_policy(catalog.policy, catalog.inventory)]
+    if not told and not of_policy:
         return []
     found: list[Finding] = []
     for file in read_sources(sources, []):
+        if file.kind is Kind.POLICY and (policy := parse(file, PolicyDocument, [])) is not None:
+            found += [policy.finding(each) for each in of_policy]
         if file.kind is not Kind.RULES or file.shipped:
             continue
         parsed = parse(file, RulesDocument, [])

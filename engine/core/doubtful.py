@@ -1,12 +1,17 @@
-"""What a rule says that its author hardly means: it loads, and does something else than it says."""
+"""What rules and policy say that nobody means: it loads, and does something else than it says."""
 
 from collections.abc import Iterator
 
+from engine.core.expression_equalities import equalities
+from engine.core.expression_tokens import read_tokens
+from engine.core.expressions import Expression
 from engine.core.findings import closest
+from engine.core.inventory import Inventory
 from engine.core.mistakes import Mistake, Path
 from engine.core.playbook import Playbook
 from engine.core.policy import Policy, policy_limits
 from engine.core.rule import Rule
+from engine.core.scopes import POLICY
 from engine.core.severity import Mode, ModeLimit, effective_mode
 
 # What quell knows of an alert by a name of its own; any other name is a label.
@@ -47,6 +52,30 @@ def doubtful(rule: Rule, playbook: Playbook | None, policy: Policy) -> Iterator[
         *(case.value for case in rule.mode.cases),
     }:
         yield from _never_auto(playbook, policy)
+
+
+def doubtful_policy(policy: Policy, inventory: Inventory) -> Iterator[Mistake]:
+    """Slips in the values that ceilings and freezes compare with: such a ceiling never applies."""
+    for path, when in _compared(policy):
+        for name, value in equalities(read_tokens(when.text), POLICY):
+            known = {getattr(service, name, "") for service in inventory.services.values()}
+            names = inventory.services if name == "service" else known
+            meant = "" if value in names else closest(value, names, SLIP)
+            if meant:
+                yield Mistake(
+                    path,
+                    f"nothing in the inventory has the {name} {value!r}, so this never holds for "
+                    f"it: did you mean {meant!r}?",
+                )
+
+
+def _compared(policy: Policy) -> Iterator[tuple[Path, Expression]]:
+    for index, ceiling in enumerate(policy.ceilings):
+        if ceiling.when is not None:
+            yield ("ceilings", index, "when"), ceiling.when
+    for index, freeze in enumerate(policy.freezes):
+        if freeze.when is not None:
+            yield ("freezes", index, "when"), freeze.when
 
 
 def _names(rule: Rule) -> Iterator[tuple[Path, str]]:

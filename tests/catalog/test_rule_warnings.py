@@ -66,3 +66,15 @@ def test_nothing_that_ships_is_doubtful() -> None:
         for rule in catalog.rules
     }
     assert not any(told.values()), told
+
+
+def test_a_slip_in_the_policy_is_told_where_it_stands(tmp_path: Path) -> None:
+    inventory, policy = tmp_path / "inventory.yaml", tmp_path / "policy.yaml"
+    inventory.write_text("language: 1\nservices: {llm: {environment: production}}\n")
+    policy.write_text(
+        "language: 1\nceilings:\n  - {when: 'environment == \"prodution\"', mode: approve}\n"
+    )
+    sources = CatalogSources(inventory=inventory, policy=policy, shipped=shipped_folder())
+    (found,) = rule_warnings(sources, load_catalog(sources, registry.declarations()))
+    assert (found.file, found.line) == (str(policy), 3)
+    assert "did you mean 'production'?" in found.message

@@ -2,7 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from engine.core.doubtful import doubtful
+from engine.core.documents import InventoryDocument
+from engine.core.doubtful import doubtful, doubtful_policy
+from engine.core.inventory import build_inventory
 from engine.core.mistakes import Mistakes
 from engine.core.playbook import Playbook
 from engine.core.policy import Policy, compile_policy
@@ -93,3 +95,28 @@ def test_an_auto_that_depends_on_the_alert_is_left_alone() -> None:
     where = policy(ceilings=[{"when": 'environment == "production"', "mode": "approve"}])
     assert not list(doubtful(rule("x", mode="auto"), playbook(), where))
     assert not list(doubtful(rule("x", mode="approve"), playbook(), policy()))
+
+
+SERVICES = {"gateway": {"environment": "production", "team": "web"}, "llm": {}}
+INVENTORY = build_inventory(
+    InventoryDocument.model_validate({"language": 1, "services": SERVICES}), Mistakes()
+)
+
+
+@pytest.mark.parametrize(
+    ("when", "meant"),
+    [
+        ('environment == "prodution"', "production"),
+        ('team == "web" && service == "gatway"', "gateway"),
+        ('environment == "production"', ""),
+        ('environment == "staging"', ""),
+        ('region == "eu"', ""),
+        ('environment != "prodution"', ""),
+    ],
+)
+def test_a_ceiling_over_a_slip_is_told(when: str, meant: str) -> None:
+    first = {"effect": "change", "mode": "approve"}
+    limits = policy(ceilings=[first, {"when": when, "mode": "approve"}])
+    told = [(each.path, each.message) for each in doubtful_policy(limits, INVENTORY)]
+    assert [path for path, _ in told] == ([("ceilings", 1, "when")] if meant else [])
+    assert all(f"did you mean {meant!r}?" in message for _, message in told)
