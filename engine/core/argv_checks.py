@@ -4,7 +4,6 @@ Nothing that an alert or a person gives is ever read again as code.
 """
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 
 import re2
 
@@ -45,7 +44,7 @@ def check_argv(argv: Sequence[str], compiled: Sequence[Renderable], mistakes: Mi
                 "it is, and give it the value as an argument of its own, like "
                 "[sh, -c, 'rm -- \"$1\"', sh, '${{ args.file }}']"
             )
-        name = PurePosixPath(element).name
+        name = element.rpartition("/")[2]
         reader = name if name in _CODE else reader
 
 
