@@ -1,4 +1,4 @@
-"""The only reader of the environment and of quell.yaml; everything else is handed what it needs.
+"""The engine's only reader of the environment and of quell.yaml; all else is handed what it needs.
 
 Order: command line, then QUELL_SECTION__KEY, then quell.yaml, then the defaults. Unknown keys are
 errors. `${env:X}` and `${file:X}` alone in a text are replaced by the secret that they name.
