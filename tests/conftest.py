@@ -10,7 +10,6 @@ from hypothesis import settings
 from engine.ports.known_secrets import KNOWN
 
 pytest_plugins = [
-    "tests.doubles.world",
     "tests.doubles.fixtures",
     "tests.services.alertmanager",
     "tests.services.kafka",
@@ -21,6 +20,7 @@ pytest_plugins = [
     "tests.services.streams",
     "tests.services.prometheus",
     "tests.services.ssh_host",
+    "tests.doubles.world",
 ]
 
 # How long an example takes says more of the machine's other work than of the code.

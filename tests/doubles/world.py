@@ -63,6 +63,7 @@ from tests.doubles.written import (
     keep_texts,
     load_written,
 )
+from tests.services.stores import migrated_sqlite
 
 EventT = TypeVar("EventT", bound=events.Event)
 
@@ -342,6 +343,7 @@ async def a_world(
     clock = VirtualClock()
     playbooks = (playbook,) if isinstance(playbook, str) else playbook
     catalogs = a_catalog(folder / "catalog", rules.replace("%s", mode), *playbooks)
+    (folder / "quell.db").write_bytes(migrated_sqlite())
     store = SqliteStore(folder / "quell.db", clock, publishes=publishes)
     stream = EmbeddedStream(folder / "stream.db", partitions=2)
     await store.open()

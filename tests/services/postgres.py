@@ -18,6 +18,7 @@ from tests.services.process import STOP_DEADLINE_S, Process, ServiceError, free_
 SERVICE_USER = "postgres"
 CLUSTER_OPTIONS = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 SERVER_SETTINGS = ("unix_socket_directories=", "max_connections=200", "shared_buffers=32MB")
+EMPTY = "template0"
 BARE_OUTPUT = ("-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1")
 
 
@@ -99,11 +100,11 @@ class PostgresServer:
         """As SQLAlchemy wants it."""
         return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/{database}"
 
-    def create_database(self) -> str:
-        """Make an empty database and return its name."""
+    def create_database(self, template: str = EMPTY) -> str:
+        """Make a database as the template is and return its name."""
         names = self.ask("SELECT datname FROM pg_database WHERE datname LIKE 'test\\_%'").split()
         name = f"test_{1 + max((int(name.split('_')[1]) for name in names), default=0)}"
-        self.ask(f"CREATE DATABASE {name} TEMPLATE template0")
+        self.ask(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
     def drop_database(self, name: str) -> None:

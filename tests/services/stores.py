@@ -1,20 +1,28 @@
 """The store on each database, with time that tests move."""
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 import asyncpg
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.pool import StaticPool
 from typing_extensions import override
 
 from engine.ports.clock import Clock
 from engine.ports.store import Store
+from engine.store.migration import migrate
 from engine.store.postgres_store import PostgresStore
 from engine.store.sqlite_store import SqliteStore
+from tests.services.postgres import PostgresServer
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -112,12 +120,44 @@ store = PostgresStore({self.url!r})
 """
 
 
+@cache
+def migrated_sqlite() -> bytes:
+    """A file with this version's tables and nothing in them: migrations take longer than tests."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as raw:
+        engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
+        with engine.begin() as connection:
+            migrate(connection)
+        return raw.serialize()
+
+
+@pytest.fixture(scope="session")
+def _migrated_postgres(postgres: PostgresServer) -> str:
+    """The name of a database like that."""
+
+    async def open_once(url: str) -> None:
+        store = PostgresStore(url)
+        await store.open()
+        await store.close()
+
+    name = postgres.create_database()
+    # In a thread of its own, because the tests have a loop in this one.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, open_once(postgres.url(name))).result()
+    return name
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
-    """Each database in turn, empty."""
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Each database in turn, with nothing in its tables."""
     if request.param == "sqlite":
-        return SqliteDatabase(tmp_path / "quell.db")
-    return PostgresDatabase(request.getfixturevalue("postgres_url"))
+        path = tmp_path / "quell.db"
+        path.write_bytes(migrated_sqlite())
+        yield SqliteDatabase(path)
+        return
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    name = postgres.create_database(request.getfixturevalue("_migrated_postgres"))
+    yield PostgresDatabase(postgres.url(name))
+    postgres.drop_database(name)
 
 
 @pytest.fixture
