@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.options import DATA, Data, Json
-from engine.cli.output import Column, ago, print_json, print_table, say
+from engine.cli.output import Column, ago, current_time, print_json, print_table, say
 from engine.cli.site import reach
 from engine.client.http import QuellClient
 from engine.errors import ConflictError
@@ -57,9 +57,7 @@ def listing(
     if not page.dead_letters:
         say("no dead letters")
         return 0
-    from engine.app import SystemClock
-
-    now = SystemClock().now()
+    now = current_time()
     print_table(COLUMNS, (_row(letter, now) for letter in page.dead_letters))
     if page.next_cursor:
         say(f"the newest {limit}; there are more: --limit", style="dim")

@@ -14,6 +14,7 @@ from engine.cli.output import (
     STATUS_STYLES,
     Column,
     ago,
+    current_time,
     print_indented,
     print_json,
     print_table,
@@ -100,7 +101,7 @@ def listing(  # noqa: PLR0913 - one argument an option
     if not page.incidents:
         say("no incidents")
         return 0
-    now = _now()
+    now = current_time()
     print_table(COLUMNS, (_row(incident, now) for incident in page.incidents))
     _tell_rest(page, limit)
     return 0
@@ -111,19 +112,13 @@ def _tell_rest(page: IncidentPage, limit: int, *, json: bool = False) -> None:
         say(f"the newest {limit}; there are more: --limit", style="dim")
 
 
-def _now() -> datetime:
-    from engine.app import SystemClock
-
-    return SystemClock().now()
-
-
 def _tell_unmatched(found: Sequence[Unmatched], untold: int, *, json: bool) -> None:
     if json:
         print_json({"unmatched": [asdict(each) for each in found], "untold": untold})
         return
     if not found:
         say("a rule took every alert of these incidents")
-    now = _now()
+    now = current_time()
     for each in found:
         say(each.name or "an alert without a name", style="bold")
         times = "once" if each.alerts == 1 else f"{each.alerts} times"

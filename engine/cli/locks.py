@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from engine.cli.options import DATA, Data, Json, Reason
-from engine.cli.output import Column, ago, print_json, print_table, say
+from engine.cli.output import Column, ago, current_time, print_json, print_table, say
 from engine.cli.site import reach
 
 verbs = typer.Typer(help="Targets that runs keep locked: list, release.", no_args_is_help=True)
@@ -38,9 +38,7 @@ def listing(data: Data = DATA, json: Json = False) -> int:
     if not answer.locks:
         say("nothing is locked")
         return 0
-    from engine.app import SystemClock
-
-    now = SystemClock().now()
+    now = current_time()
     rows = (
         (
             lock.target,

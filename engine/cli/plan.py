@@ -10,7 +10,6 @@ from engine.cli.output import print_indented, print_json, say
 from engine.core.incident_view import afterwards, shown, what_follows
 from engine.core.plan import Plan, PlannedStep, PlanPhase, plan_hash
 from engine.core.severity import ModeLimit, effective_mode
-from engine.settings import load_settings
 
 PHASES: Sequence[tuple[PlanPhase, str]] = (
     ("investigate", "investigate"),
@@ -40,7 +39,9 @@ def plan(
     Exact commands, verification, rollback and approval. Nothing is asked or done: what depends
     on investigation is shown as a hole.
     """
+    # Here, because `incidents` and `run` show plans, too, and need neither.
     from engine.app import rehearse_plan
+    from engine.settings import load_settings
 
     given: dict[str, object] = {"playbooks_dir": playbooks, "inventory": inventory}
     loaded = load_settings(config, given)

@@ -1,12 +1,12 @@
 """`quell silence`: alerts that shall open nothing for some time."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from engine.cli.options import DATA, Data, Json, Reason
-from engine.cli.output import Column, print_json, print_table, say
+from engine.cli.output import Column, current_time, print_json, print_table, say
 from engine.cli.site import reach
 from engine.core.durations import parse_duration
 from engine.ports.api import SilenceAnswer, SilenceOrder
@@ -57,13 +57,11 @@ def add(
     Such an alert opens no incident, tells nobody and starts nothing. What still fires when the
     silence ends is decided then.
     """
-    from engine.app import SystemClock
-
-    starts_at = None if begins is None else begins.replace(tzinfo=SystemClock().now().tzinfo)
+    starts_at = None if begins is None else begins.replace(tzinfo=UTC)
     order = SilenceOrder(
         matchers=tuple(matchers),
         starts_at=starts_at,
-        ends_at=(starts_at or SystemClock().now()) + _span(for_),
+        ends_at=(starts_at or current_time()) + _span(for_),
         comment=comment,
     )
     with reach(data) as site:

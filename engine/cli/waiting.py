@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from engine.cli.options import DATA, Data, Json
-from engine.cli.output import Column, ago, print_json, print_table, say
+from engine.cli.output import Column, ago, current_time, print_json, print_table, say
 from engine.cli.site import reach
 from engine.ports.rules_api import WaitingAlert
 
@@ -50,9 +50,7 @@ def waiting(
     if not answer.waiting:
         say("no alert waits")
         return 0
-    from engine.app import SystemClock
-
-    now = SystemClock().now()
+    now = current_time()
     print_table(COLUMNS, (_row(each, now) for each in answer.waiting))
     return 0
 

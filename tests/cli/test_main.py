@@ -23,7 +23,7 @@ from engine.errors import (
     TransientError,
 )
 from engine.settings import LoadedSettings
-from tests.cli.project import PROGRAM
+from tests.cli.project import PROGRAM, Project
 from tests.services.process import run as run_program
 
 
@@ -75,18 +75,24 @@ def test_every_verb_of_every_module_has_a_name() -> None:
     assert set(whole.list_commands(typer.Context(whole))) == set(VERBS)
 
 
-def test_a_verb_that_talks_to_a_server_loads_no_engine() -> None:
-    loaded = run_program(
-        [
-            sys.executable,
-            "-c",
-            "import sys\nfrom engine.cli.main import command_line\ncommand_line('approve')\n"
-            "print(*(each for each in sys.modules if '.' not in each or each.count('.') == 1))",
-        ]
-    ).split()
-    assert "engine.client" in loaded
-    unneeded = {"engine.app", "engine.settings", "engine.catalog", "sqlalchemy", "yaml", "fastapi"}
-    assert unneeded.isdisjoint(loaded)
+# Runs a verb and tells, last, what it loaded.
+LOADING = """
+import sys
+from engine.cli.main import execute
+code = execute(sys.argv[1:])
+print(*sys.modules)
+sys.exit(code)
+"""
+
+
+def test_verbs_that_ask_a_server_load_no_engine(running: Project) -> None:
+    for verb in ("incidents list", "locks list", "waiting", "dead-letters list"):
+        words = [*verb.split(), "--data", str(running.data)]
+        said = run_program([sys.executable, "-c", LOADING, *words])
+        loaded = said.splitlines()[-1].split()
+        assert "engine.client.http" in loaded
+        unneeded = {"engine.app", "engine.settings", "engine.catalog", "sqlalchemy", "fastapi"}
+        assert unneeded.isdisjoint(loaded), verb
 
 
 def test_the_version_is_the_distributions(capsys: pytest.CaptureFixture[str]) -> None:
