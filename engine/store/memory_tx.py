@@ -1,7 +1,7 @@
 """A transaction that never ends, over memory: what a replay decides on, as fast as that goes.
 
-What every alert touches is kept in dictionaries; the rest (what rules count and wait for) is the
-store's own code over a database in memory. Nothing is durable, sealed or masked.
+What every alert touches is kept in dictionaries; the rest (what waits, and for what) is the store's
+own code over a database in memory. Nothing is durable, sealed or masked.
 """
 
 import sqlite3
@@ -15,13 +15,18 @@ from sqlalchemy.pool import StaticPool
 from typing_extensions import override
 
 from engine.core.alert import Firing, Occurrence
-from engine.core.conditions import Hold
+from engine.core.conditions import GroupState, Hold
 from engine.core.events import Event
 from engine.core.incident import Incident
 from engine.core.journal import Entry, NewEntry, to_us
+from engine.core.silences import Silence
+from engine.core.switches import Switch
 from engine.ports.conditions import ConditionRows, Waiting
 from engine.ports.rows import Task, TaskKind
+from engine.ports.silences import SilenceRows
+from engine.ports.switches import SwitchRows
 from engine.store.condition_rows import SqlConditionRows
+from engine.store.silence_rows import SqlSilenceRows
 from engine.store.tables import METADATA
 from engine.store.tx import SqlTx
 
@@ -94,6 +99,8 @@ class MemoryTx(SqlTx):
         connection = _database()
         super().__init__(connection, lambda: self.at)
         self._conditions_now = _Conditions(self, connection)
+        self._silences_now = _NoSilences(connection, lambda: self.at)
+        self._switches_now = _Switches()
 
     def close(self) -> None:
         """Forget all of it."""
@@ -108,6 +115,16 @@ class MemoryTx(SqlTx):
     @override
     def conditions(self) -> ConditionRows:
         return self._conditions_now
+
+    @property
+    @override
+    def silences(self) -> SilenceRows:
+        return self._silences_now
+
+    @property
+    @override
+    def switches(self) -> SwitchRows:
+        return self._switches_now
 
     @override
     def append(self, chain: str, entries: Sequence[NewEntry]) -> Sequence[Entry]:
@@ -180,6 +197,14 @@ class _Conditions(SqlConditionRows):
         self._tx = tx
 
     @override
+    def group(self, group: str) -> GroupState:
+        return self._groups.get(group) or GroupState(group)
+
+    @override
+    def put_group(self, state: GroupState) -> None:
+        self._groups[state.id] = state
+
+    @override
     def put_holds(self, fingerprint: str, partition_key: str, held: Sequence[Hold]) -> None:
         super().put_holds(fingerprint, partition_key, held)
         if held:
@@ -194,6 +219,31 @@ class _Conditions(SqlConditionRows):
             joined = map(self._tx.incidents_now.get, each.incident_ids if each.is_open else ())
             if any(i is not None and i.status == "open" and i.service in services for i in joined):
                 yield Waiting(fingerprint, each.partition_key, "")
+
+
+class _NoSilences(SqlSilenceRows):
+    """Nobody sets one; the policy's hold."""
+
+    @override
+    def current(self) -> Sequence[Silence]:
+        return ()
+
+
+class _Switches(SwitchRows):
+    def __init__(self) -> None:
+        self._on: dict[str, Switch] = {}
+
+    @override
+    def find(self, name: str) -> Switch | None:
+        return self._on.get(name)
+
+    @override
+    def turn_on(self, switch: Switch) -> bool:
+        return self._on.setdefault(switch.name, switch) is switch
+
+    @override
+    def turn_off(self, name: str) -> bool:
+        return self._on.pop(name, None) is not None
 
 
 def _unsealed(chain: str, new: NewEntry) -> Entry:

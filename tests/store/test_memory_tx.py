@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from engine.core.conditions import GroupState, Mark
+from engine.core.switches import Switch
 from engine.ports.rows import Task
 from engine.store.memory_tx import MemoryTx, Timers
 from tests.doubles.declarations import AT
@@ -47,3 +49,23 @@ def test_only_timers_are_kept_of_tasks() -> None:
     tx.put_task(Task("message", "m", AT, 1, {}))
     assert tx.timers.next_due is None
     tx.close()
+
+
+def test_a_switch_is_turned_on_once_and_stays_on_until_it_is_turned_off() -> None:
+    switches = MemoryTx(AT).switches
+    first, second = (Switch("brake", "engine", reason, AT) for reason in ("one", "two"))
+    assert switches.find("brake") is None
+    assert switches.turn_on(first)
+    assert not switches.turn_on(second)
+    assert switches.find("brake") == first
+    assert switches.turn_off("brake")
+    assert not switches.turn_off("brake")
+    assert switches.find("brake") is None
+
+
+def test_what_a_group_was_when_it_was_put_is_kept_and_another_is_empty() -> None:
+    conditions = MemoryTx(AT).conditions
+    counted = GroupState("g", marks=(Mark("a", AT),))
+    conditions.put_group(counted)
+    assert conditions.group("g") == counted
+    assert conditions.group("h") == GroupState("h")
