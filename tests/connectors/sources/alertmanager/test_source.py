@@ -3,7 +3,6 @@
 import json
 import time
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 from typing import Any
 
 import pytest
@@ -12,10 +11,8 @@ from hypothesis import strategies as st
 
 from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource
 from engine.core.alert import Alert, fingerprint_of, receive
-from engine.core.ids import derived_id
 from engine.errors import PayloadError
-from engine.ports import strict_json
-from engine.ports.payload import SHARED_FROM, LabelNames
+from engine.ports.payload import LabelNames
 from engine.ports.source import Sender
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -328,31 +325,6 @@ def test_the_first_label_of_a_list_fills_a_field_and_the_lists_can_be_set() -> N
     names = LabelNames(service=("svc", "job"))
     other = AlertmanagerSource(AlertmanagerConfig(labels=names))
     assert other.parse(webhook(webhook_alert(labels=labels)), NOW).alerts[0].service == "chat"
-
-
-def test_each_alert_of_a_body_is_read_by_its_own_labels() -> None:
-    told = [
-        {"alertname": "A", "job": "vllm", "node": "n1"},
-        {"job": "web", "alertname": "B", "node": "n2"},
-        {"alertname": "C", "host": "h3", "service": "chat", "job": "vllm"},
-        {"alertname": "D"},
-    ]
-    body = webhook(*[webhook_alert(labels=labels) for labels in told])
-    found = SOURCE.parse(body, NOW).alerts
-    assert [(each.name, each.service, each.target) for each in found] == [
-        *(("A", "vllm", "n1"), ("B", "web", "n2"), ("C", "chat", "h3"), ("D", "", "")),
-    ]
-    assert [each.fingerprint for each in found] == [
-        derived_id("fingerprint", "alertmanager", *chain(*sorted(labels.items())))
-        for labels in told
-    ]
-
-
-def test_a_body_with_many_alerts_keeps_equal_texts_once() -> None:
-    body = json.dumps(webhook(*[webhook_alert()] * SHARED_FROM))
-    first, *_, last = SOURCE.parse(strict_json.decode(body.encode()), NOW).alerts
-    assert first.labels is not last.labels
-    assert all(text is last.labels[name] for name, text in first.labels.items())
 
 
 def test_amtool_s_body_is_understood() -> None:
