@@ -1,6 +1,6 @@
 """The state of a run, folded from its journal entries: recovery is folding them again."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
@@ -17,6 +17,8 @@ from engine.core.still_firing import Confirmation
 StepOutcome = Literal["pending", "open", "succeeded", "failed", "unknown", "skipped"]
 StepKey = tuple[PlanPhase, str]
 Outputs = Mapping[str, JsonValue]
+# An incident's entries, in order: what happened, when, and who wrote it.
+Story = Sequence[tuple[events.Event, datetime, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ class HeldBack:
 class RunState:
     """A run after its latest entry; None and empty until it happens.
 
-    `began_at` is when its first attempt was intended; `late` says that its deadline passed.
+    `began_at` is when its first attempt was intended, of those that may have begun; `late` says
+    that its deadline passed.
     `undoes` is the run that this one takes back, `undone` that run's state; `reverts`: because its
     time has come, not because a person said so. `kept_by` called off the one of this run.
     """
@@ -355,7 +358,9 @@ def _attempted(
     step = state.step(event.phase, event.step_id)
     match event:
         case events.AttemptIntended():
-            state = replace(state, began_at=state.began_at or at, held_back=None)
+            # Attempts that surely never began have used up nothing of the run's time.
+            began_at = state.began_at if state.began else at
+            state = replace(state, began_at=began_at, held_back=None)
             step = StepState(
                 outcome="open",
                 attempts=event.number,

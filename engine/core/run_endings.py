@@ -116,6 +116,8 @@ def roll_back(state: RunState, plan: Plan, world: World, failed: PlannedStep | N
             outcome = "unknown" if known.outcome == "unknown" else outcome
         if outcome != "unknown" and (found.kept or found.failed):
             outcome = "partial"
+    if state.undoes:
+        found = Undone()  # what it did take back isn't to be undone
     return end(state, outcome, reason + found.words, undone=found)
 
 
@@ -132,7 +134,10 @@ def cancel(state: RunState, world: World) -> Command:
         left = tuple(step.id for step in changes_of(state, plan))
         return end(state, "cancelled", reason, keeps_locks=True, undone=Undone(left=left))
     badly = []
+    goes_back = any(phase == "rollback" for phase, _ in state.steps)
     for step in plan.of("on_cancel"):
+        if goes_back and state.step("on_cancel", step.id).outcome == "pending":
+            continue  # it is for what was done, and some of that is undone already
         command, broken = advance(state, plan, step, world)
         if command is not None:
             return command

@@ -163,6 +163,37 @@ def test_a_run_that_waits_for_approval_has_not_begun_to_use_its_deadline() -> No
     assert isinstance(drive.until_interesting(), Attempt)
 
 
+def test_an_attempt_that_surely_never_began_uses_up_nothing_of_the_deadline() -> None:
+    drive = Drive(a_playbook(a_step("drain", retry_attempts=2), a_step("restart")))
+    drive.end(drive.intend(drive.to_first_attempt()), "failed", begun=False)
+    drive.now += timedelta(minutes=59)
+    again = drive.until_interesting()
+    assert isinstance(again, Attempt)
+    drive.end(drive.intend(again), "succeeded")
+    drive.now += timedelta(minutes=59)
+    assert isinstance(drive.until_interesting(), Attempt)
+    assert drive.state.late == ""
+
+
+def test_who_cancels_a_run_that_goes_back_already_does_not_begin_its_on_cancel() -> None:
+    steps = (a_step("drain", rollback=(UNDO,)), a_step("restart"))
+    drive = Drive(replace(a_playbook(*steps), on_cancel=(a_step("hang_up", "on_cancel"),)))
+    drive.end(drive.intend(drive.to_first_attempt()), "succeeded")
+    second = drive.until_interesting()
+    assert isinstance(second, Attempt)
+    drive.end(drive.intend(second), "failed")
+    undo = drive.until_interesting()
+    assert isinstance(undo, Attempt)
+    intent = drive.intend(undo)
+    drive.write(events.RunCancelled(run_id="run"), "local:me")
+    drive.end(intent, "succeeded")
+    assert isinstance(drive.until_interesting(), Ended)
+    assert (drive.state.outcome, drive.state.step("on_cancel", "hang_up").outcome) == (
+        "cancelled",
+        "pending",
+    )
+
+
 def test_a_cancelled_run_begins_nothing_more_and_settles_what_is_open() -> None:
     drive = Drive(a_playbook(a_step("drain"), a_step("restart")))
     intent = drive.intend(drive.to_first_attempt())
