@@ -73,6 +73,11 @@ class Incident:
         return f"INC-{self.number}"
 
     @property
+    def run_under_way(self) -> bool:
+        """Whether its latest run hasn't ended: there is one at a time."""
+        return bool(self.run_id) and not self.outcome
+
+    @property
     def by_hand(self) -> bool:
         """Whether a person's order opened it, and no alert."""
         return self.rule_id == BY_HAND

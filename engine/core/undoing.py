@@ -1,14 +1,16 @@
 """Taking a run back after its end: the rollback that its plan holds, as a run of its own."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
+from engine.core import events
 from engine.core.evaluating import holds_if
 from engine.core.guards import Refusal
 from engine.core.plan import PlannedStep
 from engine.core.planning import PlanError, Rendered
 from engine.core.playbook import Revert
-from engine.core.run import RunState
+from engine.core.run import RunState, StepKey, StepState, Story, fold
 from engine.core.run_endings import changes_of
 from engine.core.scopes import Known
 
@@ -17,10 +19,35 @@ LOOK_AGAIN = timedelta(minutes=5)
 GIVE_UP_AFTER = timedelta(days=1)
 
 
+def ways_back(run_id: str, story: Story) -> Sequence[RunState]:
+    """The runs that took this one back, or are about to, as of its incident's story."""
+    found = (
+        fold(event.run_id, story)
+        for event, _, _ in story
+        if isinstance(event, events.RunCreated) and event.undoes == run_id
+    )
+    return [each for each in found if each is not None]
+
+
+def left_behind(run_id: str, story: Story) -> RunState | None:
+    """A run as what took it back since has left it: each part that is undone counts as its own."""
+    state = fold(run_id, story)
+    if state is None:
+        return None
+    undone: dict[StepKey, StepState] = {
+        ("rollback", step_id): step
+        for back in ways_back(run_id, story)
+        if back.outcome is not None
+        for (_, step_id), step in back.steps.items()
+        if step.outcome == "succeeded"
+    }
+    return replace(state, steps={**state.steps, **undone})
+
+
 def undoable(state: RunState) -> Sequence[PlannedStep]:
     """The steps that take back what the run did or may have done, in their order.
 
-    Those that succeeded as its own rollback aren't done again.
+    Those that succeeded already aren't done again.
     """
     if state.plan is None:
         return ()
@@ -36,7 +63,8 @@ def undoable(state: RunState) -> Sequence[PlannedStep]:
 def undo_plan(state: RunState, run_id: str) -> Rendered:
     """The plan of the run that takes this one back: exactly what was approved with its plan.
 
-    Raises PlanError where there is nothing to take back.
+    It has no deadline: what is taken back halfway is worse than what is taken back late. Raises
+    PlanError where there is nothing to take back.
     """
     steps = [step.model_copy(update={"phase": "steps", "undoes": ""}) for step in undoable(state)]
     if state.plan is None or not steps:
@@ -46,6 +74,7 @@ def undo_plan(state: RunState, run_id: str) -> Rendered:
         "steps": tuple(steps),
         "guards": {name: each for name, each in state.plan.guards.items() if name == "lock"},
         "called": (),
+        "deadline_s": None,
         "on_failure": None,
         "revert_after_s": None,
         "keep": "",

@@ -123,7 +123,7 @@ def _follow_up(tx: Tx, incident: Incident, event: events.Event) -> None:
     if isinstance(event, sets_clocks) and incident.mode is not Mode.OBSERVE:
         tx.put_task(task_for(incident, "clock", incident.id, tx))
     # It tells of the whole run, so it waits for one that is still under way.
-    settled = incident.status != "open" and not (incident.run_id and not incident.outcome)
+    settled = incident.status != "open" and not incident.run_under_way
     ends = isinstance(event, events.IncidentResolved | events.RunEnded)
     if ends and settled and incident.wants_postmortem:
         tx.put_task(task_for(incident, "postmortem", incident.id, tx))

@@ -31,6 +31,8 @@ from engine.core.requirements import unmet
 from engine.core.run import RunState, fold
 from engine.core.run_batches import begins_batch, next_change, touched_with
 from engine.core.stops import stopped_by
+from engine.core.storm_brake import STORM_BRAKE, asks_in_storm
+from engine.core.undoing import left_behind
 from engine.errors import NotFoundError, PermanentError
 from engine.ports.asking import why_ask
 from engine.ports.explaining import firing_cause
@@ -75,7 +77,7 @@ def look(
     entries = tx.entries(chain_of(incident_id), after_seq=seq, without=COMING_AND_GOING)
     state = fold(task.key, _known(entries), before.state if before else None)
     if state is not None and state.undoes and state.undone is None:
-        state = replace(state, undone=fold(state.undoes, _known(entries)))
+        state = replace(state, undone=left_behind(state.undoes, [*_known(entries)]))
     if incident is None or state is None:
         raise NotFoundError(f"run {task.key!r} has a task but no journal entries")
     refusal, asks = _refusal(tx, incident, state, catalog, intending=intending)
@@ -176,7 +178,9 @@ def _refusal(
     services = services_of(state.plan, catalog.inventory, incident.service)
     if state.undoes:
         own = guards_of(state.plan, incident.rule_id, services.values())
-        return _way_back(tx, state, own, intending=intending), ""
+        # What was approved long before is done by itself like all in auto: not in a storm.
+        in_storm = asks_in_storm(tx.switches.find(STORM_BRAKE), state.mode)
+        return _way_back(tx, state, own, intending=intending), in_storm
     limits = catalog.policy.limits
     plans = state.plan.guarded
     found = (g for p in plans for g in guards_of(p, incident.rule_id, services.values(), limits))

@@ -9,10 +9,10 @@ from engine.core.incident import Incident, chain_of
 from engine.core.journal import told
 from engine.core.plan import Plan
 from engine.core.plan import run_id as derived_run_id
-from engine.core.run import RunState, fold
+from engine.core.run import RunState
 from engine.core.severity import ModeLimit
 from engine.core.trigger import trigger_key
-from engine.core.undoing import undoable
+from engine.core.undoing import left_behind, undoable, ways_back
 from engine.errors import ConflictError, NotFoundError
 from engine.ports.recording import Author, record, task_for
 from engine.ports.rows import RunRow
@@ -27,13 +27,18 @@ def way_back(
 
     Raises ConflictError where nothing can be taken back, or something does so already.
     """
-    state, ways_back = _told_of(tx, incident, run_id)
+    state, backs = _told_of(tx, incident, run_id)
     if state is None or state.outcome is None:
         raise ConflictError(f"run {run_id!r} is under way: `quell cancel` takes it back")
     if reverts and state.kept_by:
         raise ConflictError(f"run {run_id!r} stays as it is: {state.kept_by} called it off")
-    if any(each.outcome in (None, "succeeded") for each in ways_back):
+    if any(each.outcome in (None, "succeeded") for each in backs):
         raise ConflictError(f"run {run_id!r} is taken back already, or is about to be")
+    if incident.run_under_way:
+        raise ConflictError(
+            f"another run of {incident.name} is under way: wait for its end, or `quell cancel "
+            f"{incident.name}`"
+        )
     if not undoable(state):
         raise ConflictError(
             f"run {run_id!r} changed nothing that its playbook has a rollback for, or has undone "
@@ -52,20 +57,20 @@ def call_off(tx: Tx, run: RunRow, reason: str, author: Author) -> Incident:
     incident = tx.incident(run.incident_id)
     if incident is None:
         raise NotFoundError(f"run {run.id!r} has no incident")
-    state, ways_back = _told_of(tx, incident, run.id)
+    state, backs = _told_of(tx, incident, run.id)
     if state is not None and state.reverts:
-        state, ways_back = _told_of(tx, incident, state.undoes)
+        state, backs = _told_of(tx, incident, state.undoes)
     if state is None or state.plan is None or state.outcome != "succeeded":
         raise ConflictError(f"run {run.id!r} did not succeed, so nothing takes it back by itself")
     if state.plan.revert_after_s is None:
         raise ConflictError(f"playbook {run.playbook_id} has no `revert`: its change stays anyway")
     if state.kept_by:
         raise ConflictError(f"its revert is called off already, by {state.kept_by}")
-    if any(each.began or each.outcome == "succeeded" for each in ways_back):
+    if any(each.began or each.outcome == "succeeded" for each in backs):
         raise ConflictError(
             f"run {state.run_id!r} is taken back already, or is being: `quell cancel` ends that"
         )
-    waiting = [each.run_id for each in ways_back if each.outcome is None]
+    waiting = [each.run_id for each in backs if each.outcome is None]
     left = f"{state.playbook_id} stays: {reason}"
     story = [
         events.RevertCalledOff(run_id=state.run_id, reason=reason),
@@ -78,14 +83,9 @@ def call_off(tx: Tx, run: RunRow, reason: str, author: Author) -> Incident:
 
 
 def _told_of(tx: Tx, incident: Incident, run_id: str) -> tuple[RunState | None, Sequence[RunState]]:
-    """The run, and those that were to take it back."""
+    """The run as it is left now, and those that were to take it back."""
     story = told(tx.entries(chain_of(incident.id), without=COMING_AND_GOING))
-    found = (
-        fold(event.run_id, story)
-        for event, _, _ in story
-        if isinstance(event, events.RunCreated) and event.undoes == run_id
-    )
-    return fold(run_id, story), [each for each in found if each is not None]
+    return left_behind(run_id, story), ways_back(run_id, story)
 
 
 def revert_later(

@@ -7,6 +7,8 @@ import pytest
 
 from engine.core import events
 from engine.core.incident import Incident
+from engine.core.storm_brake import STORM_BRAKE
+from engine.core.switches import Switch
 from engine.errors import ConflictError, DeniedError
 from tests.doubles.scripted import FAILED, OK
 from tests.doubles.world import ONCALL, STRANGER, World, a_world, approve
@@ -89,6 +91,62 @@ async def test_a_way_back_that_fails_needs_a_person_and_may_be_tried_again(
     assert (await outcomes(world))[-1] == "succeeded"
 
 
+TWO_PARTS = UNDOABLE.replace(
+    "verify:\n",
+    """  - id: spread
+    uses: lab.mend
+    with: {what: spread, host: '${{ params.host }}'}
+    rollback:
+      - {id: gather, uses: lab.mend, with: {what: gather, host: '${{ params.host }}'}}
+verify:
+""",
+)
+
+
+async def test_what_a_way_back_undid_before_it_failed_is_not_undone_again(tmp_path: Path) -> None:
+    async with a_world(tmp_path, playbook=TWO_PARTS) as world:
+        run = (await succeeded(world)).run_id
+        world.mend.will("undo", FAILED, OK)
+        for _ in range(2):
+            await world.commands.roll_back(run, by=ONCALL)
+            await world.settle()
+            await approve(world)
+        assert await outcomes(world) == ["succeeded", "partial", "succeeded"]
+        assert (await world.told(events.RunEnded))[1].reason == "step undo: exit code 1"
+        assert (world.mend.done("gather"), world.mend.done("undo")) == (1, 2)
+
+
+async def test_a_way_back_has_no_deadline(tmp_path: Path) -> None:
+    playbook = TWO_PARTS + "deadline: 20s\n"
+    async with a_world(tmp_path, playbook=playbook) as world:
+        run = (await succeeded(world)).run_id
+
+        async def slow(_: object) -> object:
+            world.clock.advance(25)
+            return OK
+
+        world.mend.will("gather", slow)  # type: ignore[arg-type]
+        await world.commands.roll_back(run, by=ONCALL)
+        await world.settle()
+        await approve(world)
+        assert (await outcomes(world))[-1] == "succeeded"
+        assert (world.mend.done("gather"), world.mend.done("undo")) == (1, 1)
+
+
+async def test_under_the_storm_brake_a_remedy_is_taken_back_when_a_person_says_so(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path, playbook=REVERTED) as world:
+        await succeeded(world)
+        braked = Switch(STORM_BRAKE, "engine", "incidents opened on 5 services", world.clock.at)
+        await world.store.write(lambda tx: tx.switches.turn_on(braked))
+        await world.elapse(2 * 3600)
+        assert world.mend.done("undo") == 0
+        assert (await world.told(events.ApprovalRequested))[-1].why.startswith("the storm brake")
+        await approve(world)
+        assert world.mend.done("undo") == 1
+
+
 async def test_who_may_not_order_takes_nothing_back_nor_does_anybody_while_it_runs(
     undoable: World,
 ) -> None:
@@ -158,6 +216,33 @@ async def test_who_took_it_back_before_its_time_is_not_followed_by_the_timer(
         await approve(world)
         await world.elapse(3 * 3600)
         assert world.mend.done("undo") == 1
+
+
+async def test_a_person_who_wanted_to_take_it_back_and_may_not_is_followed_by_the_timer(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path, playbook=REVERTED) as world:
+        incident = await succeeded(world)
+        await world.elapse(2 * 3600 - 60)
+        await world.commands.roll_back(incident.run_id, by=ONCALL)
+        await world.elapse(3600)
+        assert await outcomes(world) == ["succeeded", "expired", "succeeded"]
+        assert world.mend.done("undo") == 1
+
+
+async def test_nothing_is_taken_back_while_the_run_that_follows_is_under_way(
+    tmp_path: Path,
+) -> None:
+    followed = UNDOABLE + "on_failure: {playbook: restart, with: {host: '${{ params.host }}'}}\n"
+    async with a_world(tmp_path, playbook=followed) as world:
+        world.mend.will("restart", FAILED)
+        world.mend.will("undo", FAILED)
+        await world.fire()
+        run = (await world.incident()).run_id
+        await approve(world)
+        assert (await world.incident()).run_id != run
+        with pytest.raises(ConflictError, match="is under way: wait for its end"):
+            await world.commands.roll_back(run, by=ONCALL)
 
 
 async def test_a_remedy_stays_while_its_condition_is_false_and_a_person_hears_of_it(

@@ -12,6 +12,7 @@ from engine.core.incident import REOPEN_WITHIN
 from engine.core.inventory import enrich
 from engine.core.records import Tick
 from engine.core.severity import Mode, ModeLimit, Severity
+from engine.core.undoing import LOOK_AGAIN
 from engine.errors import ConflictError
 from engine.ports.recording import record
 from engine.ports.undoing import way_back
@@ -127,11 +128,16 @@ def _calm(work: BatchWork, tick: Tick, _: str) -> None:
     work.settling.add(incident.id)
 
 
-def _revert(work: BatchWork, tick: Tick, _: str) -> None:
+def _revert(work: BatchWork, tick: Tick, partition_key: str) -> None:
     """A temporary remedy has helped for as long as it should."""
     run = work.tx.run(tick.subject)
     incident = work.incident(run.incident_id) if run is not None else None
     if run is None or incident is None:
+        return
+    if incident.run_under_way:
+        # It may be a person's who takes the remedy back, and who may yet not be allowed to.
+        due = tick.due_at + LOOK_AGAIN
+        work.tx.put_task(timer_task("revert", tick.subject, due, partition_key))
         return
     mode = ModeLimit(Mode.AUTO, "its rollback was approved with the plan that it takes back")
     with suppress(ConflictError):  # a person was quicker, or lets it stay
