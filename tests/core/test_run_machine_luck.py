@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from engine.core import events
 from engine.core.expressions import Scope, ValueType, compile_expression
-from engine.core.plan import AFTER_CANCEL
+from engine.core.loops import Loop
+from engine.core.plan import AFTER_CANCEL, PlannedStep
+from engine.core.playbook import Step
 from engine.core.run import RunState
 from engine.core.run_commands import (
     Attempt,
@@ -17,9 +19,10 @@ from engine.core.run_commands import (
     Record,
 )
 from engine.core.scopes import condition_scope
-from tests.doubles.runs import START, Drive, a_playbook, a_step
+from tests.doubles.runs import START, Drive, a_playbook, a_step, a_wait
 
 AFTER_A_FAILURE = compile_expression("failure()", condition_scope(Scope()), ValueType.BOOL)
+ALWAYS = compile_expression("always()", condition_scope(Scope()), ValueType.BOOL)
 DEADLINE = a_playbook().deadline
 STOPPED = "stopped by local:me: wrong region"
 
@@ -92,6 +95,94 @@ def test_any_run_with_any_luck_ends_once_and_keeps_the_rules(
     assert undone == sorted(undone, reverse=True), "rollback is not in reverse order"
     assert sum(isinstance(event, events.RunEnded) for event, _, _ in drive.story) == 1
     assert drive.now - START < timedelta(hours=26)
+
+
+@given(
+    words=st.lists(
+        st.sampled_from(["change", "wait", "failure()", "always()", "foreach"]),
+        min_size=1,
+        max_size=4,
+    ),
+    serial=st.integers(1, 3),
+    stop_after=st.integers(1, 3),
+    luck=st.lists(
+        st.sampled_from(["succeeded"] * 4 + ["failed", "not begun", "unknown", "crash", "late"]),
+        min_size=20,
+        max_size=20,
+    ),
+    repeat=st.sampled_from(["harmless", "probe", "never"]),
+)
+@settings(deadline=None, max_examples=150)
+def test_any_words_with_any_luck_hold_what_they_promise(
+    words: list[str], serial: int, stop_after: int, luck: list[str], repeat: str
+) -> None:
+    steps = [each for n, word in enumerate(words) for each in written(word, n, serial, stop_after)]
+    drive = Drive(a_playbook(*steps), repeat=repeat)  # type: ignore[arg-type]
+    begun: list[str] = []
+    undone: list[str] = []
+    for _ in range(300):
+        command = drive.until_interesting(holds=True)
+        if isinstance(command, Ended):
+            break
+        if isinstance(command, Record):
+            drive.decide("approved")
+        if isinstance(command, Probe):
+            drive.probe(command, "done" if len(begun) % 2 else "not_done")
+        if isinstance(command, Attempt):
+            state, step = drive.state, command.step
+            assert all(s.attempt is None or s.outcome != "open" for s in state.steps.values())
+            if step.phase == "steps":
+                assert_its_turn(drive, step, stop_after)
+                begun += [step.id] if step.id not in begun else []
+            elif step.undoes not in undone:
+                undone.append(step.undoes)
+            _let_happen(drive, drive.intend(command), luck.pop(0) if luck else "succeeded")
+    assert drive.state.outcome is not None
+    assert undone == [each for each in reversed(begun) if each in undone]
+    failed = any(known.outcome in ("failed", "unknown") for known in drive.state.steps.values())
+    assert not (drive.state.outcome == "succeeded" and (failed or drive.state.late))
+
+
+def written(word: str, number: int, serial: int, stop_after: int) -> list[Step]:
+    """What a word stands for; changes have a rollback."""
+    change = a_step(f"s{number}", rollback=(a_step(f"u{number}", "rollback"),))
+    match word:
+        case "wait":
+            return [a_wait(f"s{number}", 30)]
+        case "failure()":
+            return [replace(change, condition=AFTER_A_FAILURE)]
+        case "always()":
+            return [replace(change, condition=ALWAYS)]
+        case "foreach":
+            loop = Loop(f"l{number}", ["a", "b", "c"], "host", (serial,), stop_after)
+            behind = a_step(f"t{number}")
+            return [replace(each, loop=loop) for each in (change, a_wait(f"w{number}", 5), behind)]
+        case _:
+            return [change]
+
+
+def assert_its_turn(drive: Drive, step: PlannedStep, stop_after: int) -> None:
+    """Whether the words in front of a step, and its own, let it begin."""
+    state, plan = drive.state, drive.state.plan
+    assert plan is not None
+    steps = plan.of("steps")
+    failed = [
+        each
+        for each in steps
+        if each.id != step.id and state.step("steps", each.id).outcome in ("failed", "unknown")
+    ]
+    lost = {(s.place.loop, s.place.item) for s in failed if s.place is not None and s.place.item}
+    loops = [loop for loop, _ in lost]
+    hard = any(each.place is None for each in failed)
+    is_over = hard or any(loops.count(each) >= stop_after for each in loops) or is_late(drive)
+    if not step.condition:
+        assert not is_over, "it begins although the plan is over"
+        assert step.place is None or (step.place.loop, step.place.item) not in lost
+    if step.condition == "failure()":
+        assert failed or state.late, "nothing has failed"
+    for each in steps[: steps.index(step)]:
+        over = state.step("steps", each.id).outcome not in ("pending", "open")
+        assert over or is_over, f"{each.id} in front of it is not over"
 
 
 def others_failed(state: RunState, step_id: str) -> bool:
