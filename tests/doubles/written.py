@@ -138,12 +138,16 @@ class WrittenCatalog:
         return parse_playbook(text, called, context_of(self.active, DECLARATIONS))
 
 
-def a_catalog(folder: Path, rules: str, *playbooks: str) -> WrittenCatalog:
+def a_catalog(
+    folder: Path, rules: str, *playbooks: str, inventory: str = INVENTORY, policy: str = ""
+) -> WrittenCatalog:
     """Written to `folder` and loaded as quell loads it; a playbook's `id` names its file."""
     for name in ("rules", "playbooks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "rules" / "all.yaml").write_text(rules)
-    (folder / "inventory.yaml").write_text(INVENTORY)
+    (folder / "inventory.yaml").write_text(inventory)
+    if policy:
+        (folder / "policy.yaml").write_text(policy)
     for text in playbooks:
         name = text.partition("id: ")[2].partition("\n")[0]
         (folder / "playbooks" / f"{name}.yaml").write_text(text)

@@ -14,16 +14,15 @@ from tests.simulation.source import Truth
 FRESH_S = 10.0 + 5.0 + 30.0 + 1.0
 # A precheck may be followed by another read of its plan, of so long at most.
 READ_S = 30.0
-# Which alert each playbook mends.
-MENDED = {"mend": "Down", "rewarm": "Slow"}
+# Which alert each rule takes.
+TAKEN = {"down": "Down", "slow": "Slow"}
 
 
 @dataclass
 class _Run:
-    playbook: str
     mode: str
     incident: str
-    by_hand: bool
+    goes_back: bool
     plan: Plan | None = None
     looks: dict[str, tuple[datetime, bool]] = field(default_factory=dict)
     answered: tuple[datetime, events.StillFiring] | None = None
@@ -39,20 +38,19 @@ class ClearanceInvariants:
     broken: Callable[[int, str], None]
     runs: dict[str, _Run] = field(default_factory=dict)
     cleared: set[str] = field(default_factory=set)
-    by_hand: set[str] = field(default_factory=set)
+    opened: dict[str, events.IncidentOpened] = field(default_factory=dict)
 
     def read(self, event: events.Event, chain: str, at: datetime) -> None:  # noqa: C901 - a table
         """Take one entry in."""
         match event:
-            case events.IncidentOpened() if event.rule_id == BY_HAND:
-                self.by_hand.add(chain)
+            case events.IncidentOpened():
+                self.opened[chain] = event
             case events.IncidentResolved() | events.IncidentClosed():
                 self.cleared.add(chain)
             case events.IncidentReopened():
                 self.cleared.discard(chain)
             case events.RunCreated():
-                by_hand = chain in self.by_hand
-                self.runs[event.run_id] = _Run(event.playbook_id, event.mode, chain, by_hand)
+                self.runs[event.run_id] = _Run(event.mode, chain, bool(event.undoes))
             case events.RunPlanned():
                 run = self.runs[event.run_id]
                 run.plan, run.mode = Plan.model_validate_json(event.plan), event.mode
@@ -73,12 +71,13 @@ class ClearanceInvariants:
 
     def _intended(self, event: events.AttemptIntended, at: datetime) -> None:
         run = self.runs[event.run_id]
-        if not run.may_have_begun:
-            for problem in self._problems(run, event, at):
+        # What a person takes back, or what was to be taken back, is taken back anyway.
+        if not run.may_have_begun and not run.goes_back:
+            for problem in self._problems(run, at):
                 self.broken(7, f"{event.step_id} of {event.run_id}: {problem}")
         run.may_have_begun.add(event.attempt_id)
 
-    def _problems(self, run: _Run, event: events.AttemptIntended, at: datetime) -> Iterator[str]:
+    def _problems(self, run: _Run, at: datetime) -> Iterator[str]:
         if run.incident in self.cleared:
             yield "nothing of its incident fires any more"
         if run.plan is None:
@@ -90,22 +89,21 @@ class ClearanceInvariants:
                 yield f"{step.id} was not looked at lately"
             elif holds:
                 yield f"{step.id} holds already"
-        if not run.by_hand:
-            yield from self._unconfirmed(run, event, at)
+        if self.opened[run.incident].rule_id != BY_HAND:
+            yield from self._unconfirmed(run, at)
 
-    def _unconfirmed(self, run: _Run, event: events.AttemptIntended, at: datetime) -> Iterator[str]:
+    def _unconfirmed(self, run: _Run, at: datetime) -> Iterator[str]:
         if run.answered is None or at - run.answered[0] > timedelta(seconds=FRESH_S):
             yield "nobody asked lately whether it fires"
         elif run.answered[1] == "resolved":
             yield "the source said that it no longer fires"
         elif run.answered[1] == "cannot_tell" and not run.approved:
             yield "nobody could tell whether it fires, and nobody approved"
-        alerts = {
-            fingerprint_of(
-                "alertmanager",
-                {"alertname": MENDED[run.playbook], "instance": f"{target}:9100"},
-            )
-            for target in event.targets
+        opened = self.opened[run.incident]
+        labels = {
+            "alertname": TAKEN[opened.rule_id],
+            "instance": f"{opened.group['target']}:9100",
         }
+        alerts = {fingerprint_of("alertmanager", labels)}
         if not run.approved and not self.truth.fired_within(alerts, FRESH_S):
             yield "it does not fire, and nobody approved"

@@ -1,12 +1,12 @@
 """Invariant 9, read from the journal alone: what runs hold, and what their guards allow."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from engine.core import events
 from engine.core.plan import Plan
-from tests.simulation.written import BUDGETS, COOLDOWNS
+from tests.simulation.written import BUDGETS, CALLED, COOLDOWNS
 
 
 @dataclass
@@ -28,10 +28,13 @@ class GuardInvariants:
 
     broken: Callable[[int, str], None]
     runs: dict[str, _Holder] = field(default_factory=dict)
+    undone: dict[str, str] = field(default_factory=dict)
 
     def read(self, event: events.Event, at: datetime) -> None:
         """Take one entry in."""
         match event:
+            case events.RunCreated():
+                self.undone[event.run_id] = event.undoes
             case events.RunPlanned():
                 plan = Plan.model_validate_json(event.plan)
                 targets = frozenset(t for s in plan.steps if s.changes for t in s.targets)
@@ -56,22 +59,33 @@ class GuardInvariants:
         if run.taken_at is not None:
             return
         run.taken_at = at
-        for problem in self._problems(event.run_id, run, at):
-            self.broken(9, problem)
-
-    def _problems(self, run_id: str, run: _Holder, at: datetime) -> Iterator[str]:
-        others = [each for other, each in self.runs.items() if other != run_id]
+        if undone := self.undone[event.run_id]:
+            # It takes over what that one kept.
+            self.runs[undone].kept = False
+        others = [each for other, each in self.runs.items() if other != event.run_id]
         if any(other.holds and other.targets & run.targets for other in others):
-            yield f"{run_id} changes {sorted(run.targets)}, which another run holds"
-        same = [each for each in others if each.playbook == run.playbook and each.taken_at]
-        if (rest_s := COOLDOWNS.get(run.playbook)) is not None:
-            since = at - timedelta(seconds=rest_s)
-            for each in same:
-                ended = each.ended_at
-                if each.targets & run.targets and (ended is None or ended > since):
-                    yield f"{run.playbook} on {sorted(run.targets)} has not cooled down"
-        if (budget := BUDGETS.get(run.playbook)) is not None:
-            since = at - timedelta(seconds=budget[1])
-            begun = sum(each.taken_at > since for each in same if each.taken_at)
-            if begun >= budget[0]:
-                yield f"{run.playbook} begins for the {begun + 1}. time within {budget[1]:g} s"
+            text = f"{event.run_id} changes {sorted(run.targets)}, which another run holds"
+            self.broken(9, text)
+        if undone:
+            return
+        for playbook in (run.playbook, *CALLED.get(run.playbook, ())):
+            for problem in _problems(playbook, run, others, at):
+                self.broken(9, problem)
+
+
+def _problems(
+    playbook: str, run: _Holder, others: Sequence[_Holder], at: datetime
+) -> Iterator[str]:
+    """What the guards of its playbook, or of one that it calls, say of a run that begins."""
+    same = [each for each in others if each.playbook == playbook and each.taken_at]
+    if (rest_s := COOLDOWNS.get(playbook)) is not None:
+        since = at - timedelta(seconds=rest_s)
+        for each in same:
+            ended = each.ended_at
+            if each.targets & run.targets and (ended is None or ended > since):
+                yield f"{playbook} on {sorted(run.targets)} has not cooled down"
+    if (budget := BUDGETS.get(playbook)) is not None:
+        since = at - timedelta(seconds=budget[1])
+        begun = sum(each.taken_at > since for each in same if each.taken_at)
+        if begun >= budget[0]:
+            yield f"{playbook} begins for the {begun + 1}. time within {budget[1]:g} s"

@@ -48,16 +48,22 @@ SELDOM_FAULT_RATES = {
     event.KIND: rate
     for rate, kinds in {
         0.7: (
+            events.BrakeLifted,
+            events.DeadlinePassed,
             events.IncidentClosed,
             events.IncidentReopened,
             events.LockReleased,
+            events.ModesAccepted,
             events.RunParked,
             events.StepSkipped,
+            events.StormBraked,
         ),
         0.2: (
             events.AttemptProbed,
             events.OccurrenceEnded,
             events.PostmortemWritten,
+            events.QuestionAnswered,
+            events.QuestionAsked,
             events.RunHeldBack,
             events.StopLifted,
             events.StopOrdered,
@@ -169,7 +175,8 @@ class InlineStore(Store):
     @override
     async def wait_for_work(self, timeout_s: float) -> None:
         """Until a commit rings or something is due: the safety net of polling isn't needed."""
-        due = self.database.execute(lambda tx: tx.next_due(SIMULATED_KINDS))[0]
+        tx = SqlTx(self.database.connection, lambda: self.database.scheduler.at, reading=True)
+        due = tx.next_due(SIMULATED_KINDS)
         at_least = self.database.scheduler.at + timedelta(milliseconds=10)
         await self.database.scheduler.sleep_until(
             self.process, due and max(due, at_least), self.database.bells

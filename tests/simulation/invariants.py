@@ -9,6 +9,7 @@ from engine.core import events
 from engine.core.actions import Repeat
 from engine.core.alert import Alert
 from engine.core.audit_check import AuditCheck
+from engine.core.catalog import Catalog
 from engine.core.checkpoint import CHAIN
 from engine.core.journal import ENGINE, GENESIS, Entry, problem_of
 from engine.core.plan import AFTER_CANCEL, Plan
@@ -18,11 +19,14 @@ from engine.ports.commands import By
 from engine.ports.rows import IncidentFilter
 from engine.ports.store import Tx
 from engine.store.tx import SqlTx
+from tests.simulation.asking_invariants import AskingInvariants
 from tests.simulation.clearance_invariants import ClearanceInvariants
+from tests.simulation.following_invariants import FollowingInvariants
 from tests.simulation.guard_invariants import GuardInvariants
 from tests.simulation.inline_store import Database
 from tests.simulation.outside import PARTITIONS, REPEATS, Landed, Log, Target
 from tests.simulation.people import Office
+from tests.simulation.plan_invariants import PlanInvariants
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.secrets import SecretInvariants
 from tests.simulation.sizes import SizeInvariants
@@ -65,6 +69,7 @@ class Invariants:
     truth: Truth
     office: Office
     deciders: frozenset[str]
+    catalog: Catalog
     kinds: Counter[str] = field(default_factory=Counter)
     runs: dict[str, _Run] = field(default_factory=dict)
     triggers: dict[str, str] = field(default_factory=dict)
@@ -77,6 +82,9 @@ class Invariants:
     effects: dict[tuple[str, str, str], list[Landed]] = field(default_factory=dict)
     guards: GuardInvariants = field(init=False)
     clearance: ClearanceInvariants = field(init=False)
+    plans: PlanInvariants = field(init=False)
+    following: FollowingInvariants = field(init=False)
+    asking: AskingInvariants = field(init=False)
     secrets: SecretInvariants = field(init=False)
     sizes: SizeInvariants = field(init=False)
     ahead: set[tuple[int, int]] = field(default_factory=set)
@@ -85,6 +93,10 @@ class Invariants:
     def __post_init__(self) -> None:
         self.guards = GuardInvariants(self._broken)
         self.clearance = ClearanceInvariants(self.truth, self._broken)
+        self.plans = PlanInvariants(self._broken)
+        self.following = FollowingInvariants(self._broken)
+        inventory, brake = self.catalog.inventory, self.catalog.policy.storm_brake
+        self.asking = AskingInvariants(self._broken, self.deciders, inventory, brake)
         self.secrets = SecretInvariants(self.database, self.office, self._broken)
         self.sizes = SizeInvariants(self.database, self._broken)
 
@@ -97,13 +109,17 @@ class Invariants:
             self._chain(tx, chain)
         self.secrets.read(appended)
         self.sizes.read(appended)
-        for entry in appended:
+        told = [(entry, entry.event()) for entry in appended]
+        for entry, event in told:
             self.kinds[entry.kind] += 1
-            event = entry.event()
             if event is not None:
                 self._read(event, entry)
                 self.guards.read(event, entry.at)
                 self.clearance.read(event, entry.chain, entry.at)
+                self.plans.read(event, entry.at, entry.actor)
+                self.asking.read(event, entry)
+        self.following.read(told)
+        self.asking.after_commit()
 
     def _account(self) -> None:
         self.positions.update(self.database.rows(_POSITIONS))
@@ -235,6 +251,7 @@ class Invariants:
             if not run.outcome:
                 self._broken(13, f"run {run_id} never ends")
         self.secrets.at_rest()
+        self.following.at_rest()
         self._dispositions()
         self._told(tx)
         check = AuditCheck()
@@ -307,3 +324,6 @@ class Invariants:
 
 ONCALL = By("slack:T1/U1", "slack", frozenset({"oncall"}))
 STRANGER = By("slack:T1/U9", "slack")
+# Who changed the files, and who looks at that change.
+EDITOR = By("local:quell", "cli", frozenset({"admin"}))
+SECOND = By("token:bea", "api", frozenset({"oncall"}))

@@ -32,6 +32,7 @@ from tests.simulation.outside import (
 )
 from tests.simulation.people import CHAT_AWAY, LOST_TICKET, TRACKER_AWAY
 from tests.simulation.scenario import Played, play
+from tests.simulation.scenes import PLAIN, SCENES
 from tests.simulation.scheduler import CLOCK_JUMPS
 from tests.simulation.secrets import IN_ALERT, IN_ERROR, IN_RESULT, IN_STATE
 from tests.simulation.sizes import HUGE, POISON
@@ -62,6 +63,12 @@ FAULTS = (
     "person: stop",
     "person: run",
     "person: release",
+    "person: answer",
+    "person: roll back",
+    "person: keep",
+    "person: lift",
+    "person: confirm",
+    *(f"scene: {scene.name}" for scene in (PLAIN, *SCENES)),
     SILENT,
     CHAT_AWAY,
     TRACKER_AWAY,
@@ -97,6 +104,12 @@ CRASHED = tuple(
         events.AttemptEnded,
         events.AttemptProbed,
         events.StepSkipped,
+        events.StepWaiting,
+        events.QuestionAsked,
+        events.QuestionAnswered,
+        events.StormBraked,
+        events.BrakeLifted,
+        events.ModesAccepted,
         events.VerificationStarted,
         events.VerificationEnded,
         events.RunCancelled,

@@ -4,16 +4,20 @@ from collections.abc import Mapping, Sequence
 
 from tests.simulation.mutant import Mutant
 from tests.simulation.mutants_of_alerts import OF_ALERTS
+from tests.simulation.mutants_of_asking import OF_ASKING
 from tests.simulation.mutants_of_runs import OF_RUNS
 from tests.simulation.mutants_of_secrets import OF_SECRETS
 from tests.simulation.mutants_of_sizes import OF_SIZES
 from tests.simulation.mutants_of_the_first_change import OF_THE_FIRST_CHANGE
 from tests.simulation.mutants_of_the_journal import OF_THE_JOURNAL
+from tests.simulation.mutants_of_the_plan import OF_THE_PLAN
 
 MUTANTS: Sequence[Mutant] = (
     *OF_ALERTS,
     *OF_RUNS,
     *OF_THE_FIRST_CHANGE,
+    *OF_THE_PLAN,
+    *OF_ASKING,
     *OF_THE_JOURNAL,
     *OF_SECRETS,
     *OF_SIZES,

@@ -5,17 +5,28 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from engine.errors import QuellError
+from engine.ports.accepted_modes import waiting_raise
+from engine.ports.answering import open_questions
 from engine.ports.commands import By
 from engine.ports.locking import all_locks
+from engine.ports.recording import Author
 from engine.stages.commands import CommandStage
+from engine.stages.switching import SwitchStage
 from tests.doubles.written import WrittenCatalog
 from tests.simulation.inline_store import Database, InlineStore
-from tests.simulation.invariants import ONCALL, STRANGER
+from tests.simulation.invariants import EDITOR, ONCALL, SECOND, STRANGER
+from tests.simulation.scenes import Scene
 from tests.simulation.scheduler import Process, ProcessClock, Scheduler
-from tests.simulation.written import HOSTS, PLAYBOOKS
+from tests.simulation.written import HOSTS
 
 # More would only make a history longer.
 MOST_RUNS_BY_HAND = 2
+
+# Of which something may have stayed.
+_ENDED = (
+    "SELECT id FROM runs WHERE outcome IN ('succeeded', 'partial', 'failed', 'cancelled') "
+    "ORDER BY ended_at_us DESC, id LIMIT 3"
+)
 
 Order = Callable[[CommandStage, InlineStore], Awaitable[bool]]
 
@@ -27,10 +38,11 @@ class People:
     scheduler: Scheduler
     database: Database
     catalogs: WrittenCatalog
+    scene: Scene
     runs_by_hand: int = 0
 
     async def person(self) -> None:
-        """Approves mostly; also rejects, cancels, stops and resumes, allowed or not."""
+        """Approves mostly; also has all other orders of the scene in mind, allowed or not."""
         scheduler, random = self.scheduler, self.scheduler.random
         clock = ProcessClock(scheduler, Process("person", mortal=False))
         orders: dict[str, Order] = {
@@ -38,12 +50,16 @@ class People:
             "reject": self._reject,
             "cancel": self._cancel,
             "run": self._run,
+            "answer": self._answer,
+            "roll back": self._roll_back,
+            "keep": self._keep,
+            "lift": self._lift,
+            "confirm": self._confirm,
         }
+        wanted = self.scene.all_orders
         while scheduler.chaos:
             await clock.sleep(random.uniform(1, 45))
-            what = random.choices(
-                ("approve", "reject", "cancel", "stop", "run"), (0.86, 0.03, 0.03, 0.02, 0.06)
-            )[0]
+            what = random.choices([*wanted], [*wanted.values()])[0]
             if what == "stop":
                 await self._stop(clock)
             elif await self._ordered(what, orders[what]):
@@ -116,8 +132,52 @@ class People:
         if self.runs_by_hand == MOST_RUNS_BY_HAND:
             return False
         self.runs_by_hand += 1
-        playbook, host = random.choice(PLAYBOOKS), random.choice(HOSTS)
+        playbook, host = random.choice(self.scene.playbooks), random.choice(HOSTS)
         await commands.run_playbook(playbook, {"host": host}, by=ONCALL)
+        return True
+
+    async def _answer(self, commands: CommandStage, store: InlineStore) -> bool:
+        """What the first question that waits asks, or something else; twice, now and then."""
+        random, by = self.scheduler.random, self._somebody()
+        runs = await store.read(
+            lambda tx: [run.id for run in tx.active_runs() if open_questions(tx, run)]
+        )
+        if not runs:
+            return False
+        run, said = random.choice(runs), random.choice(("restart", "restart", "warm", "reboot"))
+        await commands.answer(run, said, by=by)
+        if by is STRANGER or said == "reboot":
+            self.scheduler.violate(f"invariant 15: {by.actor} answered {said}, and may not")
+        if random.random() < 0.2:
+            await commands.answer(run, "warm", by=ONCALL)
+            self.scheduler.violate("invariant 15: a second answer was taken")
+        return True
+
+    async def _roll_back(self, commands: CommandStage, _: InlineStore) -> bool:
+        ended = [run for (run,) in self.database.rows(_ENDED)]
+        if not ended:
+            return False
+        await commands.roll_back(self.scheduler.random.choice(ended), by=self._somebody())
+        return True
+
+    async def _keep(self, commands: CommandStage, _: InlineStore) -> bool:
+        ended = [run for (run,) in self.database.rows(_ENDED)]
+        if not ended:
+            return False
+        run = self.scheduler.random.choice(ended)
+        await commands.keep(run, by=self._somebody(), reason="still needed")
+        return True
+
+    async def _lift(self, _: CommandStage, store: InlineStore) -> bool:
+        switches = SwitchStage(store, Author)
+        return bool(await switches.lift_brake(by=self._somebody(), reason="seen"))
+
+    async def _confirm(self, _: CommandStage, store: InlineStore) -> bool:
+        waiting = await store.read(waiting_raise)
+        if waiting is None:
+            return False
+        by = self.scheduler.random.choice((EDITOR, STRANGER, SECOND))
+        await SwitchStage(store, Author).confirm_raises(waiting[0].version, by=by)
         return True
 
     async def _stop(self, clock: ProcessClock) -> None:

@@ -13,6 +13,7 @@ from tests.simulation.inline_store import Database, InlineStore
 from tests.simulation.invariants import Invariants
 from tests.simulation.orders import People
 from tests.simulation.outside import Log, MemoryStream
+from tests.simulation.scenes import Scene
 from tests.simulation.scheduler import Process, ProcessClock, Scheduler
 from tests.simulation.secrets import annotations
 from tests.simulation.sizes import HUGE_LENGTH, POISON, huge_annotations
@@ -29,6 +30,7 @@ class Outsiders:
     log: Log
     truth: Truth
     catalogs: WrittenCatalog
+    scene: Scene
     invariants: Invariants
     busy: int = 0
 
@@ -36,7 +38,7 @@ class Outsiders:
         """Senders and people, each with a mind of its own."""
         loop, random = asyncio.get_running_loop(), self.scheduler.random
         begun = [loop.create_task(self._sender(host)) for host in HOSTS]
-        people = People(self.scheduler, self.database, self.catalogs)
+        people = People(self.scheduler, self.database, self.catalogs, self.scene)
         begun += [loop.create_task(people.person()) for _ in range(random.randint(2, 4))]
         begun.append(loop.create_task(people.janitor()))
         if random.random() < 0.3:

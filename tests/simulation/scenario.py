@@ -24,17 +24,17 @@ from engine.stages.tasks import Handler, TaskLoop
 from engine.stages.ticks import TickStage
 from tests.doubles.promises import a_promise
 from tests.doubles.scripted import LOOK, MEND
-from tests.doubles.written import WrittenCatalog, keep_texts
+from tests.simulation.editing import Files
 from tests.simulation.inline_store import Database, InlineStore, a_database
 from tests.simulation.invariants import ONCALL, Invariants
 from tests.simulation.outside import Lab, Log, MemoryStream, Target
 from tests.simulation.outsiders import Outsiders
 from tests.simulation.people import Chat, Office, Tracking
+from tests.simulation.scenes import a_scene, simulated_catalog
 from tests.simulation.scheduler import Process, ProcessClock, Scheduler, SimulationLoop
 from tests.simulation.secrets import Careless, tell_secret
 from tests.simulation.sizes import RETENTION
 from tests.simulation.source import SimulatedSource, Truth
-from tests.simulation.written import simulated_catalog
 
 # Until then (virtual) things go wrong; afterwards everything must come to its end.
 STORM_S = 240.0
@@ -42,6 +42,8 @@ STORM_S = 240.0
 LONG_EVERY = 25
 LONG_STORM_S = 2400.0
 MAX_STEPS = 12_000
+# What is still to be told, and what is to be taken back.
+_LEFT = "SELECT count(*) FROM tasks WHERE kind = 'message' OR id LIKE 'tick/revert/%'"
 # Few records are ever behind here.
 FAR_BEHIND = 2
 
@@ -77,7 +79,7 @@ class Simulation:
     target: Target
     truth: Truth
     office: Office
-    catalogs: WrittenCatalog
+    files: Files
     invariants: Invariants
     replicas: int = 0
     living: int = 0
@@ -97,7 +99,8 @@ class Simulation:
         labs = [Careless(Lab(each, self.target, process), scheduler) for each in (LOOK, MEND)]
         actions = {each.declaration.name: MaskedAction(each) for each in labs}
         confirming = Confirming({source.name: source}, clock)
-        runs = RunStage(store, clock, self.catalogs, actions, confirming, _metrics())
+        catalogs = self.files.of_a_replica()
+        runs = RunStage(store, clock, catalogs, actions, confirming, _metrics())
         records = RecordsStage(
             store, _postmortem_path, Tracking(self.office, process), Sla({}), Author
         )
@@ -121,11 +124,13 @@ class Simulation:
             fenced={"message": messages.tell_again},
         )
         pipeline = Pipeline(
-            store, stream, clock, self.catalogs, _metrics(), RETENTION, far_behind=FAR_BEHIND
+            store, stream, clock, catalogs, _metrics(), RETENTION, far_behind=FAR_BEHIND
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(loop.run())
             group.create_task(pipeline.run())
+            if self.files.scene.raised:
+                group.create_task(self.files.follow(catalogs, store, clock))
 
     def _crashed(self, process: Process) -> None:
         self.living -= 1
@@ -142,19 +147,24 @@ async def _play(seed: int) -> Played:
     scheduler = Scheduler(Random(seed))
     database, log, target = a_database(scheduler), Log(scheduler), Target(scheduler)
     truth, office = Truth(scheduler), Office(scheduler)
-    catalogs = simulated_catalog(scheduler.random.choice(("approve", "approve", "auto")))
+    scene, mode = a_scene(scheduler)
+    catalogs = simulated_catalog(scene, mode)
+    files = Files(scheduler, database, scene, catalogs.active)
+    deciders = frozenset({ONCALL.actor})
     invariants = Invariants(
-        scheduler, database, log, target, truth, office, frozenset({ONCALL.actor})
+        scheduler, database, log, target, truth, office, deciders, catalogs.active
     )
-    simulation = Simulation(scheduler, database, log, target, truth, office, catalogs, invariants)
-    database.execute(lambda tx: keep_texts(tx, catalogs.active))
-    database.execute(schedule_checkpoints)
+    simulation = Simulation(scheduler, database, log, target, truth, office, files, invariants)
     database.committed = invariants.after_commit
+    files.put_in_force()
+    database.execute(schedule_checkpoints)
     target.on_effect, target.on_probe = invariants.after_effect, invariants.before_probe
     simulation.start_replica()
     simulation.start_replica()
-    outsiders = Outsiders(scheduler, database, log, truth, catalogs, invariants)
+    outsiders = Outsiders(scheduler, database, log, truth, catalogs, scene, invariants)
     begun = outsiders.start()
+    if scene.raised:
+        begun.append(asyncio.get_running_loop().create_task(files.edit()))
     storm_s = LONG_STORM_S if seed % LONG_EVERY == LONG_EVERY - 1 else STORM_S
     await _until_rest(simulation, outsiders, storm_s)
     if not scheduler.violations:
@@ -205,8 +215,8 @@ def _is_done(simulation: Simulation) -> bool:
     positions = simulation.invariants.positions
     decided = all(len(r) == positions[p] for p, r in enumerate(simulation.log.records))
     ended = all(run.outcome for run in simulation.invariants.runs.values())
-    (to_tell,) = simulation.database.rows("SELECT count(*) FROM tasks WHERE kind = 'message'")[0]
-    return ended and decided and not simulation.target.under_way and not to_tell
+    ((left,),) = simulation.database.rows(_LEFT)
+    return ended and decided and not simulation.target.under_way and not left
 
 
 def play(seed: int) -> Played:

@@ -1,10 +1,4 @@
-"""The rules and playbooks of the simulated team."""
-
-import tempfile
-from functools import cache
-from pathlib import Path
-
-from tests.doubles.written import WrittenCatalog, a_catalog
+"""The rules and playbooks of the simulated team, as texts."""
 
 RULES = """language: 1
 defaults: {notify: [team], postmortem: [P1]}
@@ -14,16 +8,16 @@ rules:
     matchers: ['alertname="Down"']
     severity: P1
     group_by: [target]
-    mode: %s
-    playbook: mend
+    mode: {mode}
+    playbook: {down}
     with: {host: '${{ alert.target }}'}
   - id: slow
     description: A model server is slow
     matchers: ['alertname="Slow"']
     severity: P2
     group_by: [target]
-    mode: %s
-    playbook: rewarm
+    mode: {mode}
+    playbook: {slow}
     with: {host: '${{ alert.target }}'}
   - id: unmatched
     description: What no other rule takes
@@ -69,6 +63,8 @@ verify:
     within: 10s
     every: 5s
     stable_for: 5s
+on_cancel:
+  - {id: hang_up, uses: lab.mend, with: {what: hang_up, host: '${{ params.host }}'}, timeout: 10s}
 """
 REWARM = """language: 1
 id: rewarm
@@ -95,16 +91,153 @@ verify:
     every: 15s
     stable_for: 45s
 """
+# In batches of one and of two, one of which may be lost.
+FLEET = """language: 1
+id: fleet
+description: Restart all model servers, so that some always serve
+max_mode: auto
+deadline: 90s
+parameters:
+  host: {type: target, kind: host}
+approval: {from: [role:oncall], expires: 90s}
+steps:
+  - id: drain
+    uses: lab.mend
+    with: {what: drain, host: '${{ params.host }}'}
+    timeout: 5s
+    rollback:
+      - {id: undrain, uses: lab.mend, with: {what: undo, host: '${{ params.host }}'}, timeout: 5s}
+      - {id: check, uses: lab.mend, with: {what: undo, host: '${{ params.host }}'}, timeout: 5s}
+  - id: each
+    foreach: {in: [gpu-07, gpu-08, gpu-09], as: node, serial: [1, 2], stop_after_failures: 2}
+    steps:
+      - id: restart
+        uses: lab.mend
+        with: {what: restart, host: '${{ node }}'}
+        timeout: 5s
+        rollback:
+          - {id: undo, uses: lab.mend, with: {what: undo, host: '${{ node }}'}, timeout: 5s}
+      - {id: settle, wait: 3s}
+  - id: keep_logs
+    if: failure()
+    uses: lab.mend
+    with: {what: keep, host: '${{ params.host }}'}
+    timeout: 5s
+    rollback: none
+on_cancel:
+  - {id: hang_up, uses: lab.mend, with: {what: hang_up, host: '${{ params.host }}'}, timeout: 5s}
+verify:
+  - id: serves
+    uses: lab.look
+    with: {what: serves, host: '${{ params.host }}'}
+    until: result.ok
+    within: 10s
+"""
+CHOOSE = """language: 1
+id: choose
+description: Do what a person says, and something else if that fails
+max_mode: auto
+parameters:
+  host: {type: target, kind: host}
+approval: {from: [role:oncall], expires: 90s}
+investigate:
+  - id: which
+    ask:
+      question: 'What to do on ${{ params.host }}?'
+      choices: [restart, warm]
+      from: [role:oncall]
+      expires: 60s
+steps:
+  - id: mend
+    call: mend
+    if: steps.which.answer == "restart"
+    with: {host: '${{ params.host }}'}
+  - id: do
+    uses: lab.mend
+    with: {what: '${{ steps.which.answer }}', host: '${{ params.host }}'}
+    timeout: 10s
+    rollback: none
+  - id: keep_logs
+    if: always()
+    uses: lab.mend
+    with: {what: keep, host: '${{ params.host }}'}
+    timeout: 10s
+    rollback: none
+verify:
+  - id: answers
+    uses: lab.look
+    with: {what: serves, host: '${{ params.host }}'}
+    until: result.ok
+    within: 10s
+on_failure: {playbook: replace, with: {host: '${{ params.host }}'}}
+"""
+REPLACE = """language: 1
+id: replace
+description: Replace the model server, again where that fails
+max_mode: auto
+parameters:
+  host: {type: target, kind: host}
+approval: {from: [role:oncall], expires: 90s}
+steps:
+  - id: replace
+    uses: lab.mend
+    with: {what: restart, host: '${{ params.host }}'}
+    timeout: 10s
+    rollback: none
+verify:
+  - id: answers
+    uses: lab.look
+    with: {what: serves, host: '${{ params.host }}'}
+    until: result.ok
+    within: 10s
+on_failure: {playbook: replace, with: {host: '${{ params.host }}'}}
+"""
+RELIEVE = """language: 1
+id: relieve
+description: Help for a while
+max_mode: auto
+parameters:
+  host: {type: target, kind: host}
+approval: {from: [role:oncall], expires: 90s}
+steps:
+  - id: restart
+    uses: lab.mend
+    with: {what: restart, host: '${{ params.host }}'}
+    timeout: 10s
+    rollback:
+      - {id: undo, uses: lab.mend, with: {what: undo, host: '${{ params.host }}'}, timeout: 10s}
+  - id: spread
+    uses: lab.mend
+    with: {what: restart, host: '${{ params.host }}'}
+    timeout: 10s
+    rollback:
+      - {id: gather, uses: lab.mend, with: {what: undo, host: '${{ params.host }}'}, timeout: 10s}
+verify:
+  - id: answers
+    uses: lab.look
+    with: {what: serves, host: '${{ params.host }}'}
+    until: result.ok
+    within: 10s
+revert: {after: 40s}
+"""
+INVENTORY = """language: 1
+targets:
+  gpu-07: {kind: host, service: llm, aliases: ['gpu-07:9100']}
+  gpu-08: {kind: host, service: %s, aliases: ['gpu-08:9100']}
+  gpu-09: {kind: host, service: llm, aliases: ['gpu-09:9100']}
+services:
+  llm: {environment: staging, team: inference}
+  search: {environment: staging, team: search}
+"""
+# Who fires; nothing does on the third.
 HOSTS = ("gpu-07", "gpu-08")
-PLAYBOOKS = ("mend", "rewarm")
 # By playbook: how many of its runs may begin within so many seconds, and how many seconds a
 # target rests after one.
 BUDGETS = {"mend": (2, 300.0)}
 COOLDOWNS = {"rewarm": 60.0}
-
-
-@cache
-def simulated_catalog(mode: str) -> WrittenCatalog:
-    """With both rules in this mode."""
-    with tempfile.TemporaryDirectory() as folder:
-        return a_catalog(Path(folder), RULES.replace("%s", mode), MEND, REWARM)
+# Whose guards hold for whose runs, too.
+CALLED = {"choose": ("mend",)}
+# How the loop of `fleet` goes over its items, each batch with its wait, and how many of them it
+# may not lose.
+BATCHES = (("gpu-07", "batch-1"), ("gpu-08", "gpu-09", "batch-2"))
+STOP_AFTER = 2

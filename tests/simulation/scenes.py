@@ -1,0 +1,122 @@
+"""What a simulated team has in force: each seed draws one scene."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+from tests.doubles.written import WrittenCatalog, a_catalog
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.written import (
+    CHOOSE,
+    FLEET,
+    INVENTORY,
+    MEND,
+    RELIEVE,
+    REPLACE,
+    REWARM,
+    RULES,
+)
+
+TEXTS = {
+    "mend": MEND,
+    "rewarm": REWARM,
+    "fleet": FLEET,
+    "choose": CHOOSE,
+    "replace": REPLACE,
+    "relieve": RELIEVE,
+}
+# How often people have which order in mind.
+USUAL_ORDERS: Mapping[str, float] = {
+    "approve": 0.86,
+    "reject": 0.03,
+    "cancel": 0.03,
+    "stop": 0.02,
+    "run": 0.06,
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Which playbook mends which alert, how far the rules go, and what the policy says.
+
+    `raised` is how far they go once somebody has edited them and a second person agrees. `others`
+    are the playbooks that follow or are called, `orders` what people here have in mind beside the
+    usual.
+    """
+
+    name: str
+    modes: Sequence[str] = ("approve", "approve", "auto")
+    down: str = "mend"
+    slow: str = "rewarm"
+    others: tuple[str, ...] = ()
+    search: str = "llm"
+    policy: str = ""
+    raised: str = ""
+    orders: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def playbooks(self) -> tuple[str, ...]:
+        """Those that a person may start."""
+        return self.down, self.slow
+
+    @property
+    def all_orders(self) -> Mapping[str, float]:
+        """What people have in mind, by its weight."""
+        return {**USUAL_ORDERS, **self.orders}
+
+
+PLAIN = Scene("plain")
+FLEETS = Scene(
+    "fleets",
+    modes=("approve", "auto", "auto"),
+    down="fleet",
+    orders={"cancel": 0.06, "roll back": 0.06},
+)
+CHOICES = Scene(
+    "choices", down="choose", others=("mend", "replace"), orders={"answer": 0.6, "roll back": 0.06}
+)
+RELIEF = Scene("relief", slow="relieve", orders={"roll back": 0.1, "keep": 0.04})
+STORMS = Scene(
+    "storms",
+    modes=("auto",),
+    slow="relieve",
+    search="search",
+    policy="language: 1\nstorm_brake: {fraction: 10%, services: 2, within: 1m}\n",
+    orders={"lift": 0.1},
+)
+RAISES = Scene(
+    "raises",
+    modes=("approve",),
+    policy="language: 1\nsecond_person_for: [auto]\n",
+    raised="auto",
+    orders={"confirm": 0.2},
+)
+# The first is drawn as often as all others together.
+SCENES = (FLEETS, CHOICES, RELIEF, STORMS, RAISES)
+
+
+def a_scene(scheduler: Scheduler) -> tuple[Scene, str]:
+    """One of them, and the mode of its rules."""
+    random = scheduler.random
+    scene = random.choices((PLAIN, *SCENES), (len(SCENES), *(1 for _ in SCENES)))[0]
+    scheduler.counts[f"scene: {scene.name}"] += 1
+    return scene, random.choice(scene.modes)
+
+
+@cache
+def _loaded(scene: str, mode: str) -> WrittenCatalog:
+    (of,) = (each for each in (PLAIN, *SCENES) if each.name == scene)
+    rules = RULES
+    for word, value in {"{mode}": mode, "{down}": of.down, "{slow}": of.slow}.items():
+        rules = rules.replace(word, value)
+    texts = [TEXTS[name] for name in (*of.playbooks, *of.others)]
+    inventory = INVENTORY.replace("%s", of.search)
+    with tempfile.TemporaryDirectory() as folder:
+        return a_catalog(Path(folder), rules, *texts, inventory=inventory, policy=of.policy)
+
+
+def simulated_catalog(scene: Scene, mode: str) -> WrittenCatalog:
+    """As its files say, with both rules in this mode; its owner may put another in force."""
+    return replace(_loaded(scene.name, mode))
