@@ -31,7 +31,7 @@ def classified() -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise classify(error.orig, lost=error.connection_invalidated) from None
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise classify(error) from None
     except (PoolTimeoutError, OSError) as error:
         raise unreachable(error) from None

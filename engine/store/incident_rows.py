@@ -12,7 +12,7 @@ from engine.errors import ConflictError
 from engine.ports.rows import IncidentFilter
 from engine.store.codec import Codec
 from engine.store.statements import first_row, upsert
-from engine.store.tables import IS_LIVE, incidents, open_occurrences
+from engine.store.tables import IS_LIVE, incidents, open_occurrences, storable
 
 INCIDENTS = Codec(Incident)
 # Ids are of [a-z2-7]: this sorts behind all of them.
@@ -63,7 +63,7 @@ class IncidentRows:
         """The one that isn't closed; its row stays locked until the commit."""
         if key in self._live:
             return self._live[key]
-        row = first_row(self._connection, self._select_live, key)
+        row = first_row(self._connection, self._select_live, {"key": key})
         found = None if row is None else self._decoded(row[0])
         if found is not None and found.id in self._unwritten:
             found = None  # it was closed in this transaction
@@ -81,8 +81,8 @@ class IncidentRows:
         """As it is after this transaction so far."""
         if incident in self._unwritten:
             return self._unwritten[incident]
-        document = self._connection.execute(_BY_ID, {"id": incident}).scalar()
-        return None if document is None else self._decoded(document)
+        row = first_row(self._connection, _BY_ID, {"id": incident})
+        return None if row is None else self._decoded(row[0])
 
     def put(self, incident: Incident) -> None:
         """Insert or replace by id."""
@@ -133,7 +133,7 @@ class IncidentRows:
         )
         self._unwritten.clear()
         try:
-            self._connection.execute(_PUT.on(self._connection), [_row(each) for each in ordered])
+            _PUT.put(self._connection, [_row(each) for each in ordered])
         except IntegrityError:
             raise ConflictError(
                 "another writer opened an incident for the same correlation key meanwhile; "
@@ -152,15 +152,15 @@ class IncidentRows:
         return replace(incident, open_count=fires)
 
 
-def _row(incident: Incident) -> dict[str, object]:
-    return {
-        "id": incident.id,
-        "number": incident.number,
-        "correlation_key": incident.correlation_key,
-        "status": incident.status,
-        "severity": incident.severity.name,
-        "service": incident.service,
-        "document": INCIDENTS.encode(
-            incident, open_occurrences=[_ID_THAT_STAYS] if incident.open_count else []
-        ),
-    }
+def _row(incident: Incident) -> tuple[object, ...]:
+    """In the order of the table's columns."""
+    occurrences = [_ID_THAT_STAYS] if incident.open_count else []
+    return (
+        incident.id,
+        incident.number,
+        incident.correlation_key,
+        incident.status,
+        incident.severity.name,
+        storable(incident.service),
+        INCIDENTS.encode(incident, open_occurrences=occurrences),
+    )

@@ -2,22 +2,24 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from operator import attrgetter
+from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, true
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, true
 from sqlalchemy.exc import IntegrityError
 
 from engine.core.journal import GENESIS, Entry, NewEntry, seal
 from engine.errors import ConflictError
 from engine.ports.known_secrets import KNOWN
-from engine.store.statements import first_row, insert_new, upsert
+from engine.store.statements import Spelled, first_row, insert_new, upsert
 from engine.store.tables import checkpointed, entries, heads, texts
 
 SALT_BYTES = 16
 # What a reader of a whole journal holds in memory at a time, unless one entry is larger.
 PAGE_BYTES = 1024 * 1024
 
-_COLUMNS = tuple(column.name for column in entries.columns)
+_VALUES = attrgetter(*(column.name for column in entries.columns))
 _HEAD = select(heads.c.seq, heads.c.entry_hash).where(heads.c.chain == bindparam("chain"))
 # Creates the head or finds it, and locks it: the change that changes nothing.
 _LOCK_HEAD = upsert(heads, lambda new: {"chain": new.chain}, returning=("seq", "entry_hash"))
@@ -34,7 +36,7 @@ _GROWN = (
     .limit(bindparam("at_most"))
 )
 _MARK = upsert(checkpointed)
-_ADD_ENTRIES = insert(entries)
+_ADD_ENTRIES = Spelled(insert(entries), insert(entries))
 _ENTRIES = (
     select(entries)
     .where(entries.c.chain == bindparam("chain"), entries.c.seq > bindparam("after_seq"))
@@ -53,6 +55,12 @@ _LAST = (
 )
 _PUT_TEXT = insert_new(texts)
 _TEXT = select(texts.c.body).where(texts.c.sha256 == bindparam("sha256"))
+
+
+@cache
+def _without(kinds: tuple[str, ...]) -> Select[Any]:
+    """Built once for each set of kinds that a reader leaves out."""
+    return _ENTRIES.where(entries.c.kind.not_in(kinds)) if kinds else _ENTRIES
 
 
 class ChainMovedError(ConflictError):
@@ -106,8 +114,11 @@ class JournalRows:
         limit: int | None = None,
     ) -> Sequence[Entry]:
         """In order."""
+        own = [each for each in self._unwritten if each.chain == chain]
+        if own and own[0].seq <= after_seq + 1 and limit is None:
+            return [e for e in own if e.seq > after_seq and e.kind not in without]
         self.flush()
-        statement = _ENTRIES.where(entries.c.kind.not_in(without)) if without else _ENTRIES
+        statement = _without(tuple(without))
         if limit is not None:
             statement = statement.limit(limit)
         rows = self._connection.execute(statement, {"chain": chain, "after_seq": after_seq})
@@ -176,21 +187,17 @@ class JournalRows:
             return
         self._unwritten.sort(key=attrgetter("chain", "seq"))
         chains = list(dict.fromkeys(each.chain for each in self._unwritten))
-        rows = [{name: getattr(each, name) for name in _COLUMNS} for each in self._unwritten]
+        rows = [_VALUES(each) for each in self._unwritten]
         self._unwritten.clear()
-        moved = [
-            {"chain": chain, "seq": self._heads[chain][0], "entry_hash": self._heads[chain][1]}
-            for chain in chains
-        ]
         # Heads come first: who waits for one that is locked has written nothing yet.
-        self._connection.execute(_MOVE_HEAD.on(self._connection), moved)
+        _MOVE_HEAD.put(self._connection, [(chain, *self._heads[chain]) for chain in chains])
         try:
-            self._connection.execute(_ADD_ENTRIES, rows)
+            _ADD_ENTRIES.put(self._connection, rows)
         except IntegrityError:
             raise ChainMovedError(chains) from None
 
     def _head(self, chain: str) -> tuple[int, str]:
-        row = first_row(self._connection, _HEAD, chain)
+        row = first_row(self._connection, _HEAD, {"chain": chain})
         return (0, GENESIS) if row is None else (row[0], row[1])
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 
 from engine.core.journal import from_us, to_us
 from engine.core.stops import Stop, StopScope
-from engine.store.statements import insert_new
+from engine.store.statements import bare_rows, insert_new
 from engine.store.tables import kill_switch, stops
 
 # SQLite leaves FOR SHARE and FOR UPDATE out: there a transaction that writes is alone.
@@ -24,20 +24,14 @@ _LIFT = delete(stops).where(stops.c.scope == bindparam("of"), stops.c.name == bi
 def all_stops(connection: Connection) -> Sequence[Stop]:
     """Oldest first."""
     return [
-        Stop(
-            scope=row.scope,
-            name=row.name,
-            actor=row.actor,
-            reason=row.reason,
-            at=from_us(row.at_us),
-        )
-        for row in connection.execute(_ALL)
+        Stop(scope=scope, name=name, actor=actor, reason=reason, at=from_us(at_us))
+        for scope, name, actor, reason, at_us in bare_rows(connection, _ALL, {})
     ]
 
 
 def hold_stops(connection: Connection) -> Sequence[Stop]:
     """All, with the switch locked: none comes or goes before the commit."""
-    connection.execute(_SHARE).one()
+    bare_rows(connection, _SHARE, {})
     return all_stops(connection)
 
 

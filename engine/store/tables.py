@@ -32,9 +32,13 @@ class FreeText(TypeDecorator[str]):
 
     @override
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
-        if value is None or value.isascii():
-            return value and value.replace("\0", "\ufffd")
-        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+        return value and storable(value)
+
+
+def storable(text: str) -> str:
+    """The text without what a database refuses; for rows that go to the driver as they are."""
+    text = text.replace("\0", "\ufffd")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 entries = Table(

@@ -33,7 +33,7 @@ from engine.core.journal import from_us, to_us
 from engine.core.json_value import canonical_bytes
 from engine.errors import FencedError
 from engine.ports.rows import DueWork, Task, TaskKind
-from engine.store.statements import last_number, next_number, upsert
+from engine.store.statements import first_row, last_number, next_number, upsert
 from engine.store.tables import tasks
 
 PRIORITIES = (1, 2, 3, 4)
@@ -235,9 +235,9 @@ class TaskRows:
     def hold(self, task: Task, lease_s: float | None) -> None:
         """Keep other workers away until the commit, and for `lease_s` after it if asked."""
         self.flush()
-        row = self._connection.execute(_HOLD, {"of": task.id}).one_or_none()
+        row = first_row(self._connection, _HOLD, {"of": task.id})
         now = self._now()
-        if row is None or row.token != task.token or row.lease_until_us <= to_us(now):
+        if row is None or row[0] != task.token or row[1] <= to_us(now):
             raise _fenced(task)
         if lease_s is not None:
             self._change_held(task, _EXTEND, until_us=to_us(now + timedelta(seconds=lease_s)))

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from engine.core.events import IncidentResolved, MessageSent
+from engine.core.events import IncidentAcknowledged, IncidentResolved, MessageSent
 from engine.core.journal import NewEntry, verify_chain
 from engine.ports.store import Store, Tx
 from engine.store.journal_rows import PAGE_BYTES
@@ -34,6 +34,26 @@ async def test_a_transaction_sees_what_it_appended(store: Store) -> None:
         return [*seen, (tx.heads()["system"][0],)]
 
     assert await store.write(work) == [(1,), (1, 2), (2,)]
+
+
+async def test_what_a_transaction_appended_is_told_as_what_was_there(store: Store) -> None:
+    await store.write(lambda tx: tx.append("system", [note("a")]))
+
+    def work(tx: Tx) -> list[list[int]]:
+        tx.append("system", [note("b"), note("c")])
+        asked: list[tuple[int, tuple[str, ...], int | None]] = [
+            (0, (), None),
+            (1, (), None),
+            (2, (), None),
+            (1, (), 1),
+            (1, (IncidentAcknowledged.KIND,), None),
+        ]
+        return [
+            [e.seq for e in tx.entries("system", after_seq=after, without=without, limit=limit)]
+            for after, without, limit in asked
+        ]
+
+    assert await store.write(work) == [[1, 2, 3], [2, 3], [3], [2], []]
 
 
 async def test_concurrent_appends_to_one_chain_leave_no_gap_and_no_fork(store: Store) -> None:

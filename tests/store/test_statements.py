@@ -1,11 +1,12 @@
 """Statements in two spellings, and few shapes of them."""
 
 import pytest
-from sqlalchemy import Dialect, Executable, create_engine
+from sqlalchemy import Dialect, Executable, bindparam, create_engine, insert, select
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql import ClauseElement
 
-from engine.store.statements import chunked, insert_new, upsert
+from engine.store.statements import Spelled, bare_rows, chunked, first_row, insert_new, upsert
 from engine.store.tables import counters, heads
 
 SQLITE = make_url("sqlite://").get_dialect()()
@@ -65,4 +66,31 @@ def test_rows_are_put_by_position() -> None:
         upsert(heads).put(connection, [("a", 2, "z")])
         upsert(heads).put(connection, [])
         assert set(connection.execute(heads.select())) == {("a", 2, "z"), ("b", 1, "y")}
+    engine.dispose()
+
+
+def test_values_of_a_bare_statement_are_found_by_name() -> None:
+    later = select(heads.c.seq).where(
+        heads.c.seq > bindparam("after"), heads.c.chain == bindparam("of")
+    )
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        heads.create(connection)
+        upsert(heads).put(connection, [("a", 3, "x"), ("b", 1, "y")])
+        assert bare_rows(connection, later, {"of": "a", "after": 2}) == [(3,)]
+        assert first_row(connection, later, {"of": "b", "after": 0}) == (1,)
+        assert first_row(connection, later, {"of": "b", "after": 1}) is None
+        with pytest.raises(KeyError, match="after"):
+            bare_rows(connection, later, {"of": "a"})
+    engine.dispose()
+
+
+def test_a_row_that_collides_is_the_same_error_as_elsewhere() -> None:
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        heads.create(connection)
+        adding = Spelled(insert(heads), insert(heads))
+        adding.put(connection, [("a", 1, "x")])
+        with pytest.raises(IntegrityError):
+            adding.put(connection, [("a", 2, "y")])
     engine.dispose()
