@@ -123,6 +123,10 @@ class Playbook:
     keep: str = ""
     outputs: Mapping[str, Template | str] = field(default_factory=dict)
     caps: tuple[ModeLimit, ...] = ()
+    _by_id: Mapping[str, Step] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_id", {step.id: step for step in reversed(self.all_steps)})
 
     @property
     def all_steps(self) -> tuple[Step, ...]:
@@ -139,10 +143,8 @@ class Playbook:
         own, _, inner = step_id.partition("/")
         if own == OUTPUTS:
             return self.giving
-        for step in self.all_steps:
-            if step.id == own:
-                return step.call.playbook.step(inner) if step.call and inner else step
-        raise KeyError(step_id)
+        step = self._by_id[own]
+        return step.call.playbook.step(inner) if step.call and inner else step
 
     @property
     def giving(self) -> Step:

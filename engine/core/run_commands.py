@@ -44,6 +44,11 @@ class Attempt:
     number: int
     first: bool
 
+    @property
+    def looks_before(self) -> bool:
+        """Whether the state before has to be read: only a probe compares with it."""
+        return self.step.repeat == "probe"
+
 
 @dataclass(frozen=True, slots=True)
 class Probe:

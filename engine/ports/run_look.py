@@ -30,7 +30,7 @@ from engine.core.recent_changes import nearby
 from engine.core.requirements import unmet
 from engine.core.run import RunState, fold
 from engine.core.run_batches import begins_batch, next_change, touched_with
-from engine.core.stops import stopped_by
+from engine.core.stops import Stop, stopped_by
 from engine.core.storm_brake import STORM_BRAKE, asks_in_storm
 from engine.core.undoing import left_behind
 from engine.errors import NotFoundError, PermanentError
@@ -47,13 +47,15 @@ from engine.ports.stories import COMING_AND_GOING
 class Seen:
     """A run as of one transaction, at `now` by the store's clock.
 
-    `seq` is the last entry that is in it; `stopped`, `refusal` and `asks` are as in World.
+    `seq` is the last entry of the chain that is in it, `stops` are those in force; `stopped`,
+    `refusal` and `asks` are as in World.
     """
 
     incident: Incident
     state: RunState
     seq: int
     now: datetime
+    stops: Sequence[Stop]
     stopped: str
     refusal: Refusal | None
     asks: str
@@ -70,26 +72,58 @@ def look(
     """
     stops = tx.hold_stops() if intending else tx.stops()
     tx.hold_task(task)
+    return _seen(tx, task, before, catalog, stops, intending=intending)
+
+
+def look_again(tx: Tx, task: Task, before: Seen, catalog: Catalog) -> Seen:
+    """What this transaction, which looked before, has made of the run."""
+    return _seen(tx, task, before, catalog, before.stops, intending=False)
+
+
+def _seen(
+    tx: Tx,
+    task: Task,
+    before: Seen | None,
+    catalog: Catalog,
+    stops: Sequence[Stop],
+    *,
+    intending: bool,
+) -> Seen:
     incident_id = before.incident.id if before else str(task.payload["incident_id"])
-    incident = tx.incident(incident_id)
-    seq = before.seq if before else 0
-    # What comes and goes in a storm is of no run, and there may be much of it.
-    entries = tx.entries(chain_of(incident_id), after_seq=seq, without=COMING_AND_GOING)
-    state = fold(task.key, _known(entries), before.state if before else None)
-    if state is not None and state.undoes and state.undone is None:
-        state = replace(state, undone=left_behind(state.undoes, [*_known(entries)]))
+    chain = chain_of(incident_id)
+    seq, _ = tx.head(chain)
+    incident: Incident | None
+    state: RunState | None
+    if before is not None and before.seq == seq:
+        # Nothing changes an incident without an entry.
+        incident, state = before.incident, before.state
+    else:
+        incident = tx.incident(incident_id)
+        after_seq = before.seq if before else 0
+        # What comes and goes in a storm is of no run, and there may be much of it.
+        entries = tx.entries(chain, after_seq=after_seq, without=COMING_AND_GOING)
+        # Another writer's may have come since the head was read; those are the next look's.
+        state = _folded(task, [e for e in entries if e.seq <= seq], before)
     if incident is None or state is None:
         raise NotFoundError(f"run {task.key!r} has a task but no journal entries")
     refusal, asks = _refusal(tx, incident, state, catalog, intending=intending)
     return Seen(
         incident=incident,
         state=state,
-        seq=entries[-1].seq if entries else seq,
+        seq=seq,
         now=tx.now,
+        stops=stops,
         stopped=stopped_by(stops, incident.rule_id, *state.playbooks),
         refusal=refusal,
         asks=asks,
     )
+
+
+def _folded(task: Task, entries: Sequence[Entry], before: Seen | None) -> RunState | None:
+    state = fold(task.key, _known(entries), before.state if before else None)
+    if state is not None and state.undoes and state.undone is None:
+        return replace(state, undone=left_behind(state.undoes, [*_known(entries)]))
+    return state
 
 
 def _known(entries: Iterable[Entry]) -> Iterator[tuple[events.Event, datetime, str]]:

@@ -11,26 +11,24 @@ from datetime import timedelta
 from typing import Literal
 
 from engine.core import events
-from engine.core.actions import Call, Repeat, Result
+from engine.core.actions import Call, Result
 from engine.core.evaluating import holds_until, known_to
 from engine.core.followers import with_follower
-from engine.core.freezes import CheckedFreeze, freeze_limits, freeze_refusal, freezes_over
-from engine.core.guards import Refusal, Reservation, reservations_of, services_of
+from engine.core.freezes import freeze_limits
 from engine.core.json_value import JsonObject
-from engine.core.plan import Place, Plan, PlannedStep, attempt_id, plan_hash
-from engine.core.planning import PlanError, Planner, subjects_of_plan
+from engine.core.plan import Place, PlannedStep, plan_hash
+from engine.core.planning import PlanError, Planner
 from engine.core.playbook import Playbook
-from engine.core.point_of_no_return import MAX_SKEW, Moment, judge
 from engine.core.reporting import (
     BEGIN_WITHIN,
     Ending,
     attempt_ended,
-    intended,
     kept_before,
     never_began,
     observed,
     prepared,
 )
+from engine.core.run import RunState
 from engine.core.run_commands import (
     Attempt,
     Command,
@@ -43,23 +41,22 @@ from engine.core.run_commands import (
     Record,
     Wait,
 )
-from engine.core.run_machine import next_command
-from engine.core.run_world import World
 from engine.core.scopes import Known
 from engine.core.severity import Mode, ModeLimit, effective_mode
 from engine.core.temporary import follow_ups
-from engine.core.undoing import not_yet, undo_plan
-from engine.errors import PermanentError, QuellError, TransientError
+from engine.core.undoing import undo_plan
+from engine.errors import PermanentError, QuellError
 from engine.ports.action import Action
 from engine.ports.attempting import Attempting
 from engine.ports.catalogs import ActiveCatalog
 from engine.ports.clock import Clock
 from engine.ports.confirming import ASKED_AT_MOST, Confirming
+from engine.ports.intending import Aim, call_of, freezes_of, intend, next_aim, next_of, skewed
 from engine.ports.known_secrets import KNOWN
 from engine.ports.metrics import Metrics
 from engine.ports.recording import Author, incident_of, record
 from engine.ports.rows import Task
-from engine.ports.run_look import Seen, look
+from engine.ports.run_look import Seen, look, look_again
 from engine.ports.run_texts import OldPlaybooks, RunTexts
 from engine.ports.store import Store, Tx
 from engine.ports.undoing import revert_later
@@ -102,7 +99,7 @@ class RunStage:
                 await self._pause(task, WAITS_FOR if pace == "waiting" else timedelta(0))
                 return
             playbook = await texts.playbook_of(seen.state)
-            command = next_command(seen.state, self._world(seen, playbook))
+            command = next_of(seen, playbook, self.catalogs.active)
             seen = await self._obey(task, seen, playbook, command)
 
     def park(self, tx: Tx, task: Task, error: str) -> None:
@@ -143,35 +140,6 @@ class RunStage:
             case Attempt():
                 return await self._attempt(task, seen, playbook, command)
 
-    def _world(self, seen: Seen, playbook: Playbook) -> World:
-        return World(
-            now=seen.now,
-            incident=seen.incident,
-            playbook=playbook,
-            inventory=self.catalogs.active.inventory,
-            stopped=seen.stopped,
-            refusal=seen.refusal
-            or self._refused_by_freeze(seen)
-            or self._waits_for_its_time(seen, playbook),
-            asks=seen.asks,
-        )
-
-    def _waits_for_its_time(self, seen: Seen, playbook: Playbook) -> Refusal | None:
-        if playbook.revert is None or not seen.state.reverts or seen.state.began:
-            return None
-        return not_yet(playbook.revert, self._known(seen))
-
-    def _refused_by_freeze(self, seen: Seen) -> Refusal | None:
-        if seen.state.plan is None or seen.state.began:
-            return None
-        found = self._freezes(seen, seen.state.plan)
-        return freeze_refusal(found, seen.state.mode, seen.now)
-
-    def _freezes(self, seen: Seen, plan: Plan) -> Sequence[CheckedFreeze]:
-        catalog = self.catalogs.active
-        subjects = subjects_of_plan(plan, seen.incident, catalog.inventory)
-        return freezes_over(catalog.policy.freezes, subjects, seen.now)
-
     # Writing the journal.
 
     async def _write(self, task: Task, seen: Seen, *story: events.Event) -> Seen:
@@ -180,15 +148,18 @@ class RunStage:
             if current.state.outcome is not None:
                 return current
             self._record(tx, current, *story)
-            return look(tx, task, current, self.catalogs.active)
+            return look_again(tx, task, current, self.catalogs.active)
 
         after = await self.store.write(work)
+        self._count(story)
+        return after
+
+    def _count(self, story: Sequence[events.Event]) -> None:
         for event in story:
             if isinstance(event, events.AttemptEnded):
                 self.metrics.attempts_ended.labels(outcome=event.outcome).inc()
             if isinstance(event, events.RunEnded):
                 self.metrics.runs_ended.labels(outcome=event.outcome).inc()
-        return after
 
     def _record(self, tx: Tx, seen: Seen, *story: events.Event) -> None:
         if isinstance(story[-1], events.RunEnded):
@@ -218,7 +189,10 @@ class RunStage:
         except PlanError as error:
             return (never_began(state, f"no plan: {error}"),)
         stored = rendered.plan.to_bytes()
-        limits = (*rendered.limits, *freeze_limits(self._freezes(seen, rendered.plan)))
+        limits = (
+            *rendered.limits,
+            *freeze_limits(freezes_of(seen, rendered.plan, self.catalogs.active)),
+        )
         mode = effective_mode([ModeLimit(state.mode, state.mode_decided_by), *limits])
         return (
             events.RunPlanned(
@@ -294,66 +268,80 @@ class RunStage:
     # Changing.
 
     async def _attempt(self, task: Task, seen: Seen, playbook: Playbook, command: Attempt) -> Seen:
-        step, action = command.step, self.actions[command.step.uses]
-        # The other side knows a keyed change by its first attempt's id, however often it comes.
-        key = 1 if step.repeat == Repeat.KEYED.value else command.number
-        call = Call(
-            prepared(step),
-            attempt_id(seen.state.run_id, step.phase, step.id, key),
-            step.timeout_s,
-            step.id,
-        )
-        before: JsonObject = {}
-        unseen = ""
-        began_at = self.clock.monotonic()
-        try:
-            asked = replace(call, timeout_s=min(step.timeout_s, LOOK_WITHIN_S))
-            before = kept_before(await action.look(asked))
-        except QuellError as error:
-            # Without what the probe compares with, an unknown outcome could never be settled.
-            unseen = f"the state before could not be read: {error}"
-        looked = timedelta(seconds=min(self.clock.monotonic() - began_at, LOOK_WITHIN_S))
+        aim, unseen = await self._aim(seen, command)
 
-        def intend(tx: Tx) -> tuple[Seen, float]:
+        def work(tx: Tx) -> tuple[Seen, float]:
             # Before the store's time is read, so that what is left is never overestimated.
             begin_by = self.clock.monotonic() + BEGIN_WITHIN.total_seconds()
             self._demand_one_time(tx)
             current = look(tx, task, seen, self.catalogs.active, intending=True)
-            world, approved_hash = self._world(current, playbook), _approved_hash(tx, current)
-            judgement = judge(command, Moment(current.state, world, looked, approved_hash))
+            after, judgement = intend(tx, task, current, playbook, aim, self.catalogs.active)
             if judgement.outcome == "broken":
                 raise PermanentError(judgement.reason)
-            if judgement.outcome == "waits":
-                return current, begin_by
-            if command.first:
-                tx.reserve(self._reservations(current))
-                if current.state.undone is not None:
-                    tx.release(current.state.undoes, current.state.undone.outcome or "")
-            self._record(
-                tx, current, intended(current.state.run_id, command, call, current.now, before)
-            )
-            return look(tx, task, current, self.catalogs.active), begin_by
+            return after, begin_by
 
-        after, begin_by = await self.store.write(intend)
-        known = after.state.step(step.phase, step.id)
-        if known.outcome != "open" or known.attempts != command.number or known.attempt is None:
-            return after  # something changed meanwhile; the machine decides afresh
-        if unseen:
-            ending = Ending(Result(succeeded=False, error=unseen), "failed", begun=False)
-        else:
-            watched = Attempting(self.store, self.clock, after.state.playbooks)
-            ending = await watched.make(action, call, known.attempt, begin_by)
-        ended = attempt_ended(seen.state.run_id, step, call, ending)
-        return await self._write(task, after, ended)
+        after, begin_by = await self.store.write(work)
+        following: Aim | None = aim
+        # Where the intent isn't there something changed meanwhile; the machine decides afresh.
+        while following is not None and following.is_open(after.state):
+            ending = unseen or await self._make(following, after.state, begin_by)
+            unseen = None
+            step, call = following.command.step, following.call
+            ended = attempt_ended(seen.state.run_id, step, call, ending)
+            after, following, begin_by = await self._end(task, after, playbook, ended)
+        return after
 
-    def _reservations(self, seen: Seen) -> Sequence[Reservation]:
-        plan, incident = seen.state.plan, seen.incident
-        if plan is None:
-            return ()
-        services = services_of(plan, self.catalogs.active.inventory, incident.service)
-        return reservations_of(
-            plan, services, rule_id=incident.rule_id, incident=incident, at=seen.now
-        )
+    async def _aim(self, seen: Seen, command: Attempt) -> tuple[Aim, Ending | None]:
+        """What is to be intended, and how it ends where it can't even begin."""
+        call, step = call_of(seen.state.run_id, command), command.step
+        if not command.looks_before:
+            return Aim(command, call, {}, timedelta(0)), None
+        before: JsonObject = {}
+        unseen = None
+        began_at = self.clock.monotonic()
+        try:
+            asked = replace(call, timeout_s=min(step.timeout_s, LOOK_WITHIN_S))
+            before = kept_before(await self.actions[step.uses].look(asked))
+        except QuellError as error:
+            # Without what the probe compares with, an unknown outcome could never be settled.
+            told = f"the state before could not be read: {error}"
+            unseen = Ending(Result(succeeded=False, error=told), "failed", begun=False)
+        looked = timedelta(seconds=min(self.clock.monotonic() - began_at, LOOK_WITHIN_S))
+        return Aim(command, call, before, looked), unseen
+
+    async def _make(self, aim: Aim, state: RunState, begin_by: float) -> Ending:
+        step = aim.command.step
+        intent = state.step(step.phase, step.id).attempt
+        assert intent is not None
+        watched = Attempting(self.store, self.clock, state.playbooks)
+        return await watched.make(self.actions[step.uses], aim.call, intent, begin_by)
+
+    async def _end(
+        self, task: Task, seen: Seen, playbook: Playbook, ended: events.AttemptEnded
+    ) -> tuple[Seen, Aim | None, float]:
+        """Journal an outcome and, where the next change can follow at once, its intent with it.
+
+        One commit carries both: a run of many steps waits for the disk once a step.
+        """
+        goes_on = self.pace() == "on"
+
+        def work(tx: Tx) -> tuple[Seen, Aim | None, float]:
+            begin_by = self.clock.monotonic() + BEGIN_WITHIN.total_seconds()
+            catalog = self.catalogs.active
+            current = look(tx, task, seen, catalog, intending=goes_on)
+            if current.state.outcome is not None:
+                return current, None, begin_by
+            self._record(tx, current, ended)
+            current = look_again(tx, task, current, catalog)
+            aim = next_aim(current, playbook, catalog) if goes_on else None
+            if aim is None or skewed(tx, self.clock):
+                return current, None, begin_by
+            after, _ = intend(tx, task, current, playbook, aim, catalog)
+            return after, aim, begin_by
+
+        after = await self.store.write(work)
+        self._count([ended])
+        return after
 
     async def _probe(self, task: Task, seen: Seen, command: Probe) -> Seen:
         await self.store.read(self._demand_one_time)
@@ -377,20 +365,6 @@ class RunStage:
         return await self._write(task, seen, probed)
 
     def _demand_one_time(self, tx: Tx) -> None:
-        """Raise TransientError while this machine and the store don't agree on what time it is.
-
-        One of them jumped, so nobody can say how old an answer is, or whether an effect is over.
-        """
-        skew = self.clock.now() - tx.now
-        if abs(skew) > MAX_SKEW:
-            raise TransientError(
-                f"this machine's clock is {skew.total_seconds():+.0f} s off the store's: nothing "
-                "is changed until they agree. Set the wrong one right; where quell keeps its own "
-                "store, restart it"
-            )
-
-
-def _approved_hash(tx: Tx, seen: Seen) -> str:
-    """The hash of the plan that somebody approved by the store's row, "" without one."""
-    approval = tx.approval(seen.state.approval.id) if seen.state.approval else None
-    return approval.plan_hash if approval is not None and approval.state == "approved" else ""
+        """Raises TransientError while this machine and the store don't agree on the time."""
+        if (error := skewed(tx, self.clock)) is not None:
+            raise error
