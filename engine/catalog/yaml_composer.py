@@ -121,7 +121,8 @@ class _Composer:
             elif isinstance(event, DocumentStartEvent) and self._root is not None:
                 self._note(line, column, "a file holds one document; remove this '---'")
                 return
-            if not self._within_limits(line, column):
+            suspect = self._findings or self._count > MAX_NODES or len(self._stack) > MAX_DEPTH
+            if suspect and not self._within_limits(line, column):
                 return
 
     def _read_scalar(self, event: ScalarEvent, line: int, column: int, *, may_be_cut: bool) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from engine.core.expression_types import ExpressionError
@@ -31,12 +32,14 @@ class Token:
         return self.start + len(self.text)
 
 
-def read_tokens(text: str, start: int = 0, *, in_template: bool = False) -> list[Token]:
+@lru_cache(maxsize=1024)
+def read_tokens(text: str, start: int = 0, *, in_template: bool = False) -> Sequence[Token]:
     """Every word from `start` on, without blanks and comments.
 
     With `in_template` it ends before the `}}` that closes a `${{`, which isn't one in a text or
     in a map's braces. Raises ExpressionError for a text that isn't closed and for a character
-    that no expression has.
+    that no expression has. Kept for a while: a text is read for its checks, for its compiling and
+    for what it calls, and authors write the same ones again and again.
     """
     found: list[Token] = []
     depth = 0
@@ -56,7 +59,7 @@ def read_tokens(text: str, start: int = 0, *, in_template: bool = False) -> list
         depth += {"{": 1, "}": -1}.get(token.text, 0)
         found.append(token)
         at = token.end
-    return found
+    return tuple(found)
 
 
 def chain_start(tokens: Sequence[Token], index: int) -> int:

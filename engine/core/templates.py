@@ -1,6 +1,6 @@
 """Texts with `${{ expression }}` inside: alone it yields the typed value, in text a string."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -78,7 +78,7 @@ def compile_template(text: str, scope: Scope, expects: ValueType | None = None) 
             parts.append(_plain(text[at:opening], at))
         start = opening + len(_OPENING)
         closed = _CLOSING in text[start:]
-        tokens = read_tokens(text, start, in_template=True) if closed else []
+        tokens = read_tokens(text, start, in_template=True) if closed else ()
         end = text.find(_CLOSING, tokens[-1].end if tokens else start)
         if end < 0:
             raise ExpressionError(f"{_OPENING!r} isn't closed; add {_CLOSING!r}", opening + 1)
@@ -124,7 +124,7 @@ def _type_of(part: str | Expression) -> ValueType:
     return part.type if isinstance(part, Expression) else ValueType.STRING
 
 
-def _check_form(part: str | Expression, tokens: list[Token], scope: Scope) -> None:
+def _check_form(part: str | Expression, tokens: Sequence[Token], scope: Scope) -> None:
     """Refuse a value of free form in a text: it could say more than its place means."""
     if _type_of(part).kind in _FORMATTED_KINDS:
         return
