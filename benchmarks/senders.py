@@ -57,16 +57,19 @@ def post_all(url: str, path: str, bodies: Sequence[bytes], connections: int) -> 
             sending.result()
 
 
-def post(connection: http.client.HTTPConnection, path: str, body: bytes) -> None:
-    """Send one body until it is taken."""
+def post(connection: http.client.HTTPConnection, path: str, body: bytes) -> int:
+    """Send one body until it is taken; how often it was told 503 before."""
+    refused = 0
     while True:
         connection.request("POST", path, body, _JSON)
         answer = connection.getresponse()
         said = answer.read()
         if answer.status != 503:
             break
+        refused += 1
         time.sleep(float(answer.headers["Retry-After"]))
     assert answer.status == 200, said
+    return refused
 
 
 def _taken(waiting: SimpleQueue[bytes]) -> Iterator[bytes]:
