@@ -28,6 +28,4 @@ OF_ASKING: Sequence[Mutant] = (
     Mutant("no storm brakes", 9, put(braking, "storm", _nothing)),
     Mutant("the brake asks nobody", 9, put(asking, "asks_in_storm", _nothing)),
     Mutant("the brake lets remedies be taken back", 9, put(run_look, "asks_in_storm", _nothing)),
-    Mutant("others at work are not asked about", 9, put(asking, "others_at_work", _nothing)),
-    Mutant("what it caused is not asked about", 9, put(asking, "caused_by", _nothing)),
 )
