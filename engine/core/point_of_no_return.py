@@ -10,6 +10,7 @@ from engine.core.run import RunState
 from engine.core.run_batches import begins_batch
 from engine.core.run_clearance import asks_source, needs_approval, stale_confirmation, stale_look
 from engine.core.run_commands import Attempt
+from engine.core.run_endings import waits_for_on_cancel
 from engine.core.run_steps import comes_too_late
 from engine.core.run_world import World
 
@@ -49,6 +50,8 @@ def judge(command: Attempt, moment: Moment) -> Judgement:
         return Judgement("waits", "the run has ended, or is about to")
     if world.stopped:
         return Judgement("waits", world.stopped)
+    if waits_for_on_cancel(state, plan, command.step):
+        return Judgement("waits", "the run was cancelled, and on_cancel comes first")
     if comes_too_late(state, plan, command.step, world):
         return Judgement("waits", "the run's deadline passed")
     seen_at = world.now - moment.looked - SLACK

@@ -121,6 +121,17 @@ def roll_back(state: RunState, plan: Plan, world: World, failed: PlannedStep | N
     return end(state, outcome, reason + found.words, undone=found)
 
 
+def _goes_back(state: RunState) -> bool:
+    return any(phase == "rollback" for phase, _ in state.steps)
+
+
+def waits_for_on_cancel(state: RunState, plan: Plan, step: PlannedStep) -> bool:
+    """Whether this part of the way back has to wait for what a person's cancel begins first."""
+    if step.phase != "rollback" or not state.cancelled_by or _goes_back(state):
+        return False
+    return any(state.step("on_cancel", e.id).outcome == "pending" for e in plan.of("on_cancel"))
+
+
 def cancel(state: RunState, world: World) -> Command:
     """End the plan: by a stop at once, by a person after `on_cancel` and the rollback."""
     plan = state.plan
@@ -134,9 +145,8 @@ def cancel(state: RunState, world: World) -> Command:
         left = tuple(step.id for step in changes_of(state, plan))
         return end(state, "cancelled", reason, keeps_locks=True, undone=Undone(left=left))
     badly = []
-    goes_back = any(phase == "rollback" for phase, _ in state.steps)
     for step in plan.of("on_cancel"):
-        if goes_back and state.step("on_cancel", step.id).outcome == "pending":
+        if _goes_back(state) and state.step("on_cancel", step.id).outcome == "pending":
             continue  # it is for what was done, and some of that is undone already
         command, broken = advance(state, plan, step, world)
         if command is not None:

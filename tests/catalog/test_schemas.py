@@ -35,6 +35,7 @@ KEYWORDS = {
         "items",
         "minItems",
         "maxItems",
+        "maxProperties",
         "minLength",
         "pattern",
         "minimum",

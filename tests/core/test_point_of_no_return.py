@@ -11,7 +11,7 @@ from engine.core.guards import Refusal
 from engine.core.inventory import Inventory
 from engine.core.plan import Place, PlannedStep, PlanPhase, plan_hash
 from engine.core.point_of_no_return import Judgement, Moment, judge
-from engine.core.run import ApprovalState, GuardLook, StepState
+from engine.core.run import ApprovalState, GuardLook, StepKey, StepOutcome, StepState
 from engine.core.run_commands import Attempt
 from engine.core.run_world import World
 from engine.core.severity import Mode
@@ -180,6 +180,30 @@ def test_after_a_cancel_only_what_follows_it_passes_and_after_a_stop_nothing(
     command, moment = approved()
     undo = command.step.model_copy(update={"phase": phase})
     cancelled = in_state(cancelled_by=actor)(moment)
+    assert judge(Attempt(undo, 1, first=False), cancelled).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("known", "outcome"),
+    [
+        pytest.param({}, "waits", id="on_cancel is to come"),
+        pytest.param({("on_cancel", "tell"): "succeeded"}, "passes", id="it is done"),
+        pytest.param({("on_cancel", "tell"): "failed"}, "passes", id="it failed"),
+        pytest.param({("rollback", "other"): "succeeded"}, "passes", id="it goes back already"),
+    ],
+)
+def test_a_cancel_that_came_meanwhile_begins_with_on_cancel(
+    known: dict[StepKey, StepOutcome], outcome: str
+) -> None:
+    command, moment = approved()
+    assert moment.state.plan is not None
+    undo = command.step.model_copy(update={"phase": "rollback"})
+    tell = command.step.model_copy(update={"phase": "on_cancel", "id": "tell"})
+    cancelled = in_state(
+        cancelled_by="local:me",
+        plan=moment.state.plan.model_copy(update={"steps": (undo, tell)}),
+        steps={key: StepState(outcome=each, attempts=1) for key, each in known.items()},
+    )(moment)
     assert judge(Attempt(undo, 1, first=False), cancelled).outcome == outcome
 
 

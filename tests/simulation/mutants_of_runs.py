@@ -20,7 +20,7 @@ from engine.core.plan import attempt_id
 from engine.core.point_of_no_return import Judgement
 from engine.core.reporting import prepared
 from engine.errors import FencedError, OutcomeUnknownError, TransientError
-from engine.ports import attempting, recording
+from engine.ports import attempting, intending, recording
 from engine.stages import commands, runs, tasks
 from engine.store import task_rows, tx
 from tests.simulation.mutant import Mutant, put, together, wrap
@@ -140,7 +140,9 @@ OF_RUNS: Sequence[Mutant] = (
         ),
     ),
     Mutant(
-        "nothing is checked with the intent", 12, put(runs, "judge", lambda *_: Judgement("passes"))
+        "nothing is checked with the intent",
+        12,
+        put(intending, "judge", lambda *_: Judgement("passes")),
     ),
     Mutant("stops are not held with the intent", 12, put(tx.SqlTx, "hold_stops", lambda _: ())),
     Mutant("a cancellation is not folded", 12, wrap(run, "_after", _forget_cancel)),
