@@ -1,7 +1,7 @@
 """Notices become occurrences: repeats, late notices, expiries, in any order."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -322,3 +322,9 @@ def test_the_whole_row_is_never_behind_by_more_than_half_of_the_time_to_the_expi
     assert firing is not None
     again = replace(notice("firing", at), expires_at=expiring(expires))
     assert (repeat(again, firing) is not None) == alone
+
+
+def test_an_occurrence_in_other_incidents_is_the_same_in_all_else() -> None:
+    values: dict[str, Any] = {each.name: each.name for each in fields(Occurrence)}
+    whole = Occurrence(**values)
+    assert whole.within(("one",)) == replace(whole, incident_ids=("one",))

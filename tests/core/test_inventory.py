@@ -1,7 +1,9 @@
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
+from engine.core.alert import Alert
 from engine.core.documents import InventoryDocument
 from engine.core.inventory import Inventory, build_inventory, enrich
 from engine.core.mistakes import Mistakes
@@ -119,3 +121,9 @@ def test_labels_fill_what_the_inventory_leaves_out() -> None:
 def test_a_target_that_the_inventory_does_not_know_is_no_target() -> None:
     inventory, _ = built(DOCUMENT)
     assert enrich(replace(firing("Down"), target="evil.example"), inventory).target == ""
+
+
+def test_what_the_inventory_says_nothing_of_stays_as_it_was_sent() -> None:
+    values: dict[str, Any] = {each.name: each.name for each in fields(Alert)}
+    sent = Alert(**{**values, "labels": {"a": "b"}, "target": "unknown"})
+    assert enrich(sent, Inventory()) == replace(sent, target="")
