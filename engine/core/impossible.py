@@ -30,12 +30,11 @@ def check_possible(
     _check_blast_radius(
         document, playbook, context.inventory, mistakes.at("guards", "blast_radius")
     )
-    loops = {step.loop.id: step.loop for step in playbook.steps if step.loop is not None}
     for index, written in enumerate(document.steps):
         if written.foreach is not None:
             here = mistakes.at("steps", index, "foreach", "in")
             inside = [step for step in playbook.steps if step.loop and step.loop.id == written.id]
-            _check_items(loops.get(written.id), inside, context, here)
+            _check_items(inside, context, here)
 
 
 def _check_deadline(document: PlaybookDocument, deadline: timedelta, mistakes: Mistakes) -> None:
@@ -85,13 +84,12 @@ def _check_blast_radius(
         mistakes.at("max_unavailable").add(f"{share!r} is more than there are")
 
 
-def _check_items(
-    loop: Loop | None,
-    steps: Sequence[Step],
-    context: PlaybookContext,
-    mistakes: Mistakes,
-) -> None:
-    """A list that is written out can be gone through, and its targets are in the inventory."""
+def _check_items(steps: Sequence[Step], context: PlaybookContext, mistakes: Mistakes) -> None:
+    """A list that is written out can be gone through, and its targets are in the inventory.
+
+    `steps` are those of one loop.
+    """
+    loop = steps[0].loop if steps else None
     if loop is None or isinstance(loop.items, Template):
         return
     try:

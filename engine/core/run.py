@@ -278,8 +278,12 @@ def _after(  # noqa: C901 - one case a kind of event is the simplest form
         case events.RevertCalledOff():
             return replace(state, kept_by=actor)
         case events.RunEnded():
-            ended = replace(state, outcome=event.outcome, outcome_reason=event.reason)
-            return replace(ended, outputs=event.outputs)
+            return replace(
+                state,
+                outcome=event.outcome,
+                outcome_reason=event.reason,
+                outputs=event.outputs,
+            )
         case _:
             return state
 

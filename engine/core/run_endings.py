@@ -9,7 +9,7 @@ from engine.core.evaluating import known_to
 from engine.core.outputs import given
 from engine.core.plan import Plan, PlannedStep
 from engine.core.run import RunState
-from engine.core.run_commands import Command, Record, Undone, Wait, end
+from engine.core.run_commands import NOTHING_UNDONE, Command, Record, Undone, Wait, end
 from engine.core.run_looks import look_on
 from engine.core.run_loops import Failures
 from engine.core.run_steps import advance, deadline, deadline_words
@@ -117,7 +117,7 @@ def roll_back(state: RunState, plan: Plan, world: World, failed: PlannedStep | N
         if outcome != "unknown" and (found.kept or found.failed):
             outcome = "partial"
     if state.undoes:
-        found = Undone()  # what it did take back isn't to be undone
+        found = NOTHING_UNDONE  # what it did take back isn't to be undone
     return end(state, outcome, reason + found.words, undone=found)
 
 

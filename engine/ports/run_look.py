@@ -1,6 +1,6 @@
 """The one way to read a run: its chain folded, and what stands against it, in one transaction."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -25,7 +25,7 @@ from engine.core.guards import (
 )
 from engine.core.incident import Incident, chain_of
 from engine.core.journal import Entry
-from engine.core.plan import Plan, PlannedStep
+from engine.core.plan import Plan
 from engine.core.recent_changes import nearby
 from engine.core.requirements import unmet
 from engine.core.run import RunState, fold
@@ -176,13 +176,11 @@ def _radii(plan: Plan, catalog: Catalog) -> Sequence[Radius]:
 
 
 def _excess(
-    tx: Tx, state: RunState, plan: Plan, catalog: Catalog, step: PlannedStep | None
+    tx: Tx, state: RunState, radii: Sequence[Radius], touches: Collection[str], catalog: Catalog
 ) -> Refusal | None:
-    """The radius that this step, with its batch, would exceed."""
+    """The radius that the run would exceed by what comes next."""
     available = availability_of(state.guard_looks.get(UNAVAILABLE), catalog.inventory)
-    touches = touched_with(state, plan, step)
-    firing = partial(_firing, tx)
-    return first_excess(_radii(plan, catalog), state.run_id, touches, tx.counted, firing, available)
+    return first_excess(radii, state.run_id, touches, tx.counted, partial(_firing, tx), available)
 
 
 def _next_batch(
@@ -192,9 +190,10 @@ def _next_batch(
     step = next_change(state, plan)
     if step is None or state.undoes or not begins_batch(state, plan, step):
         return None
+    radii = _radii(plan, catalog)
     if intending:
-        tx.hold_guards([each.guard.key for each in _radii(plan, catalog)])
-    return _excess(tx, state, plan, catalog, step)
+        tx.hold_guards([each.guard.key for each in radii])
+    return _excess(tx, state, radii, touched_with(state, plan, step), catalog)
 
 
 def _refusal(
@@ -229,9 +228,10 @@ def _refusal(
     needs = [unmet(plan, catalog.inventory, state.guard_looks, ill) for plan in plans]
     ails = next((each for each, _ in needs if each is not None), None)
     asks = "; ".join(dict.fromkeys(why for _, why in needs if why))
+    touches = touched_with(state, state.plan, next_change(state, state.plan))
     refusal = (
         first_refusal(stand, tx.counted, state.run_id, tx.now)
-        or _excess(tx, state, state.plan, catalog, next_change(state, state.plan))
+        or _excess(tx, state, radii, touches, catalog)
         or ails
     )
     if refusal is not None or state.approval is not None:

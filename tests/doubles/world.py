@@ -367,6 +367,11 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield opened
 
 
+def what_was_done(world: World) -> list[str]:
+    """Every change that was made, in order, each with its host."""
+    return [f"{what} {call.prepared.payload['host']}" for what, call in world.mend.calls]
+
+
 async def ended(world: World) -> tuple[str, str]:
     """The outcome of the only run, and why."""
     (end,) = await world.told(events.RunEnded)

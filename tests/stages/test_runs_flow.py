@@ -6,7 +6,7 @@ from pathlib import Path
 from engine.core import events
 from engine.core.plan import Plan, PlannedStep
 from tests.doubles.scripted import BAD, FAILED, OK
-from tests.doubles.world import ONCALL, World, a_world, approve, ended, mending
+from tests.doubles.world import ONCALL, World, a_world, approve, ended, mending, what_was_done
 from tests.doubles.written import CALLED, CALLER, RESTART, RULES
 
 WAITING = RESTART.replace(
@@ -144,11 +144,6 @@ async def test_a_loop_goes_through_the_list_that_it_was_given(tmp_path: Path) ->
             "restart gpu-07",
             "restart gpu-08",
         ]
-
-
-def what_was_done(world: World) -> list[str]:
-    """Every change that was made, in order, each with its host."""
-    return [f"{what} {call.prepared.payload['host']}" for what, call in world.mend.calls]
 
 
 async def test_a_called_playbook_is_done_and_proven_where_it_is_called(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from engine.errors import DeniedError, NotFoundError, TransientError
 from engine.ports.store import Store
 from tests.doubles.noting import NotingStore
 from tests.doubles.scripted import BAD, OK, up
-from tests.doubles.world import ONCALL, STRANGER, World, a_world, approve, mending
+from tests.doubles.world import ONCALL, STRANGER, World, a_world, approve, mending, what_was_done
 from tests.doubles.written import RESTART, TWO_RULES
 
 
@@ -200,19 +200,19 @@ async def test_a_batch_waits_until_the_one_before_is_available_again(tmp_path: P
     async with a_world(tmp_path, mode="auto", playbook=ROLLING_IN_RADIUS) as world:
         await world.fire()
         await world.elapse(20 * 60)
-        assert targets_changed(world) == ["restart gpu-07"]
+        assert what_was_done(world) == ["restart gpu-07"]
         (held,) = await world.told(events.RunHeldBack)
         assert held.reason.startswith("2 of 2 of llm would be unavailable, and 1 may: gpu-07 (")
         await world.resolve()
         await world.elapse(30)
-        assert targets_changed(world) == ["restart gpu-07", "restart gpu-08"]
+        assert what_was_done(world) == ["restart gpu-07", "restart gpu-08"]
 
 
 async def test_what_was_done_is_undone_where_a_batch_never_comes_back(tmp_path: Path) -> None:
     async with a_world(tmp_path, mode="auto", playbook=ROLLING_IN_RADIUS) as world:
         await world.fire()
         await world.elapse(31 * 60)
-        assert targets_changed(world) == ["restart gpu-07", "undo gpu-07"]
+        assert what_was_done(world) == ["restart gpu-07", "undo gpu-07"]
         (end,) = await world.told(events.RunEnded)
         assert end.outcome == "failed"
         first = (await world.incident()).name
@@ -224,10 +224,10 @@ async def test_each_wait_of_a_batch_is_counted_by_itself(tmp_path: Path) -> None
         await world.fire("Odd", instance="gpu-08:9100")
         await world.fire()
         await world.elapse(20 * 60)
-        assert targets_changed(world) == []
+        assert what_was_done(world) == []
         await world.resolve("Odd", instance="gpu-08:9100")
         await world.elapse(20 * 60)
-        assert targets_changed(world) == ["restart gpu-07"]
+        assert what_was_done(world) == ["restart gpu-07"]
         assert await world.told(events.RunEnded) == []
 
 
@@ -243,13 +243,9 @@ async def test_before_each_batch_the_query_is_asked_again(tmp_path: Path) -> Non
         await world.elapse(30)
         world.query.will("query", up(gpu_07=1, gpu_08=0))
         await world.elapse(60)
-        assert targets_changed(world) == ["restart gpu-07"]
+        assert what_was_done(world) == ["restart gpu-07"]
         (held,) = await world.told(events.RunHeldBack)
         assert held.reason.endswith("and 1 may: gpu-07 (by Prometheus)")
         world.query.will("query", up(gpu_07=0, gpu_08=0))
         await world.elapse(60)
-        assert targets_changed(world) == ["restart gpu-07", "restart gpu-08"]
-
-
-def targets_changed(world: World) -> list[str]:
-    return [f"{what} {call.prepared.payload['host']}" for what, call in world.mend.calls]
+        assert what_was_done(world) == ["restart gpu-07", "restart gpu-08"]
