@@ -6,8 +6,6 @@ from engine.catalog.sources import Kind
 from engine.catalog.yaml_nodes import MappingNode, Node, SequenceNode
 from engine.core.findings import Finding
 
-_LATER = "is not available in this version"
-
 _RULES_FILE = {
     "groups": "the list of rules is `rules` here, without groups",
     "route": "a rule says itself whom it tells: `notify`",
@@ -112,9 +110,11 @@ _STEP = {
     "with_items": "it is `foreach` here, with `steps` beside it: foreach: {in: [...], as: host}",
     "for_each": "it is `foreach` here, with `steps` beside it: foreach: {in: [...], as: host}",
     "block": "it is `steps` here, beside `foreach`",
-    "strategy": "it is `foreach` here, whose `serial` says how many items go together",
+    "strategy": "it is `foreach` here, whose `serial` says how many items are done at once",
     "serial": "it belongs into `foreach`",
-    "parallel": f"`parallel` {_LATER}",
+    "branches": "it is `parallel` here: a list of steps, or of {id: ..., steps: [...]}",
+    "matrix": "it is `foreach` here, with `steps` beside it: foreach: {in: [...], as: host}",
+    "async": "what goes on at once stands in `parallel`",
     "import_playbook": "it is `call` here, with the playbook's parameters in `with`",
     "include_tasks": "it is `call` here, with the playbook's parameters in `with`",
     "prompt": "it is `ask` here, a step of its own: ask: {question: ..., choices: [...]}",

@@ -103,7 +103,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "Foreach": {
         "in": "a list, or an expression that gives one; fixed when the plan is made",
         "as": "the name of the item in its steps",
-        "serial": "how many items go together, or a share; of a list the last repeats",
+        "serial": "how many items are done at once, or a share; of a list the last repeats",
         "stop_after_failures": "so many items failed: nothing more is begun",
     },
     "StepDocument": {
@@ -113,7 +113,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "ask": "asks people, instead of calling an action; what follows waits for the answer",
         "call": "does and proves what another playbook does, instead of calling an action",
         "foreach": "goes through a list, instead of calling an action",
-        "steps": "of a foreach: what is done for each item",
+        "parallel": "does its branches at once, instead of calling an action",
+        "steps": "of a foreach: what is done for each item; of a branch of parallel: its steps",
         "wait": "lets so much time pass, instead of calling an action",
         "with": "the action's inputs; `${{ … }}` holds an expression",
         "connection": "which one, where there are several of the action's kind",

@@ -119,7 +119,7 @@ def described(plan: Plan, holes: Sequence[str] = ()) -> Iterator[tuple[str, str]
 
 
 def _what(step: PlannedStep) -> str:
-    words = [step.description]
+    words = [step.told]
     if step.effect == "destroy":
         words.append("[destroys]")
     if step.undoes:

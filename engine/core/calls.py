@@ -47,7 +47,7 @@ class NoPlaybooks:
 
 def calls_of(document: PlaybookDocument) -> Collection[str]:
     """The ids of the playbooks that a text calls, each once."""
-    steps = [each for step in document.steps for each in (step, *step.steps)]
+    steps = [each for step in document.steps for each in step.all()]
     return dict.fromkeys(step.call for step in steps if step.call is not None)
 
 

@@ -4,7 +4,7 @@ Expressions, templates, durations and matchers are texts here; the catalog compi
 reports every mistake with its line and column.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
@@ -226,6 +226,9 @@ class StepDocument(Document):
     call: Id | None = None
     ask: Ask | None = None
     foreach: Foreach | None = None
+    parallel: Annotated[tuple["StepDocument", ...], Field(min_length=2, max_length=20)] | None = (
+        None
+    )
     steps: tuple["StepDocument", ...] = ()
     with_: Mapping[str, JsonValue] = Field(default={}, alias="with")
     connection: str | None = None
@@ -238,6 +241,12 @@ class StepDocument(Document):
     every: Duration | None = None
     stable_for: Duration | None = None
     rollback: Literal["none"] | tuple["StepDocument", ...] | None = None
+
+    def all(self) -> Iterator["StepDocument"]:
+        """Itself, and every step that stands inside of it."""
+        yield self
+        for each in (*self.steps, *(self.parallel or ())):
+            yield from each.all()
 
 
 class Follower(Document):

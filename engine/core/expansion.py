@@ -1,11 +1,11 @@
 """A playbook's steps as the flat list of a plan: `foreach` and `call` are spread out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 from engine.core.expressions import ExpressionFailedError
-from engine.core.loops import batches, items_of
+from engine.core.loops import Item, batches, items_of
 from engine.core.parameters import check_parameters
 from engine.core.plan import Place
 from engine.core.playbook import Call, Playbook, Step
@@ -48,6 +48,15 @@ class _Frame:
     def batch(self) -> str:
         """The batch of an outer loop that all of it is in, "" without one."""
         return self.place.batch if self.place is not None else ""
+
+    def beside(self, lane: tuple[str, str] | None) -> "_Frame":
+        """As one lane of what is done side by side, a parallel's branch; None is no lane."""
+        if lane is None:
+            return self
+        group, name = lane
+        base = self.place or Place(origin="")
+        lanes = (*base.lanes, (base.frame + group, name))
+        return replace(self, place=base.model_copy(update={"lanes": lanes}))
 
     def put(self, step: Step, suffix: str = "", **where: object) -> Placed:
         """One of its steps at its place, which `where` says in a loop."""
@@ -101,14 +110,20 @@ def _beside(done: Placed, undo: Step) -> Placed:
     if done.place is None:
         return Placed(undo, undo.id, done.known, done.id)
     text = done.place.origin.removesuffix(done.step.id)
-    place = done.place.model_copy(update={"origin": text + undo.id})
+    # The way back is one after the other.
+    place = done.place.model_copy(update={"origin": text + undo.id, "lanes": ()})
     undo_id = f"{place.frame}{undo.id}{done.suffix}"
     return Placed(undo, undo_id, done.known, done.id, place)
 
 
 def _steps(frame: _Frame, frames: list[_Frame]) -> Iterator[Placed]:
     """The steps of a frame; those of the playbooks that it calls are added to `frames`."""
-    for loop, group in groupby(frame.playbook.steps, key=lambda step: step.loop):
+    for lane, group in groupby(frame.playbook.steps, key=lambda step: step.lane):
+        yield from _row(frame.beside(lane), frames, group)
+
+
+def _row(frame: _Frame, frames: list[_Frame], row: Iterable[Step]) -> Iterator[Placed]:
+    for loop, group in groupby(row, key=lambda step: step.loop):
         steps = list(group)
         if loop is None:
             for step in steps:
@@ -120,7 +135,7 @@ def _steps(frame: _Frame, frames: list[_Frame]) -> Iterator[Placed]:
         except ExpressionFailedError as error:
             frame.hole(loop_id, error)
             continue
-        # Batch by batch, and in a batch each step for all items before the next step.
+        # Batch by batch, and in a batch each step for all items at once before the next step.
         for number, batch in enumerate(batches(items, loop.serial), 1):
             name = frame.batch or f"{loop_id}[batch-{number}]"
             for step in steps:
@@ -135,8 +150,16 @@ def _steps(frame: _Frame, frames: list[_Frame]) -> Iterator[Placed]:
                         "batch": name,
                         "stop_after": min(loop.stop_after, len(items)),
                         "names": {loop.name: item},
+                        "lanes": _lanes(frame, f"{loop_id}[batch-{number}]/{step.id}", item, batch),
                     }
                     yield from _one(frame, frames, step, f"[{item}]", **where)
+
+
+def _lanes(
+    frame: _Frame, group: str, item: Item, batch: Sequence[Item]
+) -> tuple[tuple[str, str], ...]:
+    outer = frame.place.lanes if frame.place is not None else ()
+    return (*outer, (group, str(item))) if len(batch) > 1 else outer
 
 
 def _one(

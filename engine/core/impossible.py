@@ -30,11 +30,16 @@ def check_possible(
     _check_blast_radius(
         document, playbook, context.inventory, mistakes.at("guards", "blast_radius")
     )
-    for index, written in enumerate(document.steps):
-        if written.foreach is not None:
-            here = mistakes.at("steps", index, "foreach", "in")
-            inside = [step for step in playbook.steps if step.loop and step.loop.id == written.id]
-            _check_items(inside, context, here)
+    for loop_id, here in _loops(document.steps, mistakes.at("steps")):
+        inside = [step for step in playbook.steps if step.loop and step.loop.id == loop_id]
+        _check_items(inside, context, here)
+
+
+def _loops(steps: Sequence[StepDocument], mistakes: Mistakes) -> Iterator[tuple[str, Mistakes]]:
+    for index, step in enumerate(steps):
+        if step.foreach is not None:
+            yield step.id, mistakes.at(index, "foreach", "in")
+        yield from _loops(step.parallel or (), mistakes.at(index, "parallel"))
 
 
 def _check_deadline(document: PlaybookDocument, deadline: timedelta, mistakes: Mistakes) -> None:
@@ -62,11 +67,14 @@ def _check_deadline(document: PlaybookDocument, deadline: timedelta, mistakes: M
 def _surely_done(
     steps: Sequence[StepDocument], mistakes: Mistakes
 ) -> Iterator[tuple[StepDocument, Mistakes]]:
-    """Those that no `if` leaves out, with their places; a loop goes through its own once."""
+    """Those that no `if` leaves out, with their places; a loop goes through its own once.
+
+    Branches of a parallel take their time side by side: what that comes to isn't told.
+    """
     for index, step in enumerate(steps):
         if step.if_ is None:
             yield from _surely_done(step.steps, mistakes.at(index, "steps"))
-            if step.foreach is None:
+            if step.foreach is None and step.parallel is None:
                 yield step, mistakes.at(index)
 
 

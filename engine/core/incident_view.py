@@ -10,7 +10,7 @@ from engine.core import events
 from engine.core.durations import format_duration
 from engine.core.incident import Incident
 from engine.core.journal import Entry, told
-from engine.core.plan import Plan
+from engine.core.plan import Plan, PlanPhase
 from engine.core.run import RunState, fold
 from engine.core.timeline import GAP, timeline, told_of_firing
 
@@ -177,6 +177,6 @@ def what_follows(plan: Plan) -> tuple[str, ...]:
     return (f"playbook {start.playbook} ({given}) follows a failure, as a run of its own",)
 
 
-def descriptions(plan: Plan, phase: str) -> tuple[str, ...]:
+def descriptions(plan: Plan, phase: PlanPhase) -> tuple[str, ...]:
     """The exact commands of a phase, for people."""
-    return tuple(step.description for step in plan.steps if step.phase == phase)
+    return tuple(step.told for step in plan.of(phase))

@@ -22,7 +22,8 @@ class Place(BaseModel):
     `origin` leads to it in the texts. `item` is "" for what a batch does once. `batch` names the
     outermost loop's batch, in the whole plan. `names` are what its expressions see beside what all
     see. `frame` begins the ids of the steps of its call, with its
-    `parameters`; `gate` is the step whose `if` decides whether these are done.
+    `parameters`; `gate` is the step whose `if` decides whether these are done. `lanes` are the
+    (group, lane) that it is in, outermost first: the lanes of a group are done side by side.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +37,7 @@ class Place(BaseModel):
     frame: str = ""
     parameters: dict[str, JsonValue] | None = None
     gate: str = ""
+    lanes: tuple[tuple[str, str], ...] = ()
 
 
 class PlannedQuestion(BaseModel):
@@ -92,6 +94,17 @@ class PlannedStep(BaseModel):
     def batch(self) -> str:
         """The batch that it is of, "" outside of loops."""
         return self.place.batch if self.place is not None else ""
+
+    @property
+    def lanes(self) -> tuple[tuple[str, str], ...]:
+        """What it is done side by side in, outermost first; () where it is alone."""
+        return self.place.lanes if self.place is not None else ()
+
+    @property
+    def told(self) -> str:
+        """What it does, for people, and beside what."""
+        where = "/".join(name for lane in self.lanes for name in lane)
+        return f"{self.description} [at once: {where}]" if where else self.description
 
     @property
     def changes(self) -> bool:

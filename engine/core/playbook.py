@@ -24,7 +24,8 @@ class Step:
     """One checked step. `effects` are those that it can still have, as far as the text tells.
 
     `uses` is "" where it calls no action: it waits for `wait`, or has a `call` or `ask`. `loop` is
-    the `foreach` that it stands in. With `gives` it tells a caller what its playbook comes to.
+    the `foreach` that it stands in, `lane` the `parallel` and its branch. With `gives` it tells a
+    caller what its playbook comes to.
     `connection` is "" where the target or the action's only connection decides. `rollback` undoes
     it, in order. `action_mode` is the most that its action allows.
     """
@@ -49,6 +50,7 @@ class Step:
     rollback: tuple["Step", ...] = ()
     wait: timedelta = timedelta(0)
     loop: Loop | None = None
+    lane: tuple[str, str] | None = None
     call: "Call | None" = None
     ask: Asking | None = None
     gives: Mapping[str, Template | str] = field(default_factory=dict)

@@ -54,8 +54,11 @@ def judge(command: Attempt, moment: Moment) -> Judgement:
         return Judgement("waits", "the run was cancelled, and on_cancel comes first")
     if comes_too_late(state, plan, command.step, world):
         return Judgement("waits", "the run's deadline passed")
+    known = state.step(command.step.phase, command.step.id)
+    if known.outcome == "open" or known.attempts != command.number - 1:
+        return Judgement("waits", "it was begun already")
     seen_at = world.now - moment.looked - SLACK
-    if command.first:
+    if not state.began:
         waiting = _first(state, plan, world, seen_at)
     elif begins_batch(state, plan, command.step):
         waiting = _guarded(state, plan.of("guards"), world, seen_at)

@@ -1,5 +1,6 @@
-"""What the run machine can tell its worker to do, one thing at a time."""
+"""What the run machine can tell its worker to do."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -8,6 +9,9 @@ from engine.core import events
 from engine.core.plan import Place, PlannedStep
 from engine.core.playbook import Step
 from engine.core.run import RunState
+
+# What tells commands apart: the phase and the step that they are for.
+CommandKey: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +34,20 @@ class Read:
     step: PlannedStep
     phase: events.StepPhase
 
+    @property
+    def key(self) -> CommandKey:
+        """What it is done once at a time by."""
+        return self.phase, self.step.id
+
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
     """Ask whether it still fires, and journal the answer."""
+
+    @property
+    def key(self) -> CommandKey:
+        """What it is done once at a time by."""
+        return "confirm", ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +56,11 @@ class Attempt:
 
     step: PlannedStep
     number: int
-    first: bool
+
+    @property
+    def key(self) -> CommandKey:
+        """What it is done once at a time by."""
+        return self.step.phase, self.step.id
 
     @property
     def looks_before(self) -> bool:
@@ -74,13 +92,34 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Busy:
+    """Nothing here before what this worker has under way is over."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The run has ended; nothing will follow."""
 
 
-Command: TypeAlias = (
-    Investigate | MakePlan | Read | Confirm | Attempt | Probe | Record | Wait | Ended
-)
+# What can be done beside others of its kind, and takes its time.
+Lasting: TypeAlias = Read | Confirm | Attempt
+Command: TypeAlias = Investigate | MakePlan | Lasting | Probe | Record | Wait | Busy | Ended
+
+
+def at_once(found: Sequence[Command]) -> tuple[Command, ...]:
+    """What lanes need, as what is to be done: each thing once.
+
+    What is journaled comes alone and first, because it takes no time; and of what only lets time
+    pass, what is over first.
+    """
+    record = next((each for each in found if isinstance(each, Record)), None)
+    if record is not None:
+        return (record,)
+    waits = [each for each in found if isinstance(each, Wait)]
+    once = {each.key: each for each in found if isinstance(each, Read | Confirm | Attempt)}
+    busy = [each for each in found if isinstance(each, Busy)][:1]
+    soonest = sorted(waits, key=lambda each: each.until)[:1]
+    return (*once.values(), *busy, *soonest)
 
 
 @dataclass(frozen=True, slots=True)

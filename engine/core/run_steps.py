@@ -128,8 +128,7 @@ def _next_attempt(state: RunState, plan: Plan, step: PlannedStep, world: World) 
         stale = not_fresh(state, plan, world)
         if stale is not None:
             return stale
-    number = state.step(step.phase, step.id).attempts + 1
-    return Attempt(step, number, first=not state.began)
+    return Attempt(step, state.step(step.phase, step.id).attempts + 1)
 
 
 def settle_unknown(state: RunState, world: World) -> Command | None:
@@ -140,6 +139,8 @@ def settle_unknown(state: RunState, world: World) -> Command | None:
         attempt = known.attempt
         if attempt is None or known.outcome not in ("open", "unknown"):
             continue
+        if (phase, step_id) in world.under_way:
+            continue  # its worker will tell
         step = state.plan.step(phase, step_id)
         if known.outcome == "unknown" and (
             step.repeat != "probe"

@@ -16,7 +16,8 @@ class World:
     `playbook` has exactly the text that the run started with. `stopped` says why nothing may be
     changed any more, "" while it may. `refusal` is what a guard said, as long as nothing was
     changed yet, or nothing of the batch that comes next; None while all let it pass. `asks` is why
-    a guard wants a person's word before the first change, "" where none does.
+    a guard wants a person's word before the first change, "" where none does. `under_way` are the
+    commands that this worker is carrying out right now, by their keys.
     """
 
     now: datetime
@@ -26,6 +27,7 @@ class World:
     stopped: str = ""
     refusal: Refusal | None = None
     asks: str = ""
+    under_way: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def incident_open(self) -> bool:

@@ -7,7 +7,7 @@ from engine.core.documents import StepDocument
 from engine.core.mistakes import Mistakes
 from engine.core.plan import PlanPhase
 
-StepKind = Literal["uses", "wait", "ask", "call", "foreach"]
+StepKind = Literal["uses", "wait", "ask", "call", "foreach", "parallel", "steps"]
 
 _ANY = frozenset({"id", "description", "if_"})
 # What calls an action takes all words that its part of the playbook has.
@@ -16,6 +16,8 @@ _BESIDE: Mapping[StepKind, frozenset[str]] = {
     "ask": _ANY,
     "call": _ANY | {"with_"},
     "foreach": _ANY | {"steps"},
+    "parallel": _ANY,
+    "steps": _ANY,
 }
 _MEANINGS: Mapping[StepKind, str] = {
     "uses": "calls an action",
@@ -23,14 +25,17 @@ _MEANINGS: Mapping[StepKind, str] = {
     "ask": "asks people",
     "call": "calls a playbook",
     "foreach": "goes through a list",
+    "parallel": "does several things at once",
+    "steps": "is a branch of several steps",
 }
-
+_WRITTEN = tuple(kind for kind in _MEANINGS if kind != "steps")
 
 _EVERYWHERE = frozenset({"id", "description", "uses", "with_", "connection", "timeout"})
 _WORDS: Mapping[PlanPhase, frozenset[str]] = {
     "investigate": _EVERYWHERE | {"required", "ask"},
     "steps": _EVERYWHERE
-    | {"required", "if_", "retry", "rollback", "wait", "ask", "call", "foreach", "steps"},
+    | {"required", "if_", "retry", "rollback", "wait", "ask", "call"}
+    | {"foreach", "parallel", "steps"},
     "rollback": _EVERYWHERE | {"required", "if_", "retry", "wait"},
     "on_cancel": _EVERYWHERE | {"required", "if_", "retry", "wait"},
     "guards": _EVERYWHERE | {"until"},
@@ -50,11 +55,18 @@ def check_words(phase: PlanPhase, document: StepDocument, mistakes: Mistakes) ->
                 mistakes.add(f"step {document.id!r} needs `{needed}`: verify waits until it holds")
 
 
-def kind_of(document: StepDocument, mistakes: Mistakes) -> StepKind | None:
-    """What the step does; None with its mistake recorded where it says nothing, or too much."""
-    written = [kind for kind in _MEANINGS if getattr(document, kind) is not None]
+def kind_of(
+    document: StepDocument, mistakes: Mistakes, *, is_branch: bool = False
+) -> StepKind | None:
+    """What the step does; None with its mistake recorded where it says nothing, or too much.
+
+    A branch of a parallel may be a row of steps, which is no kind of its own elsewhere.
+    """
+    written: list[StepKind] = [kind for kind in _WRITTEN if getattr(document, kind) is not None]
+    if is_branch and not written and document.steps:
+        written = ["steps"]
     if len(written) != 1:
-        words = ", ".join(f"`{kind}` ({_MEANINGS[kind]})" for kind in written or _MEANINGS)
+        words = ", ".join(f"`{kind}` ({_MEANINGS[kind]})" for kind in written or _WRITTEN)
         told = "does one thing; it has" if written else "says what it does by one of"
         mistakes.add(f"step {document.id!r} {told} {words}")
         return None
@@ -62,7 +74,7 @@ def kind_of(document: StepDocument, mistakes: Mistakes) -> StepKind | None:
     if kind == "foreach" and not document.steps:
         mistakes.add(f"step {document.id!r} needs `steps`: what is done for each item")
     if kind == "uses" and document.steps:
-        mistakes.at("steps").add("`steps` belongs to a step with `foreach`")
+        mistakes.at("steps").add("`steps` belongs to a `foreach`, or to a branch of `parallel`")
     if kind in _BESIDE:
         for word in sorted(document.model_fields_set - _BESIDE[kind] - {kind}):
             name = word.rstrip("_")

@@ -1,22 +1,19 @@
 """Steps of a playbook checked and compiled, part by part: each part allows its own words."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from engine.core.actions import Declaration, Effect, Input
+from engine.core.actions import Declaration, Effect
 from engine.core.calls import Library, NoPlaybooks, compile_call
 from engine.core.compiling import (
-    compile_argument,
     compile_condition,
     compile_duration,
-    compile_value,
 )
 from engine.core.documents import CommandDocument, Foreach, StepDocument
 from engine.core.expressions import Expression, Scope, ValueType
-from engine.core.findings import closest
 from engine.core.inventory import Inventory
-from engine.core.json_value import Json
 from engine.core.loops import compile_loop
 from engine.core.mistakes import Mistakes
 from engine.core.outputs import types_of
@@ -24,12 +21,11 @@ from engine.core.plan import OUTPUTS, PlanPhase
 from engine.core.playbook import Step
 from engine.core.questions import GIVES, compile_ask
 from engine.core.ran_checks import check_ran
-from engine.core.rendering import Renderable
 from engine.core.scopes import OUTCOME, condition_scope
 from engine.core.severity import Mode
 from engine.core.starts import Playbooks
+from engine.core.step_inputs import StepInputs
 from engine.core.step_kinds import check_words, kind_of
-from engine.core.templates import Template
 
 READ_TIMEOUT = timedelta(seconds=30)
 
@@ -60,7 +56,9 @@ class StepCompiler:
     outcomes: Scope = field(init=False)
     _ids: set[str] = field(default_factory=set)
     conditions: dict[str, str] = field(default_factory=dict)
+    # What it stands inside of: a foreach, a parallel, and what their `if`s come to together.
     _in_loop: bool = False
+    _in_parallel: bool = False
     _gate: str = ""
     is_complete: bool = True
 
@@ -81,16 +79,24 @@ class StepCompiler:
             yield from self.compile_step(phase, document, mistakes.at(index))
 
     def compile_step(
-        self, phase: PlanPhase, document: StepDocument, mistakes: Mistakes
+        self,
+        phase: PlanPhase,
+        document: StepDocument,
+        mistakes: Mistakes,
+        *,
+        is_branch: bool = False,
     ) -> Iterator[Step]:
-        """The step of a document, a loop's all; none where it has mistakes that leave none."""
+        """The step of a document, or all that stand in it; none where its mistakes leave none.
+
+        `is_branch`: it is one of a parallel.
+        """
         if document.id in self._ids:
             mistakes.at("id").add(f"step {document.id!r} is there already; ids are unique")
         self._ids.add(document.id)
         if document.id == OUTPUTS:
             mistakes.at("id").add("`outputs` are what a playbook gives; choose another id")
         check_words(phase, document, mistakes)
-        kind = kind_of(document, mistakes)
+        kind = kind_of(document, mistakes, is_branch=is_branch)
         if kind == "uses":
             yield from self._call(phase, document, mistakes)
         elif kind == "wait":
@@ -102,10 +108,13 @@ class StepCompiler:
             condition = self._condition(document, mistakes)
             yield replace(_without_action(phase, document, condition), ask=asking)
             self._remember(phase, document, GIVES)
-            if document.if_ is not None:
-                self.conditions[document.id] = document.if_
         elif document.foreach is not None:
             yield from self._loop(document, document.foreach, mistakes)
+        elif document.parallel is not None:
+            yield from self._parallel(document, document.parallel, mistakes)
+        elif kind == "steps":
+            with self._behind(document):
+                yield from self.compile_part("steps", document.steps, mistakes.at("steps"))
 
     def results(self, verify: Sequence[Step]) -> Scope:
         """What the end of a run may name: every step, those of `verify` too."""
@@ -130,7 +139,6 @@ class StepCompiler:
             mistakes.at("call").add("it has a foreach, which can't stand inside of another one")
         if document.if_ is not None:
             self._remember("steps", document, {})
-            self.conditions[document.id] = document.if_
         gives = types_of(call.playbook.outputs)
         seen = {f"steps.{document.id}.{name}": kind for name, kind in gives.items()}
         self.outcomes = self.outcomes.merged(Scope(seen))
@@ -146,11 +154,48 @@ class StepCompiler:
         inputs, outcomes = self.inputs, self.outcomes
         self.inputs = inputs.with_(loop.name, element)
         self.outcomes = outcomes.with_(loop.name, element)
-        self._in_loop, self._gate = True, document.if_ or ""
-        for step in self.compile_part("steps", document.steps, mistakes.at("steps")):
-            yield replace(step, loop=loop)
-        self._in_loop, self._gate = False, ""
+        self._in_loop = True
+        with self._behind(document):
+            for step in self.compile_part("steps", document.steps, mistakes.at("steps")):
+                yield replace(step, loop=loop)
+        self._in_loop = False
         self.inputs, self.outcomes = inputs, outcomes
+
+    def _parallel(
+        self, document: StepDocument, branches: Sequence[StepDocument], mistakes: Mistakes
+    ) -> Iterator[Step]:
+        """The steps of its branches, which see their own branch alone; those behind see all."""
+        if self._in_loop or self._in_parallel:
+            around = "a foreach" if self._in_loop else "another one"
+            mistakes.at("parallel").add(
+                f"a parallel can't stand inside of {around}: `call` a playbook that has it"
+            )
+            return
+        self._condition(document, mistakes)
+        before = after = self.outcomes
+        self._in_parallel = True
+        with self._behind(document):
+            for index, branch in enumerate(branches):
+                self.outcomes = before
+                here = mistakes.at("parallel", index)
+                for step in self.compile_step("steps", branch, here, is_branch=True):
+                    yield replace(step, lane=(document.id, branch.id))
+                after = after.merged(self.outcomes)
+        self._in_parallel = False
+        self.outcomes = after
+
+    @contextmanager
+    def _behind(self, document: StepDocument) -> Iterator[None]:
+        """What stands inside of a step is done only where that one's `if` holds, too."""
+        gate, ids = self._gate, frozenset(self._ids)
+        if document.if_ is None:
+            yield
+            return
+        self._gate = _both(gate, document.if_)
+        yield
+        self._gate = gate
+        for inner in self._ids - ids:
+            self.conditions[inner] = _both(document.if_, self.conditions.get(inner, ""))
 
     def _call(self, phase: PlanPhase, document: StepDocument, mistakes: Mistakes) -> Iterator[Step]:
         action = self.context.actions.get(document.uses or "")
@@ -159,8 +204,6 @@ class StepCompiler:
             return
         yield self._step(phase, document, action, mistakes)
         self._remember(phase, document, action.outputs)
-        if document.if_ is not None:
-            self.conditions[document.id] = document.if_
 
     def _wait(self, phase: PlanPhase, document: StepDocument, mistakes: Mistakes) -> Step:
         step = replace(
@@ -181,13 +224,21 @@ class StepCompiler:
             check_ran(own, self.conditions, here)
         if not self._gate:
             return own
-        both = f"({self._gate}) && ({own.text})" if own is not None else self._gate
+        both = _both(self._gate, own.text if own is not None else "")
         return compile_condition(both, scope, Mistakes())
 
     def _remember(
         self, phase: PlanPhase, document: StepDocument, gives: Mapping[str, ValueType]
     ) -> None:
-        """Later steps see what this one gave: in `if` always, in inputs what investigate gave."""
+        """Later steps see what this one gave, once they asked whether it ran if it has an `if`."""
+        self._see(phase, document, gives)
+        if document.if_ is not None:
+            self.conditions[document.id] = document.if_
+
+    def _see(
+        self, phase: PlanPhase, document: StepDocument, gives: Mapping[str, ValueType]
+    ) -> None:
+        """What it gave is known: in `if` always, in inputs what investigate gave."""
         if phase in ("verify", "on_cancel", "guards"):
             return
         outputs = {f"steps.{document.id}.{name}": kind for name, kind in gives.items()}
@@ -199,11 +250,12 @@ class StepCompiler:
     def _step(
         self, phase: PlanPhase, document: StepDocument, action: Declaration, mistakes: Mistakes
     ) -> Step:
-        command = self._command(document, action, mistakes)
+        given = StepInputs(self.context.commands, self.context.inventory, self.inputs)
+        command = given.command(document, action, mistakes)
         effects = action.effects if command is None else frozenset({Effect(command.effect)})
         _check_effects(phase, document, action, effects, mistakes)
-        inputs = self._inputs(document, action, command, mistakes.at("with"))
-        self._check_connection(document, action, mistakes)
+        inputs = given.compiled(document, action, command, mistakes.at("with"))
+        given.check_connection(document, action, mistakes)
         condition = self._condition(document, mistakes)
         until = None
         if document.until is not None:
@@ -216,7 +268,7 @@ class StepCompiler:
         if isinstance(document.rollback, tuple):
             # What undoes a step may ask how it ended; steps behind it never see the undoing.
             before = self.outcomes
-            self._remember(phase, document, action.outputs)
+            self._see(phase, document, action.outputs)
             rollback = self.compile_part("rollback", document.rollback, mistakes.at("rollback"))
             self.outcomes = before
         default = self.timeout
@@ -246,106 +298,10 @@ class StepCompiler:
             rollback=rollback,
         )
 
-    def _command(
-        self, document: StepDocument, action: Declaration, mistakes: Mistakes
-    ) -> CommandDocument | None:
-        """The command that a step names by a constant, so that its arguments can be checked."""
-        name = _constant_of(document, action, "command")
-        if name is None:
-            return None
-        key, value = name
-        command = self.context.commands.get(value)
-        if command is None:
-            mistakes.at("with", key).unknown("command", value, self.context.commands)
-        elif Effect(command.effect) not in action.effects:
-            effects = " or ".join(sorted(effect.value for effect in action.effects))
-            mistakes.at("uses").add(
-                f"{action.name} does {effects}, and command {value!r} is a {command.effect}"
-            )
-        return command
 
-    def _inputs(
-        self,
-        document: StepDocument,
-        action: Declaration,
-        command: CommandDocument | None,
-        mistakes: Mistakes,
-    ) -> Mapping[str, Renderable]:
-        misspelt = _meant(document.with_, action.inputs)
-        for name, declared in action.inputs.items():
-            if declared.required and name not in document.with_ and name not in misspelt:
-                mistakes.add(f"{action.name} needs {name!r} in `with`")
-        target = _constant_of(document, action, "target")
-        if target is not None and not self.context.inventory.target_id(target[1]):
-            known = self.context.inventory.targets
-            mistakes.at(target[0]).unknown("target", target[1], known)
-        inputs: dict[str, Renderable] = {}
-        arguments = False
-        for name, value in document.with_.items():
-            here = mistakes.at(name)
-            if name not in action.inputs:
-                here.unknown(f"input of {action.name}", name, action.inputs)
-                continue
-            declared = action.inputs[name]
-            if declared.names == "arguments" and command is not None and isinstance(value, Mapping):
-                arguments = True
-                inputs[name] = self._arguments(value, command, here)
-            else:
-                inputs[name] = self._value(value, declared, here)
-        takes_arguments = any(each.names == "arguments" for each in action.inputs.values())
-        if command is not None and takes_arguments and not arguments:
-            self._arguments({}, command, mistakes)
-        return inputs
-
-    def _value(self, value: Json, declared: Input, mistakes: Mistakes) -> Renderable:
-        compiled = compile_value(value, self.inputs, declared.type, mistakes)
-        if declared.form is None or compiled is None or isinstance(compiled, Template):
-            return compiled
-        return compile_argument(value, declared.form, self.inputs, self.context.inventory, mistakes)
-
-    def _arguments(
-        self, given: Mapping[str, Json], command: CommandDocument, mistakes: Mistakes
-    ) -> Mapping[str, Renderable]:
-        found = {}
-        misspelt = _meant(given, command.args)
-        for name in command.args:
-            if name not in given and name not in misspelt:
-                mistakes.add(f"the command needs argument {name!r}")
-        for name, value in given.items():
-            here = mistakes.at(name)
-            if name not in command.args:
-                here.unknown("argument of the command", name, command.args)
-                continue
-            spec, inventory = command.args[name], self.context.inventory
-            found[name] = compile_argument(value, spec, self.inputs, inventory, here)
-        return found
-
-    def _check_connection(
-        self, document: StepDocument, action: Declaration, mistakes: Mistakes
-    ) -> None:
-        kind, named = action.connection_kind, document.connection
-        known = self.context.inventory.connections
-        usable = sorted(name for name, each in known.items() if each.uses == kind)
-        if named is None:
-            by_target = any(each.names == "target" for each in action.inputs.values())
-            if len(usable) > 1 and not by_target:
-                mistakes.at("uses").add(
-                    f"there are several connections for {action.name}: write "
-                    f"`connection:` with one of {', '.join(usable)}"
-                )
-            return
-        here = mistakes.at("connection")
-        if not kind:
-            here.add(f"{action.name} works without a connection; remove it")
-        elif named not in known:
-            here.unknown(f"connection of kind {kind}", named, usable)
-        elif named not in usable:
-            here.add(f"{named!r} is a connection of kind {known[named].uses}, not {kind}")
-
-
-def _meant(given: Iterable[str], known: Collection[str]) -> frozenset[str]:
-    """The known words that unknown ones were meant to be: they aren't missing as well."""
-    return frozenset(closest(word, known) for word in given if word not in known)
+def _both(one: str, other: str) -> str:
+    """Two conditions as one; "" is none."""
+    return f"({one}) && ({other})" if one and other else one or other
 
 
 def _without_action(phase: PlanPhase, document: StepDocument, condition: Expression | None) -> Step:
@@ -361,15 +317,6 @@ def _without_action(phase: PlanPhase, document: StepDocument, condition: Express
         action_mode=Mode.AUTO,
         condition=condition,
     )
-
-
-def _constant_of(document: StepDocument, action: Declaration, names: str) -> tuple[str, str] | None:
-    """The input that names such a thing, and its value where that is a constant."""
-    for key, declared in action.inputs.items():
-        value = document.with_.get(key)
-        if declared.names == names and isinstance(value, str) and "${{" not in value:
-            return key, value
-    return None
 
 
 def _check_effects(

@@ -1,7 +1,7 @@
 """The point of no return as a transaction: what it judges over, and the intent that it writes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from engine.core.actions import Call, Repeat
@@ -17,8 +17,8 @@ from engine.core.point_of_no_return import MAX_SKEW, Judgement, Moment, judge
 from engine.core.reporting import intended, prepared
 from engine.core.run import RunState
 from engine.core.run_batches import begins_batch
-from engine.core.run_commands import Attempt, Command
-from engine.core.run_machine import next_command
+from engine.core.run_commands import Attempt, Command, CommandKey
+from engine.core.run_machine import next_commands
 from engine.core.run_world import World
 from engine.core.undoing import not_yet
 from engine.errors import TransientError
@@ -57,19 +57,33 @@ def call_of(run_id: str, command: Attempt) -> Call:
     return Call(prepared(step), ident, step.timeout_s, step.id)
 
 
-def next_of(seen: Seen, playbook: Playbook, catalog: Catalog) -> Command:
-    """The one thing to do now."""
-    return next_command(seen.state, world_of(seen, playbook, catalog))
+def next_of(
+    seen: Seen, playbook: Playbook, catalog: Catalog, under_way: frozenset[CommandKey] = frozenset()
+) -> tuple[Command, ...]:
+    """What to do now, beside what this worker has under way."""
+    world = replace(world_of(seen, playbook, catalog), under_way=under_way)
+    return next_commands(seen.state, world)
 
 
 def next_aim(seen: Seen, playbook: Playbook, catalog: Catalog) -> Aim | None:
-    """The attempt that comes next, where nothing is read or counted before it; else None."""
-    command, plan = next_of(seen, playbook, catalog), seen.state.plan
-    if not isinstance(command, Attempt) or command.first or command.looks_before:
+    """The attempt that comes next, alone and with nothing to read or count before it; else None."""
+    (command, *others), plan = next_of(seen, playbook, catalog), seen.state.plan
+    if others or not isinstance(command, Attempt) or command.looks_before:
         return None
-    if plan is None or begins_batch(seen.state, plan, command.step):
+    if plan is None or not seen.state.began or begins_batch(seen.state, plan, command.step):
         return None  # its guards are held first
     return Aim(command, call_of(seen.state.run_id, command), {}, timedelta(0))
+
+
+def still_next(seen: Seen, playbook: Playbook, command: Attempt, catalog: Catalog) -> bool:
+    """Whether it is among what comes next: another lane may have failed since it was said.
+
+    What is open under this lease is under way beside it.
+    """
+    steps = seen.state.steps.items()
+    open_ones = frozenset(key for key, known in steps if known.outcome == "open" and known.attempt)
+    found = next_of(seen, playbook, catalog, open_ones)
+    return any(isinstance(each, Attempt) and each.key == command.key for each in found)
 
 
 def intend(
@@ -84,7 +98,7 @@ def intend(
     judgement = judge(aim.command, Moment(current.state, world, aim.looked, approved_hash))
     if judgement.outcome != "passes":
         return current, judgement
-    if aim.command.first:
+    if not current.state.began:
         tx.reserve(_reservations(current, catalog))
         if current.state.undone is not None:
             tx.release(current.state.undoes, current.state.undone.outcome or "")
@@ -106,6 +120,12 @@ def skewed(tx: Tx, clock: Clock) -> TransientError | None:
         "is changed until they agree. Set the wrong one right; where quell keeps its own "
         "store, restart it"
     )
+
+
+def demand_one_time(tx: Tx, clock: Clock) -> None:
+    """Raises TransientError while this machine and the store don't agree on the time."""
+    if (error := skewed(tx, clock)) is not None:
+        raise error
 
 
 def world_of(seen: Seen, playbook: Playbook, catalog: Catalog) -> World:

@@ -1,6 +1,7 @@
 """Time that passes only when it is told to, and wakes who sleeps in it."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -43,6 +44,11 @@ class VirtualClock(Clock):
     def sleeping(self) -> int:
         """How many sleep now."""
         return len(self._sleepers)
+
+    @property
+    def wakes(self) -> Collection[datetime]:
+        """When those who sleep wake."""
+        return self._sleepers.values()
 
     def at_rest(self) -> bool:
         """Whether somebody sleeps, and nobody whose time has come."""

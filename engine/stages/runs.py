@@ -5,54 +5,53 @@ decides: what it may do next is `engine.core.run_machine`'s word on the folded j
 it may begin is `engine.core.point_of_no_return`'s.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
 
 from engine.core import events
-from engine.core.actions import Call, Result
-from engine.core.evaluating import holds_until, known_to
+from engine.core.actions import Result
 from engine.core.followers import with_follower
-from engine.core.freezes import freeze_limits
 from engine.core.json_value import JsonObject
-from engine.core.plan import Place, PlannedStep, plan_hash
-from engine.core.planning import PlanError, Planner
 from engine.core.playbook import Playbook
 from engine.core.reporting import (
     BEGIN_WITHIN,
     Ending,
     attempt_ended,
     kept_before,
-    never_began,
-    observed,
-    prepared,
 )
 from engine.core.run import RunState
 from engine.core.run_commands import (
     Attempt,
+    Busy,
     Command,
     Confirm,
     Ended,
-    Investigate,
-    MakePlan,
-    Probe,
     Read,
     Record,
     Wait,
 )
-from engine.core.scopes import Known
-from engine.core.severity import Mode, ModeLimit, effective_mode
 from engine.core.temporary import follow_ups
-from engine.core.undoing import undo_plan
 from engine.errors import PermanentError, QuellError
 from engine.ports.action import Action
 from engine.ports.attempting import Attempting
 from engine.ports.catalogs import ActiveCatalog
 from engine.ports.clock import Clock
-from engine.ports.confirming import ASKED_AT_MOST, Confirming
-from engine.ports.intending import Aim, call_of, freezes_of, intend, next_aim, next_of, skewed
-from engine.ports.known_secrets import KNOWN
+from engine.ports.confirming import Confirming
+from engine.ports.intending import (
+    Aim,
+    call_of,
+    demand_one_time,
+    intend,
+    next_aim,
+    next_of,
+    skewed,
+    still_next,
+)
+from engine.ports.lanes import Lanes
+from engine.ports.looking import Looking
 from engine.ports.metrics import Metrics
 from engine.ports.recording import Author, incident_of, record
 from engine.ports.rows import Task
@@ -65,6 +64,8 @@ from engine.ports.undoing import revert_later
 Pace = Literal["on", "stopping", "waiting"]
 WAITS_FOR = timedelta(seconds=5)
 
+# How long lanes that wait for people or for their time may stand beside one that goes on.
+LOOK_AGAIN = timedelta(seconds=5)
 # The look just before a change is quick, or the state before counts as unreadable.
 LOOK_WITHIN_S = 30.0
 
@@ -99,8 +100,11 @@ class RunStage:
                 await self._pause(task, WAITS_FOR if pace == "waiting" else timedelta(0))
                 return
             playbook = await texts.playbook_of(seen.state)
-            command = next_of(seen, playbook, self.catalogs.active)
-            seen = await self._obey(task, seen, playbook, command)
+            commands = next_of(seen, playbook, self.catalogs.active)
+            if len(commands) == 1:
+                seen = await self._obey(task, seen, playbook, commands[0], alone=True)
+            else:
+                seen = await self._side_by_side(task, seen, playbook, commands)
 
     def park(self, tx: Tx, task: Task, error: str) -> None:
         """Tell people, in the transaction that puts the task off, that it fails again and again."""
@@ -113,8 +117,43 @@ class RunStage:
     async def _pause(self, task: Task, pause: timedelta) -> None:
         await self.store.write(lambda tx: tx.release_task(task, tx.now + pause))
 
+    async def _side_by_side(
+        self, task: Task, seen: Seen, playbook: Playbook, commands: Sequence[Command]
+    ) -> Seen:
+        """Carry out what lanes need, and what they need then, until nothing is under way."""
+        async with asyncio.TaskGroup() as group:
+            lanes = Lanes(group, self.clock)
+            while commands or lanes.under_way:
+                try:
+                    seen = await self._beside(task, seen, playbook, commands, lanes)
+                except Exception as error:  # noqa: BLE001 - told once nothing is under way
+                    lanes.failed.append(error)
+                goes_on = lanes.under_way and not lanes.failed and self.pace() == "on"
+                catalog = self.catalogs.active
+                commands = next_of(seen, playbook, catalog, lanes.under_way) if goes_on else ()
+        if lanes.failed:
+            raise lanes.failed[0]
+        return seen
+
+    async def _beside(
+        self,
+        task: Task,
+        seen: Seen,
+        playbook: Playbook,
+        commands: Sequence[Command],
+        lanes: Lanes,
+    ) -> Seen:
+        """Obey these beside what is under way; the run once something changed, or may have."""
+        if commands and isinstance(commands[0], Record):
+            return await self._write(task, seen, commands[0].event)
+        lasting = [each for each in commands if isinstance(each, Read | Confirm | Attempt)]
+        lanes.begin(lasting, lambda each: self._obey(task, seen, playbook, each, alone=False))
+        waits = [(each.until - seen.now) for each in commands if isinstance(each, Wait)]
+        await lanes.an_end(min([LOOK_AGAIN, *waits]).total_seconds())
+        return await self.store.write(lambda tx: look(tx, task, seen, self.catalogs.active))
+
     async def _obey(
-        self, task: Task, seen: Seen, playbook: Playbook, command: Command
+        self, task: Task, seen: Seen, playbook: Playbook, command: Command, *, alone: bool
     ) -> Seen | None:
         match command:
             case Ended():
@@ -126,19 +165,16 @@ class RunStage:
                 return None
             case Record():
                 return await self._write(task, seen, command.event)
-            case MakePlan():
-                return await self._write(task, seen, *self._plan(seen, playbook))
-            case Investigate():
-                return await self._investigate(task, seen, playbook, command)
-            case Read():
-                found = await self._read(seen, playbook, command.step, command.phase)
-                return await self._write(task, seen, found)
-            case Confirm():
-                return await self._write(task, seen, await self._confirm(seen))
-            case Probe():
-                return await self._probe(task, seen, command)
             case Attempt():
-                return await self._attempt(task, seen, playbook, command)
+                return await self._attempt(task, seen, playbook, command, alone=alone)
+            case Busy():
+                raise AssertionError("it waits for what is under way, and nothing is")
+            case _:
+                looking = Looking(
+                    self.store, self.clock, self.catalogs, self.actions, self.confirming
+                )
+                found = await looking.found(seen, playbook, command)
+                return await self._write(task, seen, *found)
 
     # Writing the journal.
 
@@ -174,108 +210,22 @@ class RunStage:
     def _author(self) -> Author:
         return Author(catalog=self.catalogs.active.version)
 
-    # Planning and reading.
-
-    def _plan(self, seen: Seen, playbook: Playbook) -> tuple[events.Event, ...]:
-        state = seen.state
-        try:
-            rendered = (
-                undo_plan(state.undone, state.run_id)
-                if state.undone is not None
-                else self._planner().render(
-                    playbook, state.run_id, self._known(seen), with_holes=state.mode is Mode.OBSERVE
-                )
-            )
-        except PlanError as error:
-            return (never_began(state, f"no plan: {error}"),)
-        stored = rendered.plan.to_bytes()
-        limits = (
-            *rendered.limits,
-            *freeze_limits(freezes_of(seen, rendered.plan, self.catalogs.active)),
-        )
-        mode = effective_mode([ModeLimit(state.mode, state.mode_decided_by), *limits])
-        return (
-            events.RunPlanned(
-                run_id=state.run_id,
-                revision=rendered.plan.revision,
-                plan=stored.decode(),
-                plan_hash=plan_hash(stored),
-                mode=mode.mode.value,
-                mode_decided_by=mode.decided_by,
-                holes=rendered.holes,
-            ),
-        )
-
-    async def _investigate(
-        self, task: Task, seen: Seen, playbook: Playbook, command: Investigate
-    ) -> Seen:
-        step, place = command.step, command.place
-        try:
-            planned = self._planner().prepare(step, self._known(seen, place))
-            planned = planned.model_copy(update={"place": place})
-        except PlanError as error:
-            found = events.StepObserved(
-                run_id=seen.state.run_id,
-                phase="investigate",
-                step_id=step.id,
-                outcome="failed",
-                error=str(error),
-            )
-        else:
-            found = await self._read(seen, playbook, planned, "investigate")
-        story: list[events.Event] = [found]
-        if step.required and found.outcome == "failed":
-            reason = f"investigation {step.id} failed: {found.error}"
-            story.append(never_began(seen.state, reason))
-        return await self._write(task, seen, *story)
-
-    def _planner(self) -> Planner:
-        return Planner(self.catalogs.active, self.actions, KNOWN.masker)
-
-    def _known(self, seen: Seen, place: Place | None = None) -> Known:
-        return known_to(seen.state, seen.incident, self.catalogs.active.inventory, place)
-
-    async def _read(
-        self, seen: Seen, playbook: Playbook, step: PlannedStep, phase: events.StepPhase
-    ) -> events.StepObserved:
-        """Execute a read; its failure is an observation, an error inside `until` is "not yet"."""
-        began = self.clock.monotonic()
-        call = Call(prepared(step), f"{seen.state.run_id}-{step.id}", step.timeout_s, step.id)
-        try:
-            result = await self.actions[step.uses].execute(call)
-        except QuellError as error:
-            result = Result(succeeded=False, error=str(error))
-        until = playbook.step(step.origin).until
-        answer = (
-            holds_until(until, self._known(seen, step.place), result.outputs) if until else None
-        )
-        duration_s = self.clock.monotonic() - began
-        run_id = seen.state.run_id
-        return observed(run_id, phase, step, result, answer=answer, duration_s=duration_s)
-
-    async def _confirm(self, seen: Seen) -> events.StillFiringAsked:
-        firing = await self.store.read(
-            lambda tx: tx.open_occurrences(seen.incident.id, ASKED_AT_MOST)
-        )
-        confirmation = await self.confirming.ask(firing)
-        return events.StillFiringAsked(
-            run_id=seen.state.run_id,
-            answer=confirmation.answer,
-            basis=confirmation.basis,
-            detail=confirmation.detail,
-        )
-
     # Changing.
 
-    async def _attempt(self, task: Task, seen: Seen, playbook: Playbook, command: Attempt) -> Seen:
+    async def _attempt(
+        self, task: Task, seen: Seen, playbook: Playbook, command: Attempt, *, alone: bool
+    ) -> Seen:
         aim, unseen = await self._aim(seen, command)
 
         def work(tx: Tx) -> tuple[Seen, float]:
             # Before the store's time is read, so that what is left is never overestimated.
             begin_by = self.clock.monotonic() + BEGIN_WITHIN.total_seconds()
-            self._demand_one_time(tx)
+            demand_one_time(tx, self.clock)
             current = look(tx, task, seen, self.catalogs.active, intending=True)
-            after, judgement = intend(tx, task, current, playbook, aim, self.catalogs.active)
+            catalog = self.catalogs.active
+            if not alone and not still_next(current, playbook, command, catalog):
+                return current, begin_by
+            after, judgement = intend(tx, task, current, playbook, aim, catalog)
             if judgement.outcome == "broken":
                 raise PermanentError(judgement.reason)
             return after, begin_by
@@ -342,29 +292,3 @@ class RunStage:
         after = await self.store.write(work)
         self._count([ended])
         return after
-
-    async def _probe(self, task: Task, seen: Seen, command: Probe) -> Seen:
-        await self.store.read(self._demand_one_time)
-        step = command.step
-        call = Call(prepared(step), command.attempt.attempt_id, step.timeout_s, step.id)
-        evidence = ""
-        try:
-            answer = (await self.actions[step.uses].probe(call, command.attempt.before)).value
-        except QuellError as error:
-            answer, evidence = "cannot_tell", str(error)
-        probed = events.AttemptProbed.model_validate(
-            {
-                "run_id": seen.state.run_id,
-                "attempt_id": command.attempt.attempt_id,
-                "phase": step.phase,
-                "step_id": step.id,
-                "answer": answer,
-                "evidence": evidence,
-            }
-        )
-        return await self._write(task, seen, probed)
-
-    def _demand_one_time(self, tx: Tx) -> None:
-        """Raises TransientError while this machine and the store don't agree on the time."""
-        if (error := skewed(tx, self.clock)) is not None:
-            raise error

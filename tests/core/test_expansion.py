@@ -6,7 +6,7 @@ from engine.core.expansion import expand
 from engine.core.expressions import ExpressionFailedError
 from engine.core.inventory import Inventory
 from engine.core.loops import Loop
-from engine.core.playbook import Playbook
+from engine.core.playbook import Call, Playbook
 from engine.core.scopes import Known
 from tests.doubles.runs import a_playbook, a_step, a_wait, an_incident
 
@@ -53,6 +53,31 @@ def test_each_undoing_belongs_to_its_item() -> None:
         ("undo[a]", "drain[a]", {"host": "a"}),
         ("undo[b]", "drain[b]", {"host": "b"}),
     ]
+
+
+def test_the_items_of_a_batch_are_lanes_step_by_step_and_the_way_back_has_none() -> None:
+    found = expand(looped(Loop("each", ["a", "b", "c"], "host", (1, 2), 1)), KNOWN, lambda *_: None)
+    lanes = {each.id: each.place.lanes for each in found.steps if each.place and each.place.lanes}
+    assert lanes == {
+        "drain[b]": (("each[batch-2]/drain", "b"),),
+        "drain[c]": (("each[batch-2]/drain", "c"),),
+        "restart[b]": (("each[batch-2]/restart", "b"),),
+        "restart[c]": (("each[batch-2]/restart", "c"),),
+    }
+
+
+def test_a_called_playbook_stands_in_the_branch_of_its_call() -> None:
+    inner = a_playbook(*(replace(a_step(each), lane=("two", each)) for each in ("x", "y")))
+    called = replace(a_step("mend"), uses="", call=Call(inner, {}), lane=("both", "mend"))
+    playbook = a_playbook(called, replace(a_step("other"), lane=("both", "other")))
+    found = expand(playbook, KNOWN, lambda *_: None).steps
+    lanes = {each.id: each.place.lanes for each in found if each.place is not None}
+    assert lanes == {
+        "mend/x": (("both", "mend"), ("mend/two", "x")),
+        "mend/y": (("both", "mend"), ("mend/two", "y")),
+        "mend/serves": (("both", "mend"),),
+        "other": (("both", "other"),),
+    }
 
 
 def test_a_loop_over_nothing_has_no_steps() -> None:

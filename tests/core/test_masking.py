@@ -225,8 +225,8 @@ def test_the_time_is_in_proportion_to_the_text(text: str) -> None:
     masker.mask(text)
     took = []
     for size in (len(text) // 4, len(text)):
-        began = time.perf_counter()
+        began = time.thread_time()
         masker.mask(text[:size])
-        took.append(time.perf_counter() - began)
+        took.append(time.thread_time() - began)
     # Four times as much text, so a square would take sixteen times as long.
     assert took[1] < 12 * took[0] + 0.05

@@ -180,7 +180,7 @@ def test_after_a_cancel_only_what_follows_it_passes_and_after_a_stop_nothing(
     command, moment = approved()
     undo = command.step.model_copy(update={"phase": phase})
     cancelled = in_state(cancelled_by=actor)(moment)
-    assert judge(Attempt(undo, 1, first=False), cancelled).outcome == outcome
+    assert judge(Attempt(undo, 1), cancelled).outcome == outcome
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_cancel_that_came_meanwhile_begins_with_on_cancel(
         plan=moment.state.plan.model_copy(update={"steps": (undo, tell)}),
         steps={key: StepState(outcome=each, attempts=1) for key, each in known.items()},
     )(moment)
-    assert judge(Attempt(undo, 1, first=False), cancelled).outcome == outcome
+    assert judge(Attempt(undo, 1), cancelled).outcome == outcome
 
 
 @pytest.mark.parametrize(("late_s", "outcome"), [(-1, "passes"), (0, "waits")])
@@ -213,9 +213,9 @@ def test_no_step_begins_after_the_deadline(late_s: int, outcome: str) -> None:
     began_at = moment.world.now - timedelta(hours=1, seconds=late_s)
     changed = {("steps", "drain"): StepState(outcome="succeeded", attempts=1)}
     begun = in_state(began_at=began_at, steps=changed)(moment)
-    assert judge(Attempt(command.step, 1, first=False), begun).outcome == outcome
+    assert judge(Attempt(command.step, 1), begun).outcome == outcome
     undo = command.step.model_copy(update={"phase": "rollback"})
-    assert judge(Attempt(undo, 1, first=False), begun).outcome == "passes"
+    assert judge(Attempt(undo, 1), begun).outcome == "passes"
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_guards_are_judged_again_with_the_first_change_of_each_batch(
         steps={("steps", "restart[a]"): StepState(outcome="succeeded", attempts=1)},
     )(moment)
     moment = in_world(refusal=Refusal("blast_radius", "too many", waits=True))(moment)
-    found = judge(Attempt(step, 1, first=False), moment)
+    found = judge(Attempt(step, 1), moment)
     assert found.reason == reason
 
 
@@ -259,10 +259,27 @@ def test_a_rejection_that_came_meanwhile_is_no_approval() -> None:
 
 def test_a_later_attempt_needs_no_fresh_look_but_still_the_lease_of_life() -> None:
     command, moment = approved()
-    later_one = Attempt(command.step, 2, first=False)
+    later_one = Attempt(command.step, 2)
+    unknown = {("steps", command.step.id): StepState(outcome="unknown", attempts=1)}
+    moment = in_state(steps=unknown)(moment)
     old = in_world(now=moment.world.now + timedelta(hours=1))(moment)
     assert judge(later_one, old).outcome == "passes"
     assert judge(later_one, in_world(stopped="stopped by x")(old)).outcome == "waits"
+
+
+@pytest.mark.parametrize(
+    ("known", "outcome"),
+    [
+        pytest.param(StepState(outcome="unknown", attempts=1), "passes", id="it is the next"),
+        pytest.param(StepState(outcome="open", attempts=1), "waits", id="the last is under way"),
+        pytest.param(StepState(outcome="open", attempts=2), "waits", id="it was begun"),
+        pytest.param(StepState(outcome="failed", attempts=2), "waits", id="it is over"),
+    ],
+)
+def test_an_attempt_is_begun_once(known: StepState, outcome: str) -> None:
+    command, moment = approved()
+    moment = in_state(steps={("steps", command.step.id): known})(moment)
+    assert judge(Attempt(command.step, 2), moment).outcome == outcome
 
 
 def test_what_a_guard_reads_is_as_fresh_as_the_precheck() -> None:

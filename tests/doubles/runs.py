@@ -20,6 +20,7 @@ from engine.core.playbook import ApprovalPolicy, Playbook, Step
 from engine.core.run import RunState, fold
 from engine.core.run_commands import (
     Attempt,
+    Busy,
     Command,
     Confirm,
     Ended,
@@ -30,7 +31,7 @@ from engine.core.run_commands import (
     Record,
     Wait,
 )
-from engine.core.run_machine import next_command
+from engine.core.run_machine import next_commands
 from engine.core.run_world import World
 from engine.core.scopes import Known
 from engine.core.severity import Mode, Severity
@@ -223,7 +224,7 @@ class Drive:
         world = World(
             self.now, self.incident, self.playbook, Inventory(), self.stopped, self.refusal
         )
-        return next_command(self.state, world)
+        return next_commands(self.state, world)[0]
 
     def look(self, command: Read, *, holds: bool) -> None:
         self.write(
@@ -355,7 +356,7 @@ class Drive:
             case Wait():
                 assert command.until > self.now
                 self.now = command.until
-            case Attempt() | Probe() | Ended():
+            case Attempt() | Probe() | Busy() | Ended():
                 raise AssertionError(f"{command} is for the test to obey")
 
     def to_first_attempt(self) -> Attempt:

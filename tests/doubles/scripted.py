@@ -43,6 +43,33 @@ async def never(_: Call) -> Result:
     raise AssertionError("unreachable")
 
 
+class Hanging:
+    """A change that goes on until it is let go, and then comes to `comes_to`.
+
+    Told to end before, it does what `ends` says.
+    """
+
+    def __init__(self, ends: Result | None = None, comes_to: Result = OK) -> None:
+        self.begun = 0
+        self.ended = 0
+        self.signalled = asyncio.Event()
+        self.let_go = asyncio.Event()
+        self._ends = ends
+        self._comes_to = comes_to
+
+    async def __call__(self, _: Call) -> Result:
+        self.begun += 1
+        try:
+            await self.let_go.wait()
+        except asyncio.CancelledError:
+            self.signalled.set()
+            if self._ends is None:
+                raise
+            return self._ends
+        self.ended += 1
+        return self._comes_to
+
+
 def _declared(name: str, effect: Effect) -> Declaration:
     return Declaration(
         name=name,

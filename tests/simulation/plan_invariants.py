@@ -223,7 +223,8 @@ def _forth(run: _Run, step: PlannedStep, at: datetime) -> Iterator[str]:
         yield "begins without a failure"
     steps = run.planned.of("steps")
     for each in steps[: steps.index(step)]:
-        if run.steps["steps", each.id].end not in _OVER and not run.is_over:
+        is_over = run.steps["steps", each.id].end in _OVER or run.is_over
+        if not is_over and not _at_once(each, step):
             yield f"begins before {each.id} is over"
     gates = {each.place.gate for each in (step,) if each.place is not None and each.place.gate}
     if any(run.steps["steps", gate].end == "skipped" for gate in gates):
@@ -285,6 +286,13 @@ def _asked(run: _Run) -> Iterator[PlannedStep]:
     if not run.verified:
         done = {step.id for step in run.may_have_happened()}
         yield from (undo for undo in run.planned.of("rollback") if undo.undoes in done)
+
+
+def _at_once(one: PlannedStep, other: PlannedStep) -> bool:
+    """Whether they are one step of the text, for two items of a batch."""
+    batch = _batch(_item(one.id))
+    same = one.id.partition("[")[0] == other.id.partition("[")[0]
+    return same and batch == _batch(_item(other.id)) >= 0
 
 
 def _item(step_id: str) -> str:

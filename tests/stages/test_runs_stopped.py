@@ -15,7 +15,7 @@ from engine.core.json_value import JsonObject
 from engine.core.stops import StopScope
 from engine.ports.store import Store
 from tests.doubles.noting import NotingStore
-from tests.doubles.scripted import FAILED, OK
+from tests.doubles.scripted import FAILED, OK, Hanging
 from tests.doubles.virtual_time import until
 from tests.doubles.world import ONCALL, World, a_world, approve, ended, mending
 from tests.doubles.written import CALLED, CALLER
@@ -32,27 +32,6 @@ async def stop(world: World, scope: StopScope = "all", name: str = "") -> None:
 
 async def cancel(world: World) -> None:
     await world.commands.cancel_run((await world.incident()).run_id, by=ONCALL, reason="no")
-
-
-class Hanging:
-    """A change that goes on until it is told to end; then it does what `ends` says."""
-
-    def __init__(self, ends: Result | None = None) -> None:
-        self.begun = 0
-        self.signalled = asyncio.Event()
-        self.let_go = asyncio.Event()
-        self._ends = ends
-
-    async def __call__(self, _: Call) -> Result:
-        self.begun += 1
-        try:
-            await self.let_go.wait()
-        except asyncio.CancelledError:
-            self.signalled.set()
-            if self._ends is None:
-                raise
-            return self._ends
-        return OK
 
 
 @asynccontextmanager
