@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -13,7 +14,7 @@ from engine.catalog.sources import Kind, SourceFile
 from engine.catalog.yaml_composer import compose
 from engine.catalog.yaml_findings import findings_of, key_place
 from engine.catalog.yaml_nodes import Node, Scalar, follow
-from engine.catalog.yaml_plain import to_plain
+from engine.catalog.yaml_reading import read_plain
 from engine.core.findings import Finding
 from engine.core.ids import sha256_hex
 from engine.core.json_value import Json
@@ -23,7 +24,8 @@ from engine.errors import ConfigError
 M = TypeVar("M", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots, because its places are made when the first is asked for: few files need them.
+@dataclass(frozen=True)
 class Parsed(Generic[M]):
     """A file with its model, its places and the mistakes that were found in it later.
 
@@ -32,10 +34,14 @@ class Parsed(Generic[M]):
     """
 
     source: SourceFile
-    node: Node
     document: M
     mistakes: Mistakes
     dropped: tuple[Path, ...] = ()
+
+    @cached_property
+    def node(self) -> Node:
+        """The file with its places, which takes a second reading."""
+        return _composed(self.source)
 
     @property
     def text_hash(self) -> str:
@@ -63,16 +69,15 @@ class Parsed(Generic[M]):
 def parse(source: SourceFile, model: type[M], findings: list[Finding]) -> Parsed[M] | None:
     """The file as its model, its mistakes in `findings`; None when nothing can be read of it."""
     try:
-        is_secret = source.kind is Kind.INVENTORY  # its connections may be
-        node = compose(source.text, source.path, may_hold_secrets=is_secret)
-        plain = to_plain(node)
+        plain = read_plain(source.text, source.path, may_hold_secrets=_is_secret(source))
     except ConfigError as error:
         unread = [each for each in error.findings if isinstance(each, Finding)]
         findings.extend(replace(each, reference=f"{FOLDER}/{YAML}") for each in unread)
         return None
     try:
-        return Parsed(source, node, _validated(model, plain), Mistakes())
+        return Parsed(source, _validated(model, plain), Mistakes())
     except ValidationError as error:
+        node = _composed(source)
         told = findings_of(error, node, model)
         # What is known of other tools says more than that the key is unknown.
         better = {(each.line, each.column): each for each in foreign_words(source.kind, node)}
@@ -91,7 +96,16 @@ def parse(source: SourceFile, model: type[M], findings: list[Finding]) -> Parsed
         rest = _validated(model, _without(plain, dropped))
     except ValidationError:
         return None
-    return Parsed(source, node, rest, Mistakes(), dropped)
+    return Parsed(source, rest, Mistakes(), dropped)
+
+
+def _composed(source: SourceFile) -> Node:
+    return compose(source.text, source.path, may_hold_secrets=_is_secret(source))
+
+
+def _is_secret(source: SourceFile) -> bool:
+    """Whether its values are: those of the inventory's connections may be."""
+    return source.kind is Kind.INVENTORY
 
 
 def _validated(model: type[M], value: Json) -> M:

@@ -1,7 +1,7 @@
 """Composes one YAML file into nodes with places: bounded, one pass, without anchors or tags.
 
-The only file that knows the YAML library. Its parser in C gives events; nothing here recurses, so
-that no nesting can exhaust the stack.
+This file and yaml_reading alone know the YAML library. Its parser in C gives events; nothing here
+recurses, so that no nesting can exhaust the stack.
 """
 
 from dataclasses import dataclass, field
@@ -66,6 +66,13 @@ def compose(text: bytes, file: str, *, may_hold_secrets: bool = False) -> Node:
     Raises ConfigError with every mistake found; after a mistake in the syntax or a limit nothing
     more is read. No message shows a value of a file that `may_hold_secrets`.
     """
+    decoded = decode(text, file)
+    source = Source(file, tuple(decoded.split("\n")), may_hold_secrets)
+    return _Composer(source).compose(decoded)
+
+
+def decode(text: bytes, file: str) -> str:
+    """The file's characters, with line ends of one kind. Raises ConfigError for too many or odd."""
     if len(text) > MAX_BYTES:
         _refuse(file, f"the file has {len(text)} bytes, {MAX_BYTES} are allowed; split it")
     try:
@@ -77,8 +84,7 @@ def compose(text: bytes, file: str, *, may_hold_secrets: bool = False) -> Node:
     _refuse_control_characters(decoded, file)
     if sum(map(decoded.count, _SEPARATORS)) > MAX_NODES:
         _refuse(file, f"the file has more than {MAX_NODES} lines, commas and colons; split it")
-    source = Source(file, tuple(decoded.split("\n")), may_hold_secrets)
-    return _Composer(source).compose(decoded)
+    return decoded
 
 
 class _Composer:

@@ -1,6 +1,7 @@
 """Plain values out of nodes: only what every reader of YAML takes alike, the rest is refused."""
 
 import re
+from functools import lru_cache
 
 from engine.catalog.yaml_hints import quoted_at
 from engine.catalog.yaml_nodes import MappingNode, Node, Scalar, SequenceNode
@@ -59,24 +60,31 @@ def _plain(node: Node, findings: list[Finding]) -> Json:
 
 
 def _typed(scalar: Scalar, findings: list[Finding]) -> Json:
-    text = scalar.text
-    if text in _WORDS:
-        return _WORDS[text]
-    if text[0].isalpha():
-        problem = _disputed_word(text)
-    elif text[0] in "0123456789-+.":
-        if _INT.fullmatch(text) and len(text) <= _MAX_DIGITS:
-            return int(text)
-        if _FLOAT.fullmatch(text):
-            return float(text)
-        problem = _disputed_number(text)
-    else:
-        return text
+    value, problem = typed(scalar.text)
     if problem:
         line = scalar.source.shown(scalar.line)
-        message = f"{problem}: {quoted_at(line, scalar.column - 1, text)}"
+        message = f"{problem}: {quoted_at(line, scalar.column - 1, scalar.text)}"
         findings.append(Finding(scalar.source.file, scalar.line, scalar.column, message))
-    return text
+    return value
+
+
+@lru_cache(maxsize=4096)
+def typed(text: str) -> tuple[Json, str]:
+    """What a plain text is, and why that is disputed, "" where it isn't.
+
+    Kept for a while: the same few words are most of what authors write.
+    """
+    if text in _WORDS:
+        return _WORDS[text], ""
+    if text[0].isalpha():
+        return text, _disputed_word(text)
+    if text[0] not in "0123456789-+.":
+        return text, ""
+    if _INT.fullmatch(text) and len(text) <= _MAX_DIGITS:
+        return int(text), ""
+    if _FLOAT.fullmatch(text):
+        return float(text), ""
+    return text, _disputed_number(text)
 
 
 def _disputed_word(text: str) -> str:

@@ -229,10 +229,14 @@ FLOODS = {
 }
 
 
+def flooded(flood: Flood) -> bytes:
+    count = (MAX_BYTES - len(flood.closing)) // len(flood.piece) or 1
+    return (flood.piece * count + flood.closing).encode()[:MAX_BYTES]
+
+
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
 def test_256_kib_of_anything_are_done_with_at_once(flood: Flood) -> None:
-    count = (MAX_BYTES - len(flood.closing)) // len(flood.piece) or 1
-    text = (flood.piece * count + flood.closing).encode()[:MAX_BYTES]
+    text = flooded(flood)
     started = process_time()
     try:
         compose(text, "f.yaml")
