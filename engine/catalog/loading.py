@@ -1,6 +1,8 @@
 """Every file of a catalog parsed, checked against all others and made ready, or nothing at all."""
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from engine.catalog.calling import WrittenPlaybooks
@@ -40,11 +42,24 @@ def load_catalog(sources: CatalogSources, actions: Mapping[str, Declaration]) ->
     """Read and check everything. Raises ConfigError with all mistakes of all files."""
     findings: list[Finding] = []
     files = read_sources(sources, findings)
-    catalog = _Loader(sources, actions, findings).load(files)
+    with _uncollected():
+        catalog = _Loader(sources, actions, findings).load(files)
     if findings or catalog is None:
         count = f"{len(findings)} mistake{'s' if len(findings) != 1 else ''}"
         raise ConfigError(f"{count} in the catalog; nothing was loaded", sorted(set(findings)))
     return catalog
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Nobody looks for garbage meanwhile: what is made here stays, and each look goes over it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def written_version(sources: CatalogSources) -> str:

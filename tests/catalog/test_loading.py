@@ -1,3 +1,6 @@
+import gc
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -193,6 +196,26 @@ def test_a_run_goes_on_with_the_exact_text_that_it_began_with(tmp_path: Path) ->
     assert again.verify[0].until.text == "result.ok"
     with pytest.raises(ConfigError, match="unknown name"):
         parse_playbook((PLAYBOOK % ("restart", "result.okk")).encode(), {}, context)
+
+
+@pytest.fixture(params=[True, False], ids=["collected", "not collected"])
+def is_collected(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Whether garbage is looked for before a catalog is loaded."""
+    before: bool = request.param
+    was_enabled = gc.isenabled()
+    (gc.enable if before else gc.disable)()
+    yield before
+    (gc.enable if was_enabled else gc.disable)()
+
+
+@pytest.mark.parametrize("until", ["result.status == 200", "result.nothing"])
+def test_garbage_is_looked_for_after_loading_as_before(
+    tmp_path: Path, until: str, *, is_collected: bool
+) -> None:
+    folder = write(tmp_path / "playbooks", a=PLAYBOOK % ("a", until))
+    with suppress(ConfigError):
+        load_catalog(CatalogSources(playbooks=[folder]), ACTIONS)
+    assert gc.isenabled() is is_collected
 
 
 def test_nothing_at_all_is_an_empty_catalog() -> None:
