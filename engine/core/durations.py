@@ -1,6 +1,7 @@
 """Prometheus durations: `1h30m` as a span of time, and a span of time as `1h30m`."""
 
 from datetime import timedelta
+from functools import lru_cache
 
 # Prometheus' units, largest first; each may appear once, in this order.
 _UNIT_MS = {
@@ -17,10 +18,12 @@ _DIGITS = frozenset("0123456789")
 _LONGEST_MS = 100 * _UNIT_MS["y"]
 
 
+@lru_cache(maxsize=1024)
 def parse_duration(text: str) -> timedelta:
     """`1h30m` as a span of time; units y, w, d, h, m, s, ms, largest first; `0` needs none.
 
-    Raises ValueError, with an example, for anything else, and for more than 100 years.
+    Raises ValueError, with an example, for anything else, and for more than 100 years. Kept
+    for a while: the same few stand in every file.
     https://prometheus.io/docs/prometheus/latest/querying/basics/#float-literals-and-time-durations
     """
     if text == "0":

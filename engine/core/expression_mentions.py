@@ -30,6 +30,11 @@ def narrowed(tokens: Sequence[Token], scope: Scope) -> Scope | None:
     return _interned(tuple(sorted(names.items(), key=_first)), tuple(sorted(functions.items())))
 
 
+def narrowed_to(name: str, declared: ValueType) -> Scope:
+    """The scope of an expression that is this name alone."""
+    return _interned(((name, declared),), ())
+
+
 def _first(pair: tuple[str, ValueType]) -> str:
     return pair[0]
 

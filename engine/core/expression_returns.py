@@ -5,6 +5,7 @@ from typing import Final
 from engine.core.expression_types import ExpressionError, ValueType
 
 _SIMPLE_KINDS: Final = ("string", "int", "double", "bool", "duration", "timestamp", "dyn")
+_SIMPLE: Final = {kind.upper(): ValueType(kind) for kind in _SIMPLE_KINDS}
 
 
 def value_type(spelled: str) -> ValueType | None:
@@ -15,8 +16,7 @@ def value_type(spelled: str) -> ValueType | None:
         return ValueType.map_of(value_type(spelled[4:-1].partition(", ")[2]) or ValueType.DYN)
     if spelled == "NULL":
         return ValueType.DYN
-    simple = {kind.upper(): ValueType(kind) for kind in _SIMPLE_KINDS}
-    return simple.get(spelled)
+    return _SIMPLE.get(spelled)
 
 
 def _passes(found: ValueType | None, expects: ValueType) -> bool:

@@ -17,7 +17,7 @@ from engine.core.durations import parse_duration
 from engine.core.expression_checks import check_words
 from engine.core.expression_equalities import Equalities, all_hold, equalities
 from engine.core.expression_functions import FUNCTIONS, environment_config, extremes
-from engine.core.expression_mentions import narrowed
+from engine.core.expression_mentions import narrowed, narrowed_to
 from engine.core.expression_messages import compile_error, runtime_reason
 from engine.core.expression_returns import check_type, value_type
 from engine.core.expression_tokens import Token, called, read_tokens, text_at
@@ -199,12 +199,13 @@ def compile_expression(text: str, scope: Scope, expects: ValueType | None = None
         raise ExpressionError(
             f"the expression has {len(text)} characters, {MAX_LENGTH} are allowed; split it", 1
         )
+    declared = scope.names.get(text) if scope.narrow else None
+    if declared is not None and declared.kind in _PLAIN_KINDS:
+        return _lone_name(text, narrowed_to(text, declared), declared, expects)
     tokens = read_tokens(text)
     if not tokens:
         raise ExpressionError("the expression is empty", 1)
     if scope.narrow and (enough := narrowed(tokens, scope)) is not None:
-        if (declared := enough.names.get(text)) is not None and declared.kind in _PLAIN_KINDS:
-            return _lone_name(text, enough, declared, expects)
         try:
             return _compiled_once(text, enough, expects)
         except ExpressionError:

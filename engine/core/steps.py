@@ -218,6 +218,8 @@ class StepCompiler:
 
     def _condition(self, document: StepDocument, mistakes: Mistakes) -> Expression | None:
         """Its own `if`, and that of the loop around it."""
+        if document.if_ is None and not self._gate:
+            return None
         here, scope = mistakes.at("if"), condition_scope(self.outcomes)
         own = compile_condition(document.if_, scope, here) if document.if_ is not None else None
         if own is not None:

@@ -100,7 +100,7 @@ def compile_template(text: str, scope: Scope, expects: ValueType | None = None) 
 
 def _plain(part: str, start: int) -> str:
     """Text without expressions; it would be a pity to send one as it is written."""
-    found = _JINJA.search(part)
+    found = _JINJA.search(part) if "{{" in part else None
     if found is not None:
         raise ExpressionError(
             "an expression begins with '${{' here; write it so, in quotes",
