@@ -9,6 +9,7 @@ from engine.core.inventory import Inventory
 from engine.core.json_value import Json
 from engine.core.plan import OUTPUTS, Place
 from engine.core.run import RunState, StepState
+from engine.core.run_repeats import has_failed
 from engine.core.scopes import OUTCOME, Known
 
 # What a call gives is seen as outputs of the call.
@@ -37,7 +38,7 @@ def known_to(
                 outputs[call] = {**outputs.get(call, {}), **told}
             else:
                 outputs[step_id] = _outputs(step)
-    known = Known(state.parameters, incident, inventory, outputs, failed=state.failed)
+    known = Known(state.parameters, incident, inventory, outputs, failed=has_failed(state))
     return known if place is None else known.at(place)
 
 

@@ -164,14 +164,6 @@ class RunState:
         return any(step.may_have_happened for step in self.steps.values())
 
     @property
-    def failed(self) -> bool:
-        """Whether a step that is required failed, as far as is known, or came too late."""
-        if self.plan is None:
-            return False
-        ends = (self.step("steps", s.id).outcome for s in self.plan.of("steps") if s.required)
-        return bool(self.late) or any(end in ("failed", "unknown") for end in ends)
-
-    @property
     def is_stopped(self) -> bool:
         """Whether a stop ended it: nothing follows, not even its rollback."""
         # The engine cancels only what is stopped.

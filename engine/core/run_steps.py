@@ -7,20 +7,19 @@ from engine.core.durations import format_duration
 from engine.core.evaluating import holds_if, known_to
 from engine.core.outputs import gave
 from engine.core.plan import CALL, OUTPUTS, Plan, PlannedStep
-from engine.core.run import RunState, StepState
+from engine.core.run import RunState
 from engine.core.run_calls import left_out
 from engine.core.run_clearance import not_fresh
 from engine.core.run_commands import Attempt, Command, Probe, Read, Record, Wait
 from engine.core.run_looks import look_on
 from engine.core.run_questions import ask_between
+from engine.core.run_repeats import may_repeat
 from engine.core.run_waits import done, wait_out
 from engine.core.run_world import World
 
 UNKNOWN_GRACE = timedelta(seconds=5)
 PROBE_AGAIN = timedelta(seconds=10)
 MAX_PROBES = 6
-# How many interrupted attempts of a step may be made up for, beside its retries.
-MAX_EXCUSED = 2
 
 
 def deadline(state: RunState, plan: Plan) -> datetime | None:
@@ -55,7 +54,7 @@ def advance(
         case "succeeded" | "skipped":
             return None, None
         case "failed" | "unknown":
-            if _may_repeat(step, known):
+            if may_repeat(step, known):
                 return _attempt_again(state, plan, step, world), None
             return None, step if step.required else None
         case "pending" | "open":
@@ -104,12 +103,6 @@ def _look_again(
     if isinstance(found, str):
         return None, step if found == "failed" else None
     return found, None
-
-
-def _may_repeat(step: PlannedStep, known: StepState) -> bool:
-    counted = known.attempts - min(known.excused, MAX_EXCUSED)
-    safe = known.repeatable or (known.outcome == "unknown" and step.repeat in ("harmless", "keyed"))
-    return step.changes and safe and counted < max(step.retry_attempts, 1)
 
 
 def _attempt_again(state: RunState, plan: Plan, step: PlannedStep, world: World) -> Command:

@@ -18,6 +18,7 @@ from engine.core.run_commands import (
     Probe,
     Record,
 )
+from engine.core.run_repeats import may_repeat
 from engine.core.scopes import condition_scope
 from tests.doubles.runs import START, Drive, a_playbook, a_step, a_wait
 
@@ -170,6 +171,7 @@ def assert_its_turn(drive: Drive, step: PlannedStep, stop_after: int) -> None:
         each
         for each in steps
         if each.id != step.id and state.step("steps", each.id).outcome in ("failed", "unknown")
+        if not may_repeat(each, state.step("steps", each.id))
     ]
     lost = {(s.place.loop, s.place.item) for s in failed if s.place is not None and s.place.item}
     loops = [loop for loop, _ in lost]

@@ -1,0 +1,30 @@
+"""Whether a step is tried again, and whether one has failed for good."""
+
+from engine.core.plan import PlannedStep
+from engine.core.run import RunState, StepState
+
+# How many interrupted attempts of a step may be made up for, beside its retries.
+MAX_EXCUSED = 2
+
+
+def may_repeat(step: PlannedStep, known: StepState) -> bool:
+    """Whether a step that failed, or whose outcome is unknown, is tried again."""
+    counted = known.attempts - min(known.excused, MAX_EXCUSED)
+    safe = known.repeatable or (known.outcome == "unknown" and step.repeat in ("harmless", "keyed"))
+    return step.changes and safe and counted < max(step.retry_attempts, 1)
+
+
+def has_failed(state: RunState) -> bool:
+    """Whether a step that is required failed, as far as is known, or came too late.
+
+    One that is to be tried again hasn't failed yet: a branch beside it may ask meanwhile.
+    """
+    if state.plan is None:
+        return False
+    return bool(state.late) or any(
+        known.outcome in ("failed", "unknown")
+        and (bool(state.cancelled_by) or not may_repeat(step, known))
+        for step in state.plan.of("steps")
+        if step.required
+        for known in (state.step("steps", step.id),)
+    )
