@@ -26,11 +26,12 @@ import venv
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import median
 
+from msgspec import structs
 from typing_extensions import override
 
 from benchmarks.harness import Variant, compare
@@ -237,7 +238,7 @@ class Quell:
 
 def alert(host: str) -> Alert:
     now = CLOCK.now()
-    return replace(firing("Steps", instance=host), starts_at=now, received_at=now)
+    return structs.replace(firing("Steps", instance=host), starts_at=now, received_at=now)
 
 
 @asynccontextmanager

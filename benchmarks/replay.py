@@ -16,9 +16,10 @@ import sys
 import tempfile
 import time
 import venv
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+
+from msgspec import structs
 
 from benchmarks.harness import Variant, compare
 from benchmarks.rule_evaluation import events
@@ -53,7 +54,9 @@ def write_alerts(path: Path, count: int) -> None:
     with path.open("w") as file:
         for at, event in enumerate(events(count, RULES)):
             received = event.received_at + timedelta(seconds=at // EVENTS_A_SECOND)
-            alert = replace(event, fingerprint=derived_id("event", str(at)), received_at=received)
+            alert = structs.replace(
+                event, fingerprint=derived_id("event", str(at)), received_at=received
+            )
             file.write(alert_json(alert) + "\n")
 
 

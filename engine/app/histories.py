@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import itemgetter
 
+from msgspec import structs
+
 from engine.app.backtest import backtest
 from engine.app.configured import catalog_sources, checked_catalog, stream_of
 from engine.core.alert import Alert
@@ -56,7 +58,7 @@ def _at_source_time(alert: Alert) -> Alert:
     expires_at = alert.expires_at
     if expires_at is not None:
         expires_at += at - alert.received_at
-    return replace(alert, received_at=at, expires_at=expires_at)
+    return structs.replace(alert, received_at=at, expires_at=expires_at)
 
 
 @dataclass(frozen=True, slots=True)

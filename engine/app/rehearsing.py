@@ -1,9 +1,10 @@
 """What the verbs ask of the files alone: check, plan, normalize, emergency-test."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import structs
 from pydantic import JsonValue
 
 from connectors import registry
@@ -156,7 +157,7 @@ def _planned(
     if not match.rule.playbook:
         return None, match.mode, f"rule {match.rule.id} starts no playbook"
     # As if it began to fire now, whatever the sample says.
-    occurrence = receive(replace(alert, status="firing"), None).occurrence
+    occurrence = receive(structs.replace(alert, status="firing"), None).occurrence
     incident = incident_opened(opened_by(match, occurrence, number=0), now)
     story = first_run(incident, match, alert, catalog)
     for event in story:

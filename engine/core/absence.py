@@ -1,8 +1,9 @@
 """The alert that quell raises where a heartbeat stays away."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec import structs
 
 from engine.core.alert import Alert, fingerprint_of
 from engine.core.classify import GROUP_FIELDS
@@ -33,4 +34,4 @@ def absence_alert(state: GroupState, rule: Rule | None, at: datetime) -> Alert:
         received_at=at,
     )
     known: dict[str, Any] = {n: value for n, value in state.values.items() if n in GROUP_FIELDS}
-    return replace(alert, **known)
+    return structs.replace(alert, **known)

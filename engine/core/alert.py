@@ -1,10 +1,13 @@
 """Alerts and occurrences: what a source said, and the firing interval that follows from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Literal
+
+from msgspec import Struct, structs
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from engine.core.bounds import cut_texts
 from engine.core.ids import derived_id, derived_id_of
@@ -24,9 +27,11 @@ MAX_LINK = 8_192
 MAX_LINKS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Struct, frozen=True, gc=False):
     """One notice from a source. Texts are "" when absent; times are aware, in UTC.
+
+    A struct, because one is made for each notice and again for each record: it takes a fifth of
+    a dataclass's time, and `structs.replace` half of `replace`'s. It holds no reference cycle.
 
     `event_at` is the source's own event time where each of its notices has one, else None, and
     then notices are ordered by `received_at`. `expires_at` closes the occurrence unless a later
@@ -64,6 +69,21 @@ class Alert:
         """The time by which notices of one fingerprint are ordered."""
         return self.event_at or self.received_at
 
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type["Alert"], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """What makes pydantic read one from an object with its fields."""
+        fields = {
+            each.name: core_schema.typed_dict_field(
+                handler.generate_schema(each.type), required=each.required
+            )
+            for each in structs.fields(cls)
+        }
+        return core_schema.no_info_after_validator_function(
+            lambda known: cls(**known), core_schema.typed_dict_schema(fields)
+        )
+
 
 _TEXTS = (
     *("fingerprint", "source", "name", "service", "resource", "target"),
@@ -97,7 +117,7 @@ def within_bounds(alert: Alert, size: int | None = None) -> Alert:
     links = tuple(link for link in alert.links if len(link) <= MAX_LINK)[:MAX_LINKS]
     if annotations == alert.annotations and links == alert.links:
         return alert
-    return replace(alert, annotations=annotations, links=links)
+    return structs.replace(alert, annotations=annotations, links=links)
 
 
 def _is_small(alert: Alert, size: int | None) -> bool:
@@ -137,8 +157,7 @@ def fingerprint_of(source: str, identity: Mapping[str, str]) -> str:
     return derived_id_of("fingerprint", source, identity)
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+class Occurrence(Struct, frozen=True, gc=False):
     """One firing interval of a fingerprint; `alert` is the notice that opened it.
 
     `last_notice_at` orders notices: an older one never undoes a newer one. `ended_at` is None
@@ -167,27 +186,8 @@ class Occurrence:
         """Whether it still fires as far as quell knows."""
         return self.ended_at is None
 
-    def within(self, incident_ids: tuple[str, ...]) -> "Occurrence":
-        """The same in these incidents; `replace` takes twice as long, and each alert comes here."""
-        return Occurrence(
-            id=self.id,
-            alert=self.alert,
-            started_at=self.started_at,
-            last_notice_at=self.last_notice_at,
-            expires_at=self.expires_at,
-            ended_at=self.ended_at,
-            ended_by=self.ended_by,
-            incident_ids=incident_ids,
-            repeats=self.repeats,
-            partition_key=self.partition_key,
-            held_by=self.held_by,
-            heard_by=self.heard_by,
-            inhibits=self.inhibits,
-        )
 
-
-@dataclass(frozen=True, slots=True)
-class Firing:
+class Firing(Struct, frozen=True, gc=False):
     """What a repeat asks and changes of an open occurrence whose repeats no rule counts.
 
     It is newer than the occurrence's own row, which is as it was when its expiry was
@@ -203,7 +203,7 @@ class Firing:
 
     def of(self, kept: Occurrence) -> Occurrence:
         """The occurrence as it is now; `kept` is what its own row says."""
-        return replace(
+        return structs.replace(
             kept,
             last_notice_at=self.last_notice_at,
             expires_at=self.expires_at,
@@ -264,8 +264,7 @@ def occurrence_id(fingerprint: str, started_at: datetime, before: str = "") -> s
     return derived_id("occurrence", fingerprint, started_at.isoformat(), before)
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True, gc=False):
     """What a notice did to its fingerprint's occurrence, and the occurrence after it."""
 
     effect: Literal["stale", "repeat", "resolved", "opened"]
@@ -298,16 +297,16 @@ def receive(alert: Alert, current: Occurrence | None, partition_key: str = "") -
         if current.ended_at is not None:
             # It may tell of a later interval, whose firing notice is still under way.
             ended = max(ended, current.ended_at)
-            closed = replace(current, last_notice_at=at, ended_at=ended, ended_by="source")
+            closed = structs.replace(current, last_notice_at=at, ended_at=ended, ended_by="source")
             return Notice("stale", closed)
         return Notice(
             "resolved",
-            replace(current, last_notice_at=at, ended_at=ended, ended_by="source"),
+            structs.replace(current, last_notice_at=at, ended_at=ended, ended_by="source"),
         )
     if current is not None and current.is_open:
         return Notice(
             "repeat",
-            replace(
+            structs.replace(
                 current,
                 started_at=min(current.started_at, alert.starts_at),
                 last_notice_at=at,

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from msgspec import structs
+
 from engine.core.alert import Alert
 from engine.core.documents import (
     ConnectionDocument,
@@ -125,28 +127,14 @@ def enrich(alert: Alert, inventory: Inventory) -> Alert:
     owner = inventory.services.get(service, _NOBODY)
     if target == alert.target and service == alert.service and owner is _NOBODY:
         return alert
-    # `replace` takes twice as long, and each alert that opens something comes here.
-    return Alert(
-        fingerprint=alert.fingerprint,
-        source=alert.source,
-        name=alert.name,
-        status=alert.status,
-        labels=alert.labels,
-        annotations=alert.annotations,
-        starts_at=alert.starts_at,
-        ends_at=alert.ends_at,
-        received_at=alert.received_at,
-        event_at=alert.event_at,
-        expires_at=alert.expires_at,
+    return structs.replace(
+        alert,
         service=service,
-        resource=alert.resource,
         target=target,
         environment=owner.environment or alert.environment,
         team=owner.team or alert.team,
         customer=owner.customer or alert.customer,
         region=owner.region or alert.region,
-        severity_hint=alert.severity_hint,
-        links=alert.links,
     )
 
 

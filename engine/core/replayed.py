@@ -1,8 +1,10 @@
 """What a replay of alerts came to, and how two rule sets differ over the same alerts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec import structs
 
 from engine.core import events
 from engine.core.alert import Alert
@@ -28,7 +30,7 @@ class Closing:
         """The alert with the end that this gives it."""
         if self.after is None or alert.status != "firing" or alert.expires_at is not None:
             return alert
-        return replace(alert, expires_at=alert.received_at + self.after)
+        return structs.replace(alert, expires_at=alert.received_at + self.after)
 
 
 @dataclass(frozen=True, slots=True)

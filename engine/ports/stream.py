@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from msgspec import Struct
+
 # How often a subscription looks whether partitions that are held still may go on.
 STOPPED_ASKS_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True, gc=False):
     """What is appended: `key` decides the partition, `value` is a CloudEvent in JSON."""
 
     key: str
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True, gc=False):
     """A message in its place; offsets rise by position in a partition, gaps are possible."""
 
     partition: int

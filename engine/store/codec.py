@@ -1,4 +1,6 @@
-"""Frozen dataclasses as JSON documents: times are integer microseconds, enums their values.
+"""Frozen dataclasses and structs as JSON documents.
+
+Times are integer microseconds, enums their values.
 
 A document from before a field was added decodes with the field's default, and one from after
 decodes without it: replicas of two versions work side by side.
@@ -13,6 +15,7 @@ from enum import Enum
 from typing import Any, Generic, Literal, TypeVar, Union
 
 import orjson
+from msgspec import Struct, structs
 
 from engine.core.journal import from_us, to_us
 
@@ -24,10 +27,10 @@ _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_SORT_KEYS
 
 
 class Codec(Generic[T]):
-    """Encodes and decodes values of one dataclass."""
+    """Encodes and decodes values of one dataclass or struct."""
 
     def __init__(self, model: type[T]) -> None:
-        self._decode: Callable[[Any], T] = _dataclass_decoder(model)
+        self._decode: Callable[[Any], T] = _object_decoder(model, _fields_of(model))
         self._names = tuple(typing.get_type_hints(model))
 
     def encode(self, value: T, **more: Any) -> str:
@@ -50,6 +53,8 @@ class Codec(Generic[T]):
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return to_us(value)
+    if isinstance(value, Struct):
+        return structs.asdict(value)
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"a {type(value).__name__} has no place in a document")
@@ -57,8 +62,8 @@ def _plain(value: object) -> object:
 
 def _decoder(annotation: Any) -> Decoder:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if dataclasses.is_dataclass(annotation):
-        return _dataclass_decoder(annotation)
+    if fields := _fields_of(annotation):
+        return _object_decoder(annotation, fields)
     if annotation is datetime:
         return from_us
     if isinstance(annotation, type) and issubclass(annotation, Enum):
@@ -82,9 +87,17 @@ def _present(annotation: Any) -> Any:
     return present[0] if len(present) == 1 else None
 
 
-def _dataclass_decoder(model: Any) -> Callable[[Any], Any]:
+def _fields_of(annotation: Any) -> frozenset[str]:
+    """Of a dataclass or a struct; none of anything else."""
+    if isinstance(annotation, type) and issubclass(annotation, Struct):
+        return frozenset(annotation.__struct_fields__)
+    if dataclasses.is_dataclass(annotation):
+        return frozenset(field.name for field in dataclasses.fields(annotation))
+    return frozenset()
+
+
+def _object_decoder(model: Any, names: frozenset[str]) -> Callable[[Any], Any]:
     hints = typing.get_type_hints(model)
-    names = frozenset(field.name for field in dataclasses.fields(model))
     decoders, optional = dict[str, Callable[[Any], Any]](), dict[str, Callable[[Any], Any]]()
     for name in names:
         present = _present(hints[name])

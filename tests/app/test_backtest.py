@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from msgspec import structs
 
 from engine.app.backtest import backtest
 from engine.core.alert import Alert
@@ -39,12 +40,12 @@ def at(alert: Alert, seconds: float, **changes: object) -> Alert:
     """The alert, received so long after the first."""
     received = AT + timedelta(seconds=seconds)
     times: dict[str, object] = {"received_at": received, "starts_at": received, **changes}
-    return replace(alert, **times)  # type: ignore[arg-type]
+    return structs.replace(alert, **times)
 
 
 def cleared(alert: Alert, seconds: float) -> Alert:
     received = AT + timedelta(seconds=seconds)
-    return replace(alert, received_at=received, status="resolved", ends_at=received)
+    return structs.replace(alert, received_at=received, status="resolved", ends_at=received)
 
 
 def replayed(
@@ -143,7 +144,7 @@ def test_a_failing_expression_is_told_once(tmp_path: Path) -> None:
 
 def test_what_was_received_at_once_though_it_happened_long_ago_is_noticed(tmp_path: Path) -> None:
     old = [
-        replace(firing("Odd", service=each), starts_at=AT - timedelta(hours=hours))
+        structs.replace(firing("Odd", service=each), starts_at=AT - timedelta(hours=hours))
         for each, hours in (("a", 9), ("b", 1))
     ]
     assert replayed(tmp_path, RULES % "approve", old).is_cramped

@@ -1,11 +1,11 @@
 """Where the alerts of a replay come from."""
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from msgspec import structs
 
 from connectors.streams.kafka import KafkaConfig, KafkaStream
 from engine.app.histories import PROBLEMS_TOLD, AlertLines, at_source_times, stream_history
@@ -37,9 +37,11 @@ def test_a_file_of_another_kind_has_few_problems_and_their_number() -> None:
 
 
 def test_by_the_times_of_the_source_what_happened_first_comes_first() -> None:
-    late = replace(firing("Late"), starts_at=AT + HOUR, expires_at=AT + timedelta(minutes=5))
-    over = replace(firing("Over"), status="resolved", ends_at=AT + 2 * HOUR)
-    told = replace(firing("Told"), event_at=AT - HOUR)
+    late = structs.replace(
+        firing("Late"), starts_at=AT + HOUR, expires_at=AT + timedelta(minutes=5)
+    )
+    over = structs.replace(firing("Over"), status="resolved", ends_at=AT + 2 * HOUR)
+    told = structs.replace(firing("Told"), event_at=AT - HOUR)
     found = at_source_times([over, late, firing("Now"), told])
     assert [(each.name, each.received_at - AT) for each in found] == [
         ("Told", -HOUR),
@@ -55,7 +57,7 @@ async def a_log(folder: Path, *hours: int) -> EmbeddedStream:
     stream = EmbeddedStream(DataDirectory(folder).stream_path)
     await stream.open()
     for hour in hours:
-        alert = replace(firing("A", service=f"s{hour}"), received_at=AT + hour * HOUR)
+        alert = structs.replace(firing("A", service=f"s{hour}"), received_at=AT + hour * HOUR)
         await stream.append([Message(alert.partition_key, encode_alert(alert))])
     tick = Tick("incident_close", "x", AT)
     await stream.append([Message("k", encode_tick(tick, AT)), Message("k", b"poison")])
@@ -107,7 +109,9 @@ async def test_alerts_on_brokers_are_read_where_the_settings_name_them(
     }
     stream = KafkaStream(KafkaConfig.model_validate(brokers))
     await stream.open()
-    alerts = [replace(firing("A", service=f"s{n}"), received_at=AT + n * HOUR) for n in range(6)]
+    alerts = [
+        structs.replace(firing("A", service=f"s{n}"), received_at=AT + n * HOUR) for n in range(6)
+    ]
     await stream.append([Message(each.partition_key, encode_alert(each)) for each in alerts])
     await stream.close()
     loaded = load_settings(None, {"data": tmp_path, "stream": {"uses": "kafka", **brokers}})

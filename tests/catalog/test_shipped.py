@@ -1,9 +1,9 @@
 """What ships loads, and each rule takes the alert that it is for."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 import engine
 from engine.catalog import CatalogSources, load_catalog, shipped_folder
@@ -118,7 +118,7 @@ def test_quell_s_own_alert_is_a_p1_that_only_quell_can_raise(catalog: Catalog) -
         Mode.SUGGEST,
     )
     assert (found.rule.notify, found.group) == (("team",), {"service": "quell"})
-    forged = classify(replace(alert, source="alertmanager"), catalog.rules).taken
+    forged = classify(structs.replace(alert, source="alertmanager"), catalog.rules).taken
     assert forged is not None
     assert forged.is_catch_all
 

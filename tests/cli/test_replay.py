@@ -2,11 +2,11 @@
 
 import io
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from engine.cli.main import execute
 from engine.core.records import alert_json
@@ -118,7 +118,9 @@ def test_old_payloads_are_replayed_at_the_times_of_their_source(
     path = project.folder / "alerts.jsonl"
     alert = firing("X", service="s")
     old_ones = [at(alert, 0, starts_at=old + timedelta(hours=hours)) for hours in range(3)]
-    lines = [alert_json(replace(each, fingerprint=str(n))) for n, each in enumerate(old_ones)]
+    lines = [
+        alert_json(structs.replace(each, fingerprint=str(n))) for n, each in enumerate(old_ones)
+    ]
     path.write_text("\n".join(lines))
     assert run(project, str(path)) == 0
     assert "--time source takes the times" in capsys.readouterr().out

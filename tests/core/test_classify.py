@@ -1,7 +1,7 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from engine.core.classify import classify, explain
 from engine.core.inventory import Inventory
@@ -54,7 +54,7 @@ def test_what_no_rule_takes_goes_to_the_catch_all(alert: object) -> None:
 
 
 def test_alertname_is_the_name_of_the_alert_whatever_its_labels_say() -> None:
-    alert = replace(firing("x", service="llm-70b"), name="Down")
+    alert = structs.replace(firing("x", service="llm-70b"), name="Down")
     taken = classify(alert, RuleSet([DOWN])).taken
     assert taken is not None
 
@@ -152,7 +152,7 @@ def test_groups_are_fields_of_the_alert_or_labels(
 
 
 def test_what_the_inventory_knows_wins_in_groups() -> None:
-    alert = replace(firing("Down", instance="gpu-07:9100"), target="gpu-07")
+    alert = structs.replace(firing("Down", instance="gpu-07:9100"), target="gpu-07")
     taken = classify(alert, RuleSet([rule("r", group_by=["target"])])).taken
     assert taken is not None
     assert taken.group == {"target": "gpu-07"}

@@ -1,7 +1,7 @@
-from dataclasses import fields, replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from engine.core.alert import Alert
 from engine.core.documents import InventoryDocument
@@ -112,7 +112,7 @@ def test_a_sender_can_not_write_its_way_out_of_production() -> None:
 
 def test_labels_fill_what_the_inventory_leaves_out() -> None:
     inventory, _ = built(DOCUMENT)
-    alert = replace(firing("Down", service="other", environment="staging"), region="eu")
+    alert = structs.replace(firing("Down", service="other", environment="staging"), region="eu")
     enriched = enrich(alert, inventory)
     assert (enriched.service, enriched.environment) == ("other", "staging")
     assert enriched.region == "eu"
@@ -120,10 +120,10 @@ def test_labels_fill_what_the_inventory_leaves_out() -> None:
 
 def test_a_target_that_the_inventory_does_not_know_is_no_target() -> None:
     inventory, _ = built(DOCUMENT)
-    assert enrich(replace(firing("Down"), target="evil.example"), inventory).target == ""
+    assert enrich(structs.replace(firing("Down"), target="evil.example"), inventory).target == ""
 
 
 def test_what_the_inventory_says_nothing_of_stays_as_it_was_sent() -> None:
-    values: dict[str, Any] = {each.name: each.name for each in fields(Alert)}
+    values: dict[str, Any] = {each.name: each.name for each in structs.fields(Alert)}
     sent = Alert(**{**values, "labels": {"a": "b"}, "target": "unknown"})
-    assert enrich(sent, Inventory()) == replace(sent, target="")
+    assert enrich(sent, Inventory()) == structs.replace(sent, target="")

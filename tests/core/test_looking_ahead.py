@@ -1,9 +1,9 @@
 """What may go ahead: a P1 that comes to the same whatever stands in front of it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from engine.core.alert import Alert
 from engine.core.catalog import Catalog
@@ -80,7 +80,7 @@ def test_it_tells_the_incidents_that_it_would_join(catalog: Catalog) -> None:
 
 
 def test_what_ends_something_keeps_its_place(catalog: Catalog) -> None:
-    ended = replace(firing("Down"), status="resolved")
+    ended = structs.replace(firing("Down"), status="resolved")
     assert at_a_glance(seen(ended), catalog.rules) == "resolves"
 
 

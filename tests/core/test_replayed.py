@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from msgspec import structs
+
 from engine.core.alert import Alert
 from engine.core.replayed import (
     Closing,
@@ -101,8 +103,8 @@ def test_a_closing_gives_an_end_to_what_has_none() -> None:
     model = Closing(after=10 * MINUTE)
     alert = firing("Down")
     assert model.applied(alert).expires_at == AT + 10 * MINUTE
-    own = replace(alert, expires_at=AT + MINUTE)
-    over: Alert = replace(alert, status="resolved", ends_at=AT)
+    own = structs.replace(alert, expires_at=AT + MINUTE)
+    over: Alert = structs.replace(alert, status="resolved", ends_at=AT)
     for unchanged in (own, over):
         assert model.applied(unchanged) is unchanged
     assert Closing().applied(alert) is alert

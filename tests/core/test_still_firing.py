@@ -1,9 +1,9 @@
 """Whether it still fires: by a last notice, and by several answers together."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from engine.core.still_firing import Confirmation, by_last_notice, combined
 from tests.services.stores import START
@@ -49,5 +49,5 @@ def test_a_last_notice_counts_for_some_time_and_says_that_it_is_one(
 
 
 def test_what_was_resolved_meanwhile_is_resolved() -> None:
-    ended = replace(an_occurrence("f"), ended_at=START)
+    ended = structs.replace(an_occurrence("f"), ended_at=START)
     assert by_last_notice(ended, START, timedelta(hours=1)).answer == "resolved"

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from engine.core.classify import classify
 from engine.core.matchers import Matcher
@@ -44,7 +45,7 @@ def test_no_alert_reaches_what_is_told_as_unreachable(
     rules = RuleSet(sorted(made, key=lambda each: each.is_catch_all))
     told = {each.rule.id for each in unreachable(rules)}
     for name, texts in alerts:
-        found = classify(replace(firing(name), labels=texts), rules)
+        found = classify(structs.replace(firing(name), labels=texts), rules)
         reached = {each.rule.id for each in found.observed}
         reached |= {found.taken.rule.id} if found.taken else set()
         assert not reached & told

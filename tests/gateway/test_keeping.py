@@ -8,6 +8,7 @@ from datetime import datetime
 
 import httpx
 import pytest
+from msgspec import structs
 from pydantic import SecretStr
 from typing_extensions import override
 
@@ -121,7 +122,7 @@ async def test_a_signature_in_the_body_lets_in_or_not() -> None:
 
 async def test_what_a_body_left_to_do_is_done_before_the_answer() -> None:
     (more,) = guarded("alertmanager", "a").parse(json.loads(BODY), NOW).alerts
-    parts = gateway_parts(SignedSource([replace(more, name="More")]), loopback=False)
+    parts = gateway_parts(SignedSource([structs.replace(more, name="More")]), loopback=False)
     assert (await post(parts, BODY)).json() == {"accepted": 1, "rejected": []}
     assert [alert.name for alert in kept(parts).alerts] == ["Down", "More"]
 

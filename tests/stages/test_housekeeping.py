@@ -1,9 +1,9 @@
 """What is older than its retention goes, in small parts, and comes round again."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from engine.core.guards import LONGEST_LOOK_BACK, Reservation
 from engine.core.retention import Retention
@@ -129,7 +129,7 @@ async def test_closed_occurrences_are_forgotten_over_several_passes(
     monkeypatch.setattr(housekeeping, "FINGERPRINTS_AT_ONCE", 10)
     monkeypatch.setattr(housekeeping, "MOST_FINGERPRINTS", 20)
     ended = [
-        replace(an_occurrence(f"f{n:02}"), ended_at=world.clock.at, ended_by="source")
+        structs.replace(an_occurrence(f"f{n:02}"), ended_at=world.clock.at, ended_by="source")
         for n in range(50)
     ]
     fires = an_occurrence("f50")

@@ -3,10 +3,10 @@
 import json
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from engine.core import events
 from engine.core.actions import Result
@@ -97,7 +97,7 @@ async def test_what_errors_say_is_journaled_without_it(
 async def test_an_alert_that_shows_it_is_kept_as_it_was_sent_and_told_without_it(
     world: World,
 ) -> None:
-    alert = replace(
+    alert = structs.replace(
         world.alert("Down", {"leak": SECRET}), annotations={"summary": f"refused {SECRET}"}
     )
     await world.send(alert)

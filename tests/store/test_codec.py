@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from engine.core.alert import Alert, Occurrence
 from engine.core.incident import Incident
@@ -23,7 +24,7 @@ INCIDENTS, OCCURRENCES = Codec(Incident), Codec(Occurrence)
 
 
 def values_of(model: Any) -> st.SearchStrategy[Any]:
-    """Any value of a dataclass, within what a database's integers hold."""
+    """Any value of a dataclass or struct, within what a database's integers hold."""
     special = {
         int: st.integers(-(2**63), 2**63 - 1),
         datetime: TIMES,
@@ -31,7 +32,7 @@ def values_of(model: Any) -> st.SearchStrategy[Any]:
     }
     fields = {}
     for name, hint in get_type_hints(model).items():
-        if is_dataclass(hint):
+        if is_dataclass(hint) or (isinstance(hint, type) and issubclass(hint, Struct)):
             fields[name] = values_of(hint)
         else:
             fields[name] = special[hint] if hint in special else st.from_type(hint)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from msgspec import structs
 from sqlalchemy import Connection, text
 
 from engine.core.alert import Firing, Occurrence
@@ -25,7 +26,7 @@ DEADLINE_S = 30.0
 
 async def test_only_the_latest_occurrence_of_a_fingerprint_is_kept(store: Store) -> None:
     first, other = an_occurrence("f1"), an_occurrence("f2", service="größe\0")
-    later = replace(first, id="later", repeats=3, ended_at=START, ended_by="source")
+    later = structs.replace(first, id="later", repeats=3, ended_at=START, ended_by="source")
     await store.write(lambda tx: tx.put_occurrences([first, other]))
     await store.write(lambda tx: tx.put_occurrences([later]))
     await store.write(lambda tx: tx.put_occurrences([]))
@@ -46,11 +47,11 @@ async def test_open_occurrences_are_those_that_fire_in_the_incident(store: Store
         return an_occurrence(fingerprint, started_at=started, incident_ids=incidents)
 
     both, late, early, none = at(2, "f1", "a", "b"), at(3, "f2", "a"), at(1, "f3", "a"), at(0, "f4")
-    ended = replace(at(0, "f5", "a"), ended_at=START, ended_by="expiry")
+    ended = structs.replace(at(0, "f5", "a"), ended_at=START, ended_by="expiry")
     await store.write(lambda tx: tx.put_occurrences([both, late, early, none, ended]))
     of_a, of_b, of_c = await store.read(lambda tx: [tx.open_occurrences(i, 10) for i in "abc"])
     assert (of_a, of_b, of_c) == ([early, both, late], [both], [])
-    closed = replace(both, ended_at=START, ended_by="source")
+    closed = structs.replace(both, ended_at=START, ended_by="source")
     await store.write(lambda tx: tx.put_occurrences([closed]))
     of_a, of_b = await store.read(lambda tx: [tx.open_occurrences(i, 10) for i in "ab"])
     assert (of_a, of_b) == ([early, late], [])
@@ -59,7 +60,7 @@ async def test_open_occurrences_are_those_that_fire_in_the_incident(store: Store
 async def test_a_target_fires_while_an_alert_of_it_does_in_an_open_incident(store: Store) -> None:
     def of(incident: Incident, fingerprint: str, target: str) -> Occurrence:
         found = an_occurrence(fingerprint, incident_ids=(incident.id,))
-        return replace(found, alert=replace(found.alert, target=target))
+        return structs.replace(found, alert=structs.replace(found.alert, target=target))
 
     first, second, cleared = (an_incident(name, number=n) for n, name in enumerate("abc", 1))
     cleared = replace(cleared, status="resolved")
@@ -74,7 +75,7 @@ async def test_a_target_fires_while_an_alert_of_it_does_in_an_open_incident(stor
     await store.write(work)
     assert await store.read(lambda tx: tx.firing_targets(9)) == [("gpu-08", 2), ("gpu-07", 1)]
     assert await store.read(lambda tx: tx.firing_targets(1)) == [("gpu-08", 2)]
-    ended = [replace(each, ended_at=START, ended_by="source") for each in fire]
+    ended = [structs.replace(each, ended_at=START, ended_by="source") for each in fire]
     await store.write(lambda tx: tx.put_occurrences(ended))
     assert await store.read(lambda tx: tx.firing_targets(9)) == []
 
@@ -88,7 +89,7 @@ async def test_what_is_troubled_fires_in_an_open_incident_or_has_a_grave_one(sto
         replace(over, service="old", severity=Severity.P1, status="resolved"),
     ]
     firing = an_occurrence("f", incident_ids=(fires.id,))
-    firing = replace(firing, alert=replace(firing.alert, target="gpu-07"))
+    firing = structs.replace(firing, alert=structs.replace(firing.alert, target="gpu-07"))
 
     def work(tx: Tx) -> None:
         for incident in found:
@@ -104,7 +105,7 @@ async def test_what_is_troubled_fires_in_an_open_incident_or_has_a_grave_one(sto
 async def test_what_ended_long_ago_is_found_page_by_page_and_forgotten(store: Store) -> None:
     def ended(name: str, minutes: int) -> Occurrence:
         at = START + timedelta(minutes=minutes)
-        return replace(an_occurrence(name), ended_at=at, ended_by="source")
+        return structs.replace(an_occurrence(name), ended_at=at, ended_by="source")
 
     fires = an_occurrence("b", incident_ids=("i",))
     await store.write(
@@ -137,11 +138,11 @@ async def test_links_follow_what_an_occurrence_became_within_one_transaction(
         (known,) = tx.occurrences(["f"]).values()
         seen = []
         for became in (
-            replace(known, repeats=1),
-            replace(known, incident_ids=("b", "c")),
-            replace(known, incident_ids=("b", "c"), repeats=2),
-            replace(known, incident_ids=("c",), ended_at=START, ended_by="source"),
-            replace(known, incident_ids=("a", "c")),
+            structs.replace(known, repeats=1),
+            structs.replace(known, incident_ids=("b", "c")),
+            structs.replace(known, incident_ids=("b", "c"), repeats=2),
+            structs.replace(known, incident_ids=("c",), ended_at=START, ended_by="source"),
+            structs.replace(known, incident_ids=("a", "c")),
         ):
             tx.put_occurrences([became])
             seen.append(firing(tx))
@@ -162,16 +163,18 @@ def test_a_repeat_links_again_what_another_writer_has_unlinked(connection: Conne
     fires = an_occurrence("f", incident_ids=("a",))
     reader, other = OccurrenceRows(connection), OccurrenceRows(connection)
     reader.put([fires])
-    other.put([replace(fires, ended_at=START, ended_by="source")])
+    other.put([structs.replace(fires, ended_at=START, ended_by="source")])
     assert firing_occurrences(connection, "a", 10) == []
-    again = replace(fires, repeats=1)
+    again = structs.replace(fires, repeats=1)
     reader.put([again])
     assert firing_occurrences(connection, "a", 10) == [again]
 
 
 def repeated(firing: Firing, times: int) -> Firing:
     at = START + timedelta(minutes=times)
-    return replace(firing, last_notice_at=at, expires_at=at + timedelta(hours=1), repeats=times)
+    return structs.replace(
+        firing, last_notice_at=at, expires_at=at + timedelta(hours=1), repeats=times
+    )
 
 
 def repeat_in(tx: Tx, fingerprint: str, times: int) -> None:
@@ -180,14 +183,14 @@ def repeat_in(tx: Tx, fingerprint: str, times: int) -> None:
 
 
 async def test_what_repeats_made_of_an_occurrence_is_read_with_it(store: Store) -> None:
-    fires = replace(an_occurrence("f", incident_ids=("i",)), expires_at=START)
+    fires = structs.replace(an_occurrence("f", incident_ids=("i",)), expires_at=START)
     await store.write(lambda tx: tx.put_occurrences([fires, an_occurrence("other")]))
     for times in (1, 2):
         await store.write(lambda tx, times=times: repeat_in(tx, "f", times))  # type: ignore[misc]
     occurrences, firing = await store.read(lambda tx: tx.known(["f", "other", "no"], {"other"}))
     assert list(occurrences) == ["other"]
     assert firing["f"].kept_expiry == START
-    now = replace(
+    now = structs.replace(
         fires,
         last_notice_at=START + timedelta(minutes=2),
         expires_at=START + timedelta(minutes=62),
@@ -199,8 +202,8 @@ async def test_what_repeats_made_of_an_occurrence_is_read_with_it(store: Store) 
 
 
 async def test_what_ended_and_what_a_rule_hears_are_known_as_a_whole(store: Store) -> None:
-    ended = replace(an_occurrence("f1"), ended_at=START, ended_by="source")
-    heard = replace(an_occurrence("f2"), heard_by=("often",))
+    ended = structs.replace(an_occurrence("f1"), ended_at=START, ended_by="source")
+    heard = structs.replace(an_occurrence("f2"), heard_by=("often",))
     await store.write(lambda tx: tx.put_occurrences([ended, heard]))
     assert await store.read(lambda tx: tx.known(["f1", "f2"], frozenset())) == (
         {"f1": ended, "f2": heard},
@@ -216,7 +219,7 @@ def test_a_document_of_an_older_release_counts_more_than_repeats_from_before(
     rows.put([fires])
     _, firing = rows.known(["f"], frozenset())
     rows.put_repeats([repeated(firing["f"], 7)])
-    written = replace(fires, repeats=3)
+    written = structs.replace(fires, repeats=3)
     connection.execute(
         text("UPDATE occurrences SET document = :d"), {"d": OCCURRENCES.encode(written)}
     )
@@ -230,6 +233,6 @@ def test_what_is_forgotten_leaves_nothing_behind(connection: Connection) -> None
     rows.put([fires])
     _, firing = rows.known(["f"], frozenset())
     rows.put_repeats([repeated(firing["f"], 1)])
-    rows.put([replace(fires, ended_at=START, ended_by="source")])
+    rows.put([structs.replace(fires, ended_at=START, ended_by="source")])
     assert remove_occurrences(connection, ["f"], START + timedelta(days=1)) == 1
     assert connection.execute(notices.select()).all() == []

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from msgspec import structs
+
 from engine.core import events
 from engine.core.absence import absence_fingerprint
 from engine.core.alert import Occurrence
@@ -60,7 +62,7 @@ def act(
     after = _joined(work, after, acting, at)
     hears = {match.rule.id for match in matches if match.rule.conditions.hears_repeats}
     held_by = tuple(hold.rule_id for hold in held)
-    after = replace(
+    after = structs.replace(
         after, held_by=held_by, heard_by=tuple(rule for rule in held_by if rule in hears)
     )
     work.admitting.keep(after, held, occurrence)
@@ -80,7 +82,8 @@ def _joined(
         if incident not in occurrence.incident_ids:
             new[incident] = match.severity
     if new:
-        occurrence = occurrence.within((*occurrence.incident_ids, *new))
+        joins = (*occurrence.incident_ids, *new)
+        occurrence = structs.replace(occurrence, incident_ids=joins)
     for incident, severity in new.items():
         work.join(incident, occurrence, severity)
     return occurrence
@@ -129,11 +132,11 @@ def _came(work: BatchWork, heartbeat: Hold, at: datetime) -> None:
     state = work.tx.conditions.group(heartbeat.waits_for)
     absence = work.occurrence(absence_fingerprint(state))
     if absence is not None and absence.is_open:
-        work.end(replace(absence, last_notice_at=at, ended_at=at, ended_by="source"))
+        work.end(structs.replace(absence, last_notice_at=at, ended_at=at, ended_by="source"))
 
 
 def _leave(work: BatchWork, occurrence: Occurrence, live: Incident, hold: Hold) -> Occurrence:
     """A cause came after what follows from it: the occurrence leaves its incident."""
     work.absorb(live, occurrence, work.admitting.cause_of(hold))
     kept = tuple(each for each in occurrence.incident_ids if each != live.id)
-    return replace(occurrence, incident_ids=kept)
+    return structs.replace(occurrence, incident_ids=kept)

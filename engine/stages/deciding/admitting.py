@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from msgspec import structs
+
 from engine.core.alert import Occurrence
 from engine.core.catalog import Catalog
 from engine.core.classify import Match, labels_of, value_of
@@ -225,7 +227,7 @@ class Admitting:
         if not new:
             return occurrence
         self.tx.conditions.inhibit(occurrence.alert.fingerprint, new)
-        return replace(occurrence, inhibits=(*occurrence.inhibits, *new))
+        return structs.replace(occurrence, inhibits=(*occurrence.inhibits, *new))
 
     def ends(self, occurrence: Occurrence, at: datetime) -> Occurrence:
         """It no longer fires: it waits for nothing, and nothing waits for it."""
@@ -234,7 +236,7 @@ class Admitting:
             self._last_heard(fingerprint, at)
             self.tx.conditions.put_holds(fingerprint, "", ())
             self.tx.cancel_task("tick", f"hold_due/{fingerprint}")
-            occurrence = replace(occurrence, held_by=(), heard_by=())
+            occurrence = structs.replace(occurrence, held_by=(), heard_by=())
         if occurrence.inhibits:
             self.tx.conditions.stop_inhibiting(fingerprint)
             gone = [key for key in occurrence.inhibits if not self.tx.conditions.inhibiting([key])]

@@ -1,6 +1,6 @@
 """The storm brake: what a batch opened may be too much for anything to act by itself."""
 
-from dataclasses import replace
+from msgspec import structs
 
 from engine.core import events
 from engine.core.alert import receive
@@ -34,7 +34,7 @@ def brake_told(work: BatchWork, tick: Tick, partition_key: str) -> None:
     switch, known = work.tx.switches.find(STORM_BRAKE), work.occurrence(STORM_FINGERPRINT)
     fires = known is not None and known.is_open
     if known is not None and fires and switch is None:
-        work.end(replace(known, ended_at=tick.due_at, ended_by="source"))
+        work.end(structs.replace(known, ended_at=tick.due_at, ended_by="source"))
     elif switch is not None and not fires:
         alert = enrich(storm_alert(switch, tick.due_at), work.catalog.inventory)
         notice = receive(alert, known, partition_key)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
+from msgspec import structs
+
 from engine.core import events
 from engine.core.absence import absence_alert
 from engine.core.alert import Occurrence, occurrence_id
@@ -42,7 +44,7 @@ def _expiry(work: BatchWork, tick: Tick, partition_key: str) -> None:
         work.keep(occurrence)
         expire_later(work, occurrence, partition_key)
         return
-    work.end(replace(occurrence, ended_at=occurrence.expires_at, ended_by="expiry"))
+    work.end(structs.replace(occurrence, ended_at=occurrence.expires_at, ended_by="expiry"))
 
 
 def _hold_due(work: BatchWork, tick: Tick, _: str) -> None:
@@ -70,7 +72,7 @@ def _absence(work: BatchWork, tick: Tick, partition_key: str) -> None:
     is_known = known is not None and known.is_open
     if rule is None or absent is None:
         if known is not None and is_known:
-            work.end(replace(known, ended_at=tick.due_at, ended_by="expiry"))
+            work.end(structs.replace(known, ended_at=tick.due_at, ended_by="expiry"))
         return
     if state.heard_at + absent.for_ > tick.due_at:
         return
@@ -89,7 +91,7 @@ def _absence(work: BatchWork, tick: Tick, partition_key: str) -> None:
     )
     match = match_alone(alert, rule, work.catalog.rules)
     incident = join(work, replace(match, group=state.values), occurrence, tick.due_at)
-    occurrence = replace(occurrence, incident_ids=(incident,))
+    occurrence = structs.replace(occurrence, incident_ids=(incident,))
     work.join(incident, occurrence, match.severity)
     work.keep(occurrence)
 

@@ -1,10 +1,10 @@
 """One batch: every record gets one disposition, and the position moves with what follows."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from engine.core import events
 from engine.core.alert import Alert
@@ -237,7 +237,7 @@ async def test_an_entry_tells_of_as_many_alerts_as_fit(world: World) -> None:
     labels = {str(n): chr(1) * 2_000 for n in range(8)}
     annotations = {str(n): chr(1) * 4_000 for n in range(16)}
     alerts = [
-        replace(world.alert("Down", {**labels, "gpu": str(n)}), annotations=annotations)
+        structs.replace(world.alert("Down", {**labels, "gpu": str(n)}), annotations=annotations)
         for n in range(30)
     ]
     await world.decide(a_batch(*alerts), 0)
@@ -250,7 +250,7 @@ async def test_an_entry_tells_of_as_many_alerts_as_fit(world: World) -> None:
 
 
 async def test_a_summary_that_is_a_novel_becomes_a_title(world: World) -> None:
-    alert = replace(world.alert(), annotations={"summary": "x" * 5_000})
+    alert = structs.replace(world.alert(), annotations={"summary": "x" * 5_000})
     await world.decide(a_batch(alert), 0)
     title = (await world.incident()).title
     assert len(title) == TITLE_LIMIT

@@ -5,10 +5,10 @@ import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 from pydantic import SecretStr, ValidationError
 from typing_extensions import override
 
@@ -187,7 +187,7 @@ async def test_it_is_asked_with_credentials_which_no_answer_shows(
 
 async def test_without_an_address_the_last_notice_counts() -> None:
     source = AlertmanagerSource(AlertmanagerConfig(last_notice_counts_s=60))
-    occurrence = replace(an_occurrence("f"), last_notice_at=NOW)
+    occurrence = structs.replace(an_occurrence("f"), last_notice_at=NOW)
     fresh = await source.still_firing(occurrence, NOW + timedelta(seconds=60))
     assert (fresh.answer, fresh.basis) == ("firing", "last notice")
     late = await source.still_firing(occurrence, NOW + timedelta(seconds=61))

@@ -1,12 +1,12 @@
 """What identifies an occurrence, what ends it, and that order and replays don't matter."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from engine.core.alert import Alert, Occurrence, receive
 from tests.connectors.sources.azure_monitor.azure import NOW, around, notice, read
@@ -90,7 +90,7 @@ def test_a_replay_after_the_time_to_live_opens_nothing() -> None:
     assert alert.event_at is not None
     assert alert.expires_at == alert.event_at + timedelta(hours=1)
     _, opened = fold(alert)
-    expired = replace(opened, ended_at=alert.expires_at, ended_by="expiry")
+    expired = structs.replace(opened, ended_at=alert.expires_at, ended_by="expiry")
     assert receive(alert, expired).effect == "stale"
 
 

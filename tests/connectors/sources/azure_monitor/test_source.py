@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from connectors.sources.azure_monitor import AzureMonitorSource
 from engine.core.alert import receive
@@ -90,7 +90,7 @@ async def answer(
     [alert] = source.parse(dict(body), NOW).alerts
     notice_of = receive(alert, None).occurrence
     age = timedelta(**ages)
-    found = await source.still_firing(replace(notice_of, last_notice_at=NOW - age), NOW)
+    found = await source.still_firing(structs.replace(notice_of, last_notice_at=NOW - age), NOW)
     await source.close()
     return found.answer, found.basis
 

@@ -1,12 +1,12 @@
 """Whether an incident is still open, asked of Cloud Monitoring in configured projects only."""
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from connectors.sources.cloud_monitoring import (
     AlertsApiConfig,
@@ -140,6 +140,6 @@ async def test_without_projects_the_last_notice_counts() -> None:
     assert (in_time.answer, in_time.basis) == ("firing", "last notice")
     late = await source.still_firing(occurrence(), BEGAN + timedelta(seconds=601))
     assert late.answer == "cannot_tell"
-    over = replace(occurrence(), ended_at=NOW)
+    over = structs.replace(occurrence(), ended_at=NOW)
     expected = Confirmation("resolved", "last notice", "Endpoint fails was resolved")
     assert await source.still_firing(over, NOW) == expected
