@@ -21,7 +21,6 @@ _QUIET = (
     "message.sent@1",
     "approval.requested@1",
     "verification.started@1",
-    GAP,
 )
 
 
@@ -69,11 +68,10 @@ class IncidentView:
 
 def view(incident: Incident, entries: Sequence[Entry]) -> IncidentView:
     """The incident after `entries`: its chain, or of a long one the run's part and the end."""
-    story = told(entries)
+    # A storm's entries are long, and most of them say nothing here: those aren't read.
+    story = told(entries) if incident.run_id else []
     run = fold(incident.run_id, story) if incident.run_id else None
-    lines = [
-        f"{line.at:%H:%M:%S} {line.text}" for line in timeline(entries) if line.kind not in _QUIET
-    ]
+    latest = [entry for entry in entries if entry.kind not in _QUIET][-LATEST_LINES:]
     return IncidentView(
         incident_id=incident.id,
         name=incident.name,
@@ -92,7 +90,9 @@ def view(incident: Incident, entries: Sequence[Entry]) -> IncidentView:
             *_asks(run),
             *_gives(run),
         ),
-        lines=tuple(lines[-LATEST_LINES:]),
+        lines=tuple(
+            f"{line.at:%H:%M:%S} {line.text}" for line in timeline(latest) if line.kind != GAP
+        ),
         outcome=run.outcome or "" if run else "",
         outcome_reason=run.outcome_reason if run else "",
         ticket_url=incident.ticket_url,

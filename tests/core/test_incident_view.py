@@ -1,10 +1,11 @@
 """What every surface shows of an incident."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from engine.core import events
 from engine.core.incident import Incident
-from engine.core.incident_view import view
+from engine.core.incident_view import LATEST_LINES, view
 from engine.core.journal import Entry
 from tests.doubles.runs import START
 from tests.doubles.stories import JOINED, OPENED, a_story, told
@@ -40,6 +41,25 @@ def test_at_the_end_the_decision_the_outcome_and_the_ticket_are_shown() -> None:
     )
     assert shown.lines[-1].endswith("ticket OPS-1 opened in jira")
     assert len(shown.lines) <= 8
+
+
+def test_without_a_run_only_the_entries_that_are_shown_are_read() -> None:
+    incident, entries = told([(OPENED, START, "engine"), *[(JOINED, START, "engine")] * 20])
+    unreadable = [replace(entry, body=b"no JSON") for entry in entries[:-LATEST_LINES]]
+    shown = view(incident, [*unreadable, *entries[-LATEST_LINES:]])
+    assert len(shown.lines) == LATEST_LINES
+    assert shown == view(incident, entries)
+
+
+def test_what_says_nothing_new_takes_no_line() -> None:
+    sent = events.MessageSent(notifier="chat", ref="1", revision=1)
+    joined = [(JOINED, START, "engine")] * LATEST_LINES
+    incident, entries = told([(OPENED, START, "engine"), *joined, (sent, START, "engine")])
+    shown = view(incident, entries)
+    assert [line.partition(" ")[2] for line in shown.lines] == [
+        "2 alerts firing: LLMEndpointDown"
+    ] * LATEST_LINES
+    assert shown.revision == len(entries)
 
 
 def test_an_incident_without_a_run_has_no_approval_and_no_outcome() -> None:

@@ -29,6 +29,15 @@ async def test_it_is_posted_once_and_then_updated_in_place(world: World) -> None
     assert await world.tasks("message") == {}
 
 
+async def test_without_a_notifier_the_task_is_done_and_the_story_is_not_read(world: World) -> None:
+    await world.fire()
+    world.clock.advance(1)
+    # Whoever reads its story finds none.
+    task = replace(await world.claimed("message"), payload={"incident_id": "nowhere"})
+    await MessageStage(world.store, {}, world.author).tell(task)
+    assert await world.tasks("message") == {}
+
+
 async def test_what_happens_together_is_told_together(world: World) -> None:
     await world.fire(gpu="0")
     await world.fire(gpu="1")
