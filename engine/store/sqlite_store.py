@@ -29,6 +29,9 @@ T = TypeVar("T")
 
 # Reads are short and this machine's cores are few; a caller beyond it waits for a thread.
 READERS = 4
+# A batch writes rows all over the indices of fingerprints; SQLite's own 2 MiB hold those of some
+# 30,000, and beyond it reads each page anew.
+_CACHE_KIB = 16 * 1024
 
 
 class SqliteStore(Store):
@@ -120,6 +123,7 @@ class SqliteStore(Store):
         connection = _sqlalchemy(raw)
         try:
             with classified():
+                raw.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
                 raw.execute("BEGIN IMMEDIATE")
                 migrate(connection)
                 raw.execute("COMMIT")
