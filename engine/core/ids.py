@@ -32,13 +32,15 @@ def derived_id_of(kind: str, owner: str, members: Mapping[str, str]) -> str:
     In less time where the same names come again and again, as those of labels do.
     """
     if members and (frame := _frame(kind, owner, tuple(members))) is not None:
-        fronts, values_of = frame
-        values = zip(fronts, values_of(members), strict=True)
+        template, values_of = frame
+        values = values_of(members)
+        filled: list[object] = [*values, *values]
+        filled[::2], filled[1::2] = map(len, values), values
         try:
-            text = "".join([front + _ASCII_LENGTHS[len(each)] + each for front, each in values])
-        except IndexError:
+            text = template % tuple(filled)
+        except OverflowError:
             text = "\x80"
-        if text.isascii():
+        if text.isascii():  # a length above 127 isn't, and takes more than its one byte
             return _spelled(text.encode())
     parts = [part for name in sorted(members) for part in (name, members[name])]
     return derived_id(kind, owner, *parts)
@@ -47,15 +49,16 @@ def derived_id_of(kind: str, owner: str, members: Mapping[str, str]) -> str:
 @lru_cache(maxsize=256)
 def _frame(
     kind: str, owner: str, names: tuple[str, ...]
-) -> tuple[Sequence[str], Callable[[Mapping[str, str]], Sequence[str]]] | None:
-    """What stands before each value, and the values in order; None where it isn't ASCII."""
+) -> tuple[str, Callable[[Mapping[str, str]], Sequence[str]]] | None:
+    """A template of each value's length and the value; these in order. None if it isn't ASCII."""
     first, *others = ordered = sorted(names)
     framed = [_framed((kind, owner, first)), *[_framed((name,)) for name in others]]
     if not all(map(bytes.isascii, framed)):
         return None
-    fronts = [each.decode() for each in framed]
+    fronts = [each.decode().replace("%", "%%") for each in framed]
+    template = "".join([front + "\0\0\0%c%s" for front in fronts])
     # Of one name alone it would give the value itself.
-    return fronts, itemgetter(*ordered) if others else lambda members: (members[first],)
+    return template, itemgetter(*ordered) if others else lambda members: (members[first],)
 
 
 def _spelled(framed: bytes) -> str:

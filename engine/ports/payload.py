@@ -225,7 +225,7 @@ def object_in(raw: Mapping[str, Json], where: str) -> Mapping[str, Json]:
 
 def links_of(candidates: Sequence[str]) -> tuple[str, ...]:
     """Those that lead to a page: people will click on them, and a sender decides what they are."""
-    return tuple(link for link in candidates if link.startswith(("https://", "http://")))
+    return tuple([link for link in candidates if link.startswith(("https://", "http://"))])
 
 
 def storable(text: str) -> str:

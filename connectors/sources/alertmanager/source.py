@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import NamedTuple
 
 import structlog
+from msgspec import Struct
 from pydantic import Field
 from typing_extensions import override
 
@@ -236,7 +236,7 @@ class _Reader:
         return links_of(candidates)
 
 
-class _Interval(NamedTuple):
+class _Interval(Struct, frozen=True, gc=False):
     status: AlertStatus
     starts_at: datetime
     ends_at: datetime | None = None
