@@ -6,11 +6,10 @@ from operator import attrgetter
 from typing import Literal
 
 from msgspec import Struct, structs
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
 
 from engine.core.bounds import cut_texts
 from engine.core.ids import derived_id, derived_id_of
+from engine.core.readable_struct import ReadableStruct
 from engine.errors import PayloadError
 
 SeverityHint = Literal["critical", "error", "warning", "info", ""]
@@ -27,11 +26,11 @@ MAX_LINK = 8_192
 MAX_LINKS = 10
 
 
-class Alert(Struct, frozen=True, gc=False):
+class Alert(ReadableStruct, frozen=True, gc=False):
     """One notice from a source. Texts are "" when absent; times are aware, in UTC.
 
     A struct, because one is made for each notice and again for each record: it takes a fifth of
-    a dataclass's time, and `structs.replace` half of `replace`'s. It holds no reference cycle.
+    a dataclass's time, and `structs.replace` half of `replace`'s.
 
     `event_at` is the source's own event time where each of its notices has one, else None, and
     then notices are ordered by `received_at`. `expires_at` closes the occurrence unless a later
@@ -68,21 +67,6 @@ class Alert(Struct, frozen=True, gc=False):
     def ordered_at(self) -> datetime:
         """The time by which notices of one fingerprint are ordered."""
         return self.event_at or self.received_at
-
-    @classmethod
-    def __get_pydantic_core_schema__(
-        cls, source: type["Alert"], handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """What makes pydantic read one from an object with its fields."""
-        fields = {
-            each.name: core_schema.typed_dict_field(
-                handler.generate_schema(each.type), required=each.required
-            )
-            for each in structs.fields(cls)
-        }
-        return core_schema.no_info_after_validator_function(
-            lambda known: cls(**known), core_schema.typed_dict_schema(fields)
-        )
 
 
 _TEXTS = (
@@ -127,6 +111,10 @@ def _is_small(alert: Alert, size: int | None) -> bool:
         return False
     # All texts together, or all names and all values: no single one is longer.
     if size is not None and size <= MAX_LABEL_BYTES:
+        return True
+    texts = (*labels, *labels.values(), *annotations, *annotations.values(), *alert.links)
+    whole = "".join((*texts, *_texts_of(alert)))
+    if len(whole) <= MAX_LABEL_BYTES and whole.isascii():
         return True
     return (
         max(

@@ -6,7 +6,6 @@ Source of the envelope: https://github.com/cloudevents/spec/blob/v1.0.2/cloudeve
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Literal, TypeVar
 
 import msgspec
@@ -15,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from engine.core.alert import Alert, AlertStatus, within_bounds
 from engine.core.ids import derived_id
 from engine.core.journal import to_us
+from engine.core.readable_struct import ReadableStruct
 from engine.errors import PayloadError
 
 T = TypeVar("T")
@@ -59,8 +59,7 @@ class _GlanceEnvelope:
     data: Glance
 
 
-@dataclass(frozen=True, slots=True)
-class _AlertEnvelope:
+class _AlertEnvelope(ReadableStruct, frozen=True, gc=False):
     id: str
     source: str
     time: datetime
@@ -117,26 +116,20 @@ _read_alert = _reader(_AlertEnvelope)
 _read_tick = _reader(_TickEnvelope)
 _read_glance = _reader(_GlanceEnvelope)
 _write = msgspec.json.Encoder().encode
-_ALERT_END = b'"type":"quell.alert.v1","specversion":"1.0"'
 _TICK_MARK = b'"type":"quell.tick.v1"'
 
 
 def encode_alert(alert: Alert) -> bytes:
     """The record of an alert; its id is fingerprint, status and time of receipt."""
-    at, source_and_time = _of_body(alert.source, alert.received_at)
-    return b'{"id":%b,%b,"data":%b,%b}' % (
-        _write(f"{alert.fingerprint}-{alert.status}-{at}"),
-        source_and_time,
-        _write(alert),
-        _ALERT_END,
+    at = alert.received_at
+    return _write(
+        _AlertEnvelope(
+            id=f"{alert.fingerprint}-{alert.status}-{to_us(at)}",
+            source=f"/quell/sources/{alert.source}",
+            time=at,
+            data=alert,
+        )
     )
-
-
-@lru_cache(maxsize=16)
-def _of_body(source: str, at: datetime) -> tuple[int, bytes]:
-    """What all alerts of one body share: the time in microseconds, two members of the envelope."""
-    members = _write({"source": f"/quell/sources/{source}", "time": at})
-    return to_us(at), members[1:-1]
 
 
 def alert_json(alert: Alert) -> str:
