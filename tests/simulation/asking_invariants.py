@@ -10,6 +10,7 @@ from engine.core.inventory import Inventory
 from engine.core.journal import Entry
 from engine.core.plan import Plan
 from engine.core.storm_brake import CheckedBrake
+from tests.simulation.written_guarded import NOTHING, PROMISED
 
 # For so long somebody's change may be what this one is about, or be spoilt by it.
 NEAR = timedelta(minutes=30)
@@ -144,7 +145,7 @@ class AskingInvariants:
         if self.braked:
             self.broken(9, f"run {run.created.run_id} acts by itself under the brake")
         if not run.created.undoes:
-            for problem in self._nearby(run, at):
+            for problem in (*self._nearby(run, at), *self._again(run, at)):
                 self.broken(9, f"run {run.created.run_id} asks nobody, and {problem}")
 
     def _nearby(self, run: _Run, at: datetime) -> Iterator[str]:
@@ -163,6 +164,22 @@ class AskingInvariants:
             reached = self._services(near) & self._services(run.targets)
             if each.since < opened_at and not over and (near & run.targets or reached):
                 yield f"{by} may have caused it"
+
+    def _again(self, run: _Run, at: datetime) -> Iterator[str]:
+        """Whether the same remedy for the same target doesn't last."""
+        by = run.created.playbook_id
+        if (recurrence := PROMISED.get(by, NOTHING).recurrence) is None:
+            return
+        times, since = recurrence[0], at - timedelta(seconds=recurrence[1])
+        for target in run.targets:
+            before = [
+                each
+                for each in self.runs.values()
+                if each is not run and each.created.playbook_id == by and each.plan is not None
+                if target in each.targets and each.since is not None and each.since > since
+            ]
+            if len(before) >= times - 1:
+                yield f"{by} on {target} is there for the {len(before) + 1}. time"
 
     def _services(self, targets: frozenset[str]) -> set[str]:
         return {self.inventory.service_of(each) for each in targets}

@@ -9,6 +9,7 @@ from engine.core.alert import fingerprint_of
 from engine.core.incident import BY_HAND
 from engine.core.plan import Plan
 from tests.simulation.source import Truth
+from tests.simulation.written import GRAVE, alert_labels
 
 # Ten seconds and the slack of five, the longest look at a target's state between, and a little.
 FRESH_S = 10.0 + 5.0 + 30.0 + 1.0
@@ -100,10 +101,7 @@ class ClearanceInvariants:
         elif run.answered[1] == "cannot_tell" and not run.approved:
             yield "nobody could tell whether it fires, and nobody approved"
         opened = self.opened[run.incident]
-        labels = {
-            "alertname": TAKEN[opened.rule_id],
-            "instance": f"{opened.group['target']}:9100",
-        }
-        alerts = {fingerprint_of("alertmanager", labels)}
+        labels = alert_labels(TAKEN[opened.rule_id], opened.group["target"])
+        alerts = {fingerprint_of("alertmanager", each) for each in (labels, labels | GRAVE)}
         if not run.approved and not self.truth.fired_within(alerts, FRESH_S):
             yield "it does not fire, and nobody approved"

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from engine.core import events
 from engine.core.journal import ENGINE, Entry
 from engine.core.plan import Plan
+from tests.simulation.written import STAYS_WHILE
 
 # Of one incident, beside those that take another one back.
 MAX_RUNS = 3
@@ -38,8 +39,11 @@ class FollowingInvariants:
     runs: dict[str, _Run] = field(default_factory=dict)
     cleared: set[str] = field(default_factory=set)
     kept: set[str] = field(default_factory=set)
+    severity: dict[str, str] = field(default_factory=dict)
 
-    def read(self, told: Sequence[tuple[Entry, events.Event | None]]) -> None:
+    def read(  # noqa: C901 - a table
+        self, told: Sequence[tuple[Entry, events.Event | None]]
+    ) -> None:
         """Take in what one transaction wrote."""
         for number, (entry, event) in enumerate(told):
             match event:
@@ -56,6 +60,12 @@ class FollowingInvariants:
                     behind = [each for _, each in told[number + 1 :]]
                     for problem in self._ended(run, event, behind):
                         self.broken(15, f"run {event.run_id} {problem}")
+                case events.IncidentOpened() | events.SeverityRaised():
+                    self.severity[entry.chain] = event.severity
+                case events.AttemptIntended():
+                    waits = self.runs[event.run_id].created.reverts
+                    if waits and self.severity[entry.chain] == STAYS_WHILE:
+                        self.broken(15, f"run {event.run_id} does not wait for its `when`")
                 case events.RevertCalledOff():
                     self.kept.add(event.run_id)
                 case events.IncidentResolved() | events.IncidentClosed():

@@ -49,6 +49,7 @@ SELDOM_FAULT_RATES = {
     for rate, kinds in {
         0.7: (
             events.BrakeLifted,
+            events.BreakerTried,
             events.DeadlinePassed,
             events.IncidentClosed,
             events.IncidentReopened,

@@ -91,12 +91,12 @@ class Invariants:
     positions: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(PARTITIONS), 0))
 
     def __post_init__(self) -> None:
-        self.guards = GuardInvariants(self._broken)
         self.clearance = ClearanceInvariants(self.truth, self._broken)
         self.plans = PlanInvariants(self._broken)
         self.following = FollowingInvariants(self._broken)
-        inventory, brake = self.catalog.inventory, self.catalog.policy.storm_brake
-        self.asking = AskingInvariants(self._broken, self.deciders, inventory, brake)
+        inventory, policy = self.catalog.inventory, self.catalog.policy
+        self.guards = GuardInvariants(self._broken, inventory, policy)
+        self.asking = AskingInvariants(self._broken, self.deciders, inventory, policy.storm_brake)
         self.secrets = SecretInvariants(self.database, self.office, self._broken)
         self.sizes = SizeInvariants(self.database, self._broken)
 
@@ -114,7 +114,7 @@ class Invariants:
             self.kinds[entry.kind] += 1
             if event is not None:
                 self._read(event, entry)
-                self.guards.read(event, entry.at)
+                self.guards.read(event, entry.chain, entry.at)
                 self.clearance.read(event, entry.chain, entry.at)
                 self.plans.read(event, entry.at, entry.actor)
                 self.asking.read(event, entry)

@@ -32,7 +32,7 @@ from tests.simulation.outside import (
 )
 from tests.simulation.people import CHAT_AWAY, LOST_TICKET, TRACKER_AWAY
 from tests.simulation.scenario import Played, play
-from tests.simulation.scenes import PLAIN, SCENES
+from tests.simulation.scenes import SCENES
 from tests.simulation.scheduler import CLOCK_JUMPS
 from tests.simulation.secrets import IN_ALERT, IN_ERROR, IN_RESULT, IN_STATE
 from tests.simulation.sizes import HUGE, POISON
@@ -68,7 +68,8 @@ FAULTS = (
     "person: keep",
     "person: lift",
     "person: confirm",
-    *(f"scene: {scene.name}" for scene in (PLAIN, *SCENES)),
+    "person: try",
+    *(f"scene: {scene.name}" for scene in SCENES),
     SILENT,
     CHAT_AWAY,
     TRACKER_AWAY,
@@ -109,6 +110,8 @@ CRASHED = tuple(
         events.QuestionAnswered,
         events.StormBraked,
         events.BrakeLifted,
+        events.BreakerTried,
+        events.DeadlinePassed,
         events.ModesAccepted,
         events.VerificationStarted,
         events.VerificationEnded,

@@ -12,11 +12,12 @@ Patch = Callable[[pytest.MonkeyPatch], None]
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One deliberate mistake and the invariant that it breaks."""
+    """One deliberate mistake, the invariant that it breaks, and the only scene where it shows."""
 
     name: str
     invariant: int
     apply: Patch
+    scene: str = ""
 
     @override
     def __str__(self) -> str:

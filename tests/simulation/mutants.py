@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from tests.simulation.mutant import Mutant
+from tests.simulation.mutants_at_once import AT_ONCE
 from tests.simulation.mutants_of_alerts import OF_ALERTS
 from tests.simulation.mutants_of_asking import OF_ASKING
+from tests.simulation.mutants_of_guards import OF_GUARDS
 from tests.simulation.mutants_of_runs import OF_RUNS
 from tests.simulation.mutants_of_secrets import OF_SECRETS
 from tests.simulation.mutants_of_sizes import OF_SIZES
@@ -16,7 +18,9 @@ MUTANTS: Sequence[Mutant] = (
     *OF_ALERTS,
     *OF_RUNS,
     *OF_THE_FIRST_CHANGE,
+    *OF_GUARDS,
     *OF_THE_PLAN,
+    *AT_ONCE,
     *OF_ASKING,
     *OF_THE_JOURNAL,
     *OF_SECRETS,

@@ -23,9 +23,16 @@ def _by_nobody(original: Any, tx: Any) -> Any:
 
 
 OF_ASKING: Sequence[Mutant] = (
-    Mutant("a raised mode waits for nobody", 6, put(accepted_modes, "held_down", _whole)),
-    Mutant("who raised it may confirm it", 6, wrap(switching, "waiting_raise", _by_nobody)),
-    Mutant("no storm brakes", 9, put(braking, "storm", _nothing)),
-    Mutant("the brake asks nobody", 9, put(asking, "asks_in_storm", _nothing)),
-    Mutant("the brake lets remedies be taken back", 9, put(run_look, "asks_in_storm", _nothing)),
+    Mutant("a raised mode waits for nobody", 6, put(accepted_modes, "held_down", _whole), "raises"),
+    Mutant(
+        "who raised it may confirm it", 6, wrap(switching, "waiting_raise", _by_nobody), "raises"
+    ),
+    Mutant("no storm brakes", 9, put(braking, "storm", _nothing), "storms"),
+    Mutant("the brake asks nobody", 9, put(asking, "asks_in_storm", _nothing), "storms"),
+    Mutant(
+        "the brake lets remedies be taken back",
+        9,
+        put(run_look, "asks_in_storm", _nothing),
+        "storms",
+    ),
 )

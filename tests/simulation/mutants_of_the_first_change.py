@@ -33,10 +33,6 @@ def _from_the_beginning(original: Any, guard: Any, reservation: Any, now: Any) -
     )
 
 
-def _no_budget(original: Any, *args: Any) -> Any:
-    return tuple(guard for guard in original(*args) if guard.name != "budget")
-
-
 def _let_go_after_a_step(original: Any, held: Any, incident: Any, event: Any, author: Any) -> None:
     original(held, incident, event, author)
     if isinstance(event, events.AttemptEnded):
@@ -78,9 +74,8 @@ OF_THE_FIRST_CHANGE: Sequence[Mutant] = (
     Mutant(
         "guards are not asked with the intent", 9, wrap(run_look, "_refusal", _not_with_the_intent)
     ),
-    Mutant("nothing is reserved", 9, put(tx.SqlTx, "reserve", lambda *_: None)),
+    Mutant("nothing is reserved", 9, put(tx.SqlTx, "reserve", lambda *_: None), "crowds"),
     Mutant("a step lets go of the target", 9, wrap(recording, "_project", _let_go_after_a_step)),
     Mutant("a stopped run lets go of its target", 9, wrap(recording, "_project", _let_go_always)),
     Mutant("the cooldown begins with the run", 9, wrap(guards, "_counts", _from_the_beginning)),
-    Mutant("the budget is never used up", 9, wrap(run_look, "guards_of", _no_budget)),
 )

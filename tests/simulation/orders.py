@@ -18,14 +18,24 @@ from tests.simulation.invariants import EDITOR, ONCALL, SECOND, STRANGER
 from tests.simulation.scenes import Scene
 from tests.simulation.scheduler import Process, ProcessClock, Scheduler
 from tests.simulation.written import HOSTS
+from tests.simulation.written_guarded import PROMISED
 
-# More would only make a history longer.
-MOST_RUNS_BY_HAND = 2
+# More would only make a history longer; where it is busy, people start more, and order faster.
+MOST_RUNS_BY_HAND = {False: 2, True: 5}
+ORDERS_WITHIN_S = {False: 45.0, True: 20.0}
 
 # Of which something may have stayed.
 _ENDED = (
     "SELECT id FROM runs WHERE outcome IN ('succeeded', 'partial', 'failed', 'cancelled') "
     "ORDER BY ended_at_us DESC, id LIMIT 3"
+)
+
+# Runs under way that wait for the `when` of a revert.
+_HELD_BACK = (
+    "SELECT DISTINCT runs.id FROM runs JOIN entries ON entries.kind = 'run.held_back@1' AND "
+    "instr(CAST(entries.body AS TEXT), runs.id) AND "
+    'instr(CAST(entries.body AS TEXT), \'"guard":"revert"\') '
+    "WHERE runs.outcome = '' ORDER BY runs.id"
 )
 
 Order = Callable[[CommandStage, InlineStore], Awaitable[bool]]
@@ -55,10 +65,11 @@ class People:
             "keep": self._keep,
             "lift": self._lift,
             "confirm": self._confirm,
+            "try": self._try,
         }
         wanted = self.scene.all_orders
         while scheduler.chaos:
-            await clock.sleep(random.uniform(1, 45))
+            await clock.sleep(random.uniform(1, ORDERS_WITHIN_S[self.scene.busy]))
             what = random.choices([*wanted], [*wanted.values()])[0]
             if what == "stop":
                 await self._stop(clock)
@@ -66,13 +77,18 @@ class People:
                 scheduler.counts[f"person: {what}"] += 1
 
     async def janitor(self) -> None:
-        """Looks from time to time at what ended runs keep locked, and lets it go."""
+        """Looks from time to time at what ended runs keep locked, and lets it go.
+
+        Once it is calm remedies stay that nothing will ever take back.
+        """
         clock = ProcessClock(self.scheduler, Process("janitor", mortal=False))
-        while self.scheduler.chaos or self._kept():
+        while True:
             await clock.sleep(self.scheduler.random.uniform(10, 60))
             for target in self._kept():
                 if await self._ordered("release", _releasing(target)):
                     self.scheduler.counts["person: release"] += 1
+            for run in () if self.scheduler.chaos else self._waiting():
+                await self._ordered("keep", _keeping(run))
 
     async def _ordered(self, what: str, order: Order) -> bool:
         """Whether the order was obeyed; one without an answer, or refused, isn't known to be."""
@@ -129,7 +145,7 @@ class People:
 
     async def _run(self, commands: CommandStage, _: InlineStore) -> bool:
         random = self.scheduler.random
-        if self.runs_by_hand == MOST_RUNS_BY_HAND:
+        if self.runs_by_hand == MOST_RUNS_BY_HAND[self.scene.busy]:
             return False
         self.runs_by_hand += 1
         playbook, host = random.choice(self.scene.playbooks), random.choice(HOSTS)
@@ -180,6 +196,11 @@ class People:
         await SwitchStage(store, Author).confirm_raises(waiting[0].version, by=by)
         return True
 
+    async def _try(self, commands: CommandStage, _: InlineStore) -> bool:
+        guarded = [each for each in self.scene.playbooks if PROMISED[each].failures is not None]
+        await commands.try_again(*guarded, by=self._somebody(), reason="mended")
+        return True
+
     async def _stop(self, clock: ProcessClock) -> None:
         async def stop(commands: CommandStage, _: InlineStore) -> bool:
             return bool(await commands.stop("all", by=ONCALL, reason="a drill"))
@@ -205,6 +226,10 @@ class People:
         locks = self.database.execute(all_locks)[0]
         return [lock.held.target for lock in locks if lock.kept]
 
+    def _waiting(self) -> list[str]:
+        """The runs that have waited long for the `when` of their revert."""
+        return [run for (run,) in self.database.rows(_HELD_BACK)]
+
 
 async def _done(order: Awaitable[bool]) -> bool:
     return await order
@@ -215,3 +240,10 @@ def _releasing(target: str) -> Order:
         return bool(await commands.release_lock(target, by=ONCALL, reason="looked at it"))
 
     return release
+
+
+def _keeping(run: str) -> Order:
+    async def keep(commands: CommandStage, _: InlineStore) -> bool:
+        return bool(await commands.keep(run, by=ONCALL, reason="nothing else will do"))
+
+    return keep

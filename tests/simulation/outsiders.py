@@ -18,12 +18,15 @@ from tests.simulation.scheduler import Process, ProcessClock, Scheduler
 from tests.simulation.secrets import annotations
 from tests.simulation.sizes import HUGE_LENGTH, POISON, huge_annotations
 from tests.simulation.source import FORGED, Truth
-from tests.simulation.written import HOSTS
+from tests.simulation.written import GRAVE, HOSTS, alert_labels
 
 
 @dataclass
 class Outsiders:
-    """Everybody with a mind of their own; `busy` are those who aren't done."""
+    """Everybody with a mind of their own; `busy` are those who aren't done.
+
+    The janitor never is.
+    """
 
     scheduler: Scheduler
     database: Database
@@ -40,18 +43,22 @@ class Outsiders:
         begun = [loop.create_task(self._sender(host)) for host in HOSTS]
         people = People(self.scheduler, self.database, self.catalogs, self.scene)
         begun += [loop.create_task(people.person()) for _ in range(random.randint(2, 4))]
-        begun.append(loop.create_task(people.janitor()))
         if random.random() < 0.3:
             begun.append(loop.create_task(self._forger()))
         if random.random() < 0.3:
             begun.append(loop.create_task(self._vandal()))
         self.busy = len(begun)
         for task in begun:
+            task.add_done_callback(self._done)
+        begun.append(loop.create_task(people.janitor()))
+        for task in begun:
             task.add_done_callback(self._gone)
         return begun
 
-    def _gone(self, task: asyncio.Task[None]) -> None:
+    def _done(self, _: asyncio.Task[None]) -> None:
         self.busy -= 1
+
+    def _gone(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
             self.scheduler.violate(f"an outsider met {task.exception()!r}")
 
@@ -63,7 +70,7 @@ class Outsiders:
         store = InlineStore(self.database, process)
         intake = StreamIntake(store, MemoryStream(self.log, process), clock)
         for number in range(random.randint(1, 3)):
-            await clock.sleep(random.uniform(0, 60))
+            await clock.sleep(random.uniform(0, 3 if number and self.scene.busy else 60))
             name = random.choices(("Down", "Slow", "Odd"), (0.6, 0.3, 0.1))[0]
             status: AlertStatus = "resolved" if number and random.random() < 0.3 else "firing"
             alert = self._alert(name, host, status)
@@ -71,11 +78,13 @@ class Outsiders:
             for _ in range(2):
                 await self._send(intake, clock, alert)
             scheduler.counts["alert by both of a pair"] += 1
-        if random.random() < 0.5:
+        # Where it is busy, nothing waits for ever for what still fires.
+        if self.scene.busy or random.random() < 0.5:
             await clock.sleep(random.uniform(60, 200))
-            resolved = self._alert("Down", host, "resolved")
-            self.truth.tell(resolved)
-            await self._send(intake, clock, resolved)
+            for name in ("Down", "Slow") if self.scene.busy else ("Down",):
+                resolved = self._alert(name, host, "resolved")
+                self.truth.tell(resolved)
+                await self._send(intake, clock, resolved)
 
     async def _forger(self) -> None:
         """Somebody who got hold of the credentials and would like to see machines restart."""
@@ -111,7 +120,9 @@ class Outsiders:
                 return
 
     def _alert(self, name: str, host: str, status: AlertStatus) -> Alert:
-        labels = {"alertname": name, "instance": f"{host}:9100"}
+        labels = alert_labels(name, host)
+        if name == "Slow" and self.scene.gets_worse and self.scheduler.random.random() < 0.4:
+            labels |= GRAVE
         now = self.scheduler.at
         return Alert(
             fingerprint=fingerprint_of("alertmanager", labels),

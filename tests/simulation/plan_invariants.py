@@ -1,7 +1,7 @@
 """Invariant 15, read from the journal alone: a run goes as its playbook says, and back."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -72,8 +72,15 @@ class _Run:
     @property
     def is_over(self) -> bool:
         """Whether nothing ordinary may begin any more: all but a loop's failures end a run."""
-        lost = {_item(step.id) for step in self.failed}
-        return self.late or "" in lost or len(lost) >= STOP_AFTER
+        return self.late or self.has_lost_all({_item(step.id) for step in self.failed})
+
+    def has_lost_all(self, lost: Set[str]) -> bool:
+        """Whether more than its loops may lose failed."""
+        return "" in lost or len(lost) >= STOP_AFTER.get(self.planned.playbook_id, 1)
+
+    @property
+    def batches(self) -> Sequence[Sequence[str]]:
+        return BATCHES.get(self.planned.playbook_id, ())
 
     def may_have_happened(self) -> list[PlannedStep]:
         return [s for s in self.planned.of("steps") if self.steps["steps", s.id].may_have_happened]
@@ -215,7 +222,7 @@ def _forth(run: _Run, step: PlannedStep, at: datetime) -> Iterator[str]:
             yield "begins after the deadline"
         failed = [each for each in run.failed if each.id != step.id]
         lost = {_item(each.id) for each in failed}
-        if run.late or "" in lost or len(lost) >= STOP_AFTER:
+        if run.late or run.has_lost_all(lost):
             yield "begins after a failure"
         if _item(step.id) in lost - {""}:
             yield "begins although its item has failed"
@@ -234,13 +241,13 @@ def _forth(run: _Run, step: PlannedStep, at: datetime) -> Iterator[str]:
 
 def _batches(run: _Run, step: PlannedStep) -> Iterator[str]:
     """By what is written, whatever the plan says."""
-    number = _batch(_item(step.id))
+    number = _batch(run, _item(step.id))
     ends = {_item(name): known.end for (_, name), known in run.steps.items() if known.end}
-    for batch in BATCHES[: max(number, 0)]:
+    for batch in run.batches[: max(number, 0)]:
         for item in batch:
             if ends.get(item) not in _OVER:
                 yield f"begins before {item} of the batch before is over"
-    if any(_batch(item) > number >= 0 for item in ends):
+    if any(_batch(run, item) > number >= 0 for item in ends):
         yield "begins after one of the batch behind it"
 
 
@@ -300,7 +307,7 @@ def _item(step_id: str) -> str:
     return step_id.partition("[")[2].removesuffix("]")
 
 
-def _batch(item: str) -> int:
+def _batch(run: _Run, item: str) -> int:
     """The number of an item's batch, -1 for what is no item."""
-    found = (number for number, batch in enumerate(BATCHES) if item in batch)
+    found = (number for number, batch in enumerate(run.batches) if item in batch)
     return next(found, -1)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from random import Random
 
 from tests.doubles.written import WrittenCatalog, a_catalog
 from tests.simulation.scheduler import Scheduler
@@ -18,6 +19,15 @@ from tests.simulation.written import (
     REWARM,
     RULES,
 )
+from tests.simulation.written_guarded import (
+    CHAIN,
+    FRAIL,
+    FREEZE,
+    HURRY,
+    LIMITS,
+    SPARE,
+    WAVE,
+)
 
 TEXTS = {
     "mend": MEND,
@@ -26,6 +36,11 @@ TEXTS = {
     "choose": CHOOSE,
     "replace": REPLACE,
     "relieve": RELIEVE,
+    "hurry": HURRY,
+    "frail": FRAIL,
+    "spare": SPARE,
+    "wave": WAVE,
+    "chain": CHAIN,
 }
 # How often people have which order in mind.
 USUAL_ORDERS: Mapping[str, float] = {
@@ -37,13 +52,14 @@ USUAL_ORDERS: Mapping[str, float] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scene:
     """Which playbook mends which alert, how far the rules go, and what the policy says.
 
     `raised` is how far they go once somebody has edited them and a second person agrees. `others`
     are the playbooks that follow or are called, `orders` what people here have in mind beside the
-    usual.
+    usual. Where it is `busy` a host's alerts come one right after the other, and people do more in
+    less time. With `gets_worse` what is slow may become grave.
     """
 
     name: str
@@ -54,6 +70,8 @@ class Scene:
     search: str = "llm"
     policy: str = ""
     raised: str = ""
+    busy: bool = False
+    gets_worse: bool = False
     orders: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -64,7 +82,7 @@ class Scene:
     @property
     def all_orders(self) -> Mapping[str, float]:
         """What people have in mind, by its weight."""
-        return {**USUAL_ORDERS, **self.orders}
+        return {**USUAL_ORDERS, **({"run": 0.3} if self.busy else {}), **self.orders}
 
 
 PLAIN = Scene("plain")
@@ -75,9 +93,13 @@ FLEETS = Scene(
     orders={"cancel": 0.06, "roll back": 0.06},
 )
 CHOICES = Scene(
-    "choices", down="choose", others=("mend", "replace"), orders={"answer": 0.6, "roll back": 0.06}
+    "choices",
+    modes=("approve", "auto"),
+    down="choose",
+    others=("mend", "replace"),
+    orders={"answer": 0.6, "roll back": 0.06},
 )
-RELIEF = Scene("relief", slow="relieve", orders={"roll back": 0.1, "keep": 0.04})
+RELIEF = Scene("relief", slow="relieve", gets_worse=True, orders={"roll back": 0.1, "keep": 0.04})
 STORMS = Scene(
     "storms",
     modes=("auto",),
@@ -93,25 +115,72 @@ RAISES = Scene(
     raised="auto",
     orders={"confirm": 0.2},
 )
-# The first is drawn as often as all others together.
-SCENES = (FLEETS, CHOICES, RELIEF, STORMS, RAISES)
+CROWDS = Scene("crowds", modes=("auto",), down="hurry", policy=FREEZE, busy=True)
+BOUNDS = Scene(
+    "bounds",
+    modes=("auto",),
+    down="wave",
+    slow="spare",
+    search="search",
+    policy=LIMITS,
+    busy=True,
+)
+BREAKERS = Scene(
+    "breakers",
+    modes=("auto",),
+    down="frail",
+    slow="frail",
+    busy=True,
+    orders={"try": 0.1, "roll back": 0.06},
+)
+DRILLS = Scene(
+    "drills",
+    modes=("auto",),
+    down="chain",
+    slow="chain",
+    busy=True,
+    orders={"stop": 0.15, "cancel": 0.3},
+)
+# Of a hundred histories so many play there.
+SCENES: Mapping[Scene, int] = {
+    CROWDS: 7,
+    BOUNDS: 7,
+    BREAKERS: 7,
+    DRILLS: 7,
+    PLAIN: 22,
+    FLEETS: 10,
+    CHOICES: 10,
+    RELIEF: 10,
+    STORMS: 10,
+    RAISES: 10,
+}
+
+
+def _drawn(random: Random) -> Scene:
+    """Before anything else is."""
+    return random.choices([*SCENES], [*SCENES.values()])[0]
+
+
+def scene_of(seed: int) -> str:
+    """The name of the scene that this seed draws."""
+    return _drawn(Random(seed)).name
 
 
 def a_scene(scheduler: Scheduler) -> tuple[Scene, str]:
     """One of them, and the mode of its rules."""
     random = scheduler.random
-    scene = random.choices((PLAIN, *SCENES), (len(SCENES), *(1 for _ in SCENES)))[0]
+    scene = _drawn(random)
     scheduler.counts[f"scene: {scene.name}"] += 1
     return scene, random.choice(scene.modes)
 
 
 @cache
 def _loaded(scene: str, mode: str) -> WrittenCatalog:
-    (of,) = (each for each in (PLAIN, *SCENES) if each.name == scene)
+    (of,) = (each for each in SCENES if each.name == scene)
     rules = RULES
     for word, value in {"{mode}": mode, "{down}": of.down, "{slow}": of.slow}.items():
         rules = rules.replace(word, value)
-    texts = [TEXTS[name] for name in (*of.playbooks, *of.others)]
+    texts = [TEXTS[name] for name in {*of.playbooks, *of.others}]
     inventory = INVENTORY.replace("%s", of.search)
     with tempfile.TemporaryDirectory() as folder:
         return a_catalog(Path(folder), rules, *texts, inventory=inventory, policy=of.policy)

@@ -1,5 +1,7 @@
 """The rules and playbooks of the simulated team, as texts."""
 
+from collections.abc import Mapping, Sequence
+
 RULES = """language: 1
 defaults: {notify: [team], postmortem: [P1]}
 rules:
@@ -14,7 +16,9 @@ rules:
   - id: slow
     description: A model server is slow
     matchers: ['alertname="Slow"']
-    severity: P2
+    severity:
+      - {when: 'alert.labels.grave == "yes"', is: P1}
+      - {is: P2}
     group_by: [target]
     mode: {mode}
     playbook: {slow}
@@ -91,7 +95,7 @@ verify:
     every: 15s
     stable_for: 45s
 """
-# In batches of one and of two, one of which may be lost.
+# In batches of two; one of all four may be lost, and those of the first batch often are.
 FLEET = """language: 1
 id: fleet
 description: Restart all model servers, so that some always serve
@@ -109,7 +113,7 @@ steps:
       - {id: undrain, uses: lab.mend, with: {what: undo, host: '${{ params.host }}'}, timeout: 5s}
       - {id: check, uses: lab.mend, with: {what: undo, host: '${{ params.host }}'}, timeout: 5s}
   - id: each
-    foreach: {in: [gpu-07, gpu-08, gpu-09], as: node, serial: [1, 2], stop_after_failures: 2}
+    foreach: {in: [gpu-09, gpu-10, gpu-07, gpu-08], as: node, serial: 2, stop_after_failures: 2}
     steps:
       - id: restart
         uses: lab.mend
@@ -181,7 +185,7 @@ approval: {from: [role:oncall], expires: 90s}
 steps:
   - id: replace
     uses: lab.mend
-    with: {what: restart, host: '${{ params.host }}'}
+    with: {what: swap, host: '${{ params.host }}'}
     timeout: 10s
     rollback: none
 verify:
@@ -218,26 +222,33 @@ verify:
     with: {what: serves, host: '${{ params.host }}'}
     until: result.ok
     within: 10s
-revert: {after: 40s}
+revert: {after: 40s, when: 'incident.severity != "P1"'}
 """
 INVENTORY = """language: 1
 targets:
   gpu-07: {kind: host, service: llm, aliases: ['gpu-07:9100']}
   gpu-08: {kind: host, service: %s, aliases: ['gpu-08:9100']}
   gpu-09: {kind: host, service: llm, aliases: ['gpu-09:9100']}
+  gpu-10: {kind: host, service: llm, aliases: ['gpu-10:9100']}
 services:
   llm: {environment: staging, team: inference}
   search: {environment: staging, team: search}
 """
-# Who fires; nothing does on the third.
+# Who fires; nothing does on the others.
 HOSTS = ("gpu-07", "gpu-08")
-# By playbook: how many of its runs may begin within so many seconds, and how many seconds a
-# target rests after one.
-BUDGETS = {"mend": (2, 300.0)}
-COOLDOWNS = {"rewarm": 60.0}
-# Whose guards hold for whose runs, too.
-CALLED = {"choose": ("mend",)}
-# How the loop of `fleet` goes over its items, each batch with its wait, and how many of them it
-# may not lose.
-BATCHES = (("gpu-07", "batch-1"), ("gpu-08", "gpu-09", "batch-2"))
-STOP_AFTER = 2
+# How the loop of each playbook goes over its items, each batch with its wait, and how many of them
+# it may not lose.
+BATCHES: Mapping[str, Sequence[Sequence[str]]] = {
+    "fleet": (("gpu-09", "gpu-10", "batch-1"), ("gpu-07", "gpu-08", "batch-2")),
+    "wave": (("gpu-07",), ("gpu-09",)),
+}
+STOP_AFTER = {"fleet": 2, "wave": 1}
+# No remedy for a while is taken back from an incident as severe as this.
+STAYS_WHILE = "P1"
+# What makes a slow one a P1.
+GRAVE = {"grave": "yes"}
+
+
+def alert_labels(name: str, host: str) -> dict[str, str]:
+    """Of an alert about this host."""
+    return {"alertname": name, "instance": f"{host}:9100"}

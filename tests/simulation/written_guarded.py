@@ -1,0 +1,195 @@
+"""Playbooks whose runs get in each other's way, and what every playbook's guards promise."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# One at a time.
+HURRY = """language: 1
+id: hurry
+description: Restart the model server, which helps for a moment
+max_mode: auto
+parameters:
+  host: {type: target, kind: host}
+guards:
+  concurrency: {max: 1, per: playbook}
+approval: {from: [role:oncall], expires: 90s}
+steps:
+  - id: jolt
+    uses: lab.mend
+    with: {what: jolt, host: '${{ params.host }}'}
+    timeout: 10s
+    rollback: none
+verify:
+  - id: serves
+    uses: lab.look
+    with: {what: serves, host: '${{ params.host }}'}
+    until: result.ok
+    within: 10s
+    every: 5s
+    stable_for: 5s
+"""
+# It seldom helps, and is not tried again then.
+FRAIL = """language: 1
+id: frail
+description: Move the model server's work, which seldom helps
+max_mode: auto
+parameters:
+  host: {type: target, kind: host}
+guards:
+  lock: {per: service, on_busy: skip}
+  breaker: {failures: 1, per: playbook}
+approval: {from: [role:oncall], expires: 90s}
+steps:
+  - id: swap
+    uses: lab.mend
+    with: {what: swap, host: '${{ params.host }}'}
+    timeout: 10s
+    rollback:
+      - {id: undo, uses: lab.mend, with: {what: undo, host: '${{ params.host }}'}, timeout: 10s}
+verify:
+  - id: serves
+    uses: lab.look
+    with: {what: serves, host: '${{ params.host }}'}
+    until: result.ok
+    within: 10s
+"""
+# Only while the other service is well.
+SPARE = """language: 1
+id: spare
+description: Restart the model server, if the others can take its work
+max_mode: auto
+parameters:
+  host: {type: target, kind: host}
+guards:
+  requires: {healthy: [search], otherwise: skip}
+approval: {from: [role:oncall], expires: 90s}
+steps:
+  - id: jolt
+    uses: lab.mend
+    with: {what: jolt, host: '${{ params.host }}'}
+    timeout: 10s
+    rollback: none
+verify:
+  - id: serves
+    uses: lab.look
+    with: {what: serves, host: '${{ params.host }}'}
+    until: result.ok
+    within: 10s
+"""
+# One after the other, as long as one of them is left to serve.
+WAVE = """language: 1
+id: wave
+description: Restart all model servers while some serve
+max_mode: auto
+deadline: 5m
+parameters:
+  host: {type: target, kind: host}
+guards:
+  blast_radius: {group: llm, max_unavailable: 1}
+approval: {from: [role:oncall], expires: 90s}
+steps:
+  - id: each
+    foreach: {in: [gpu-07, gpu-09], as: node}
+    steps:
+      - id: jolt
+        uses: lab.mend
+        with: {what: jolt, host: '${{ node }}'}
+        timeout: 5s
+        rollback:
+          - {id: undo, uses: lab.mend, with: {what: undo, host: '${{ node }}'}, timeout: 5s}
+verify:
+  - id: serves
+    uses: lab.look
+    with: {what: serves, host: '${{ params.host }}'}
+    until: result.ok
+    within: 10s
+"""
+# Steps that nothing is read before: the outcome of each carries the intent of the next. Never the
+# same target twice by itself.
+CHAIN = """language: 1
+id: chain
+description: Do one thing after the other
+max_mode: auto
+parameters:
+  host: {type: target, kind: host}
+guards:
+  recurrence: {times: 2, within: 10m}
+approval: {from: [role:oncall], expires: 90s}
+steps:
+  - id: warm
+    uses: lab.mend
+    with: {what: warm, host: '${{ params.host }}'}
+    timeout: 10s
+    required: false
+    rollback: none
+  - id: keep
+    uses: lab.mend
+    with: {what: keep, host: '${{ params.host }}'}
+    timeout: 10s
+    required: false
+    rollback: none
+  - id: warm_again
+    uses: lab.mend
+    with: {what: warm, host: '${{ params.host }}'}
+    timeout: 10s
+    required: false
+    rollback: none
+  - id: keep_again
+    uses: lab.mend
+    with: {what: keep, host: '${{ params.host }}'}
+    timeout: 10s
+    rollback: none
+  - id: tidy
+    uses: lab.mend
+    with: {what: tidy, host: '${{ params.host }}'}
+    timeout: 10s
+    rollback: none
+verify:
+  - id: serves
+    uses: lab.look
+    with: {what: serves, host: '${{ params.host }}'}
+    until: result.ok
+    within: 10s
+"""
+# Long enough for what fires at the beginning to wait for its end, and then to meet.
+FREEZE = """language: 1
+calendars:
+  release: {intervals: [{times: [{start_time: '12:00', end_time: '12:01'}]}]}
+freezes:
+  - {id: release, calendar: release, policy: defer, why: a release goes out}
+"""
+FREEZE_S = 60.0
+LIMITS = """language: 1
+limits: {changes: {per: service, max: 1, within: 1m}, fleet_unavailable: 50%}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """What a playbook's guards allow. Times are in seconds; None is no such guard.
+
+    `budget` and `recurrence` are (runs, within), `radius` is (group, how many of it).
+    """
+
+    cooldown_s: float | None = None
+    budget: tuple[int, float] | None = None
+    recurrence: tuple[int, float] | None = None
+    concurrency: int | None = None
+    failures: int | None = None
+    radius: tuple[str, int] | None = None
+    requires: str = ""
+    locks_services: bool = False
+
+
+NOTHING = Promised()
+PROMISED: Mapping[str, Promised] = {
+    "mend": Promised(budget=(2, 300.0)),
+    "rewarm": Promised(cooldown_s=60.0),
+    "hurry": Promised(concurrency=1),
+    "frail": Promised(failures=1, locks_services=True),
+    "spare": Promised(requires="search"),
+    "chain": Promised(recurrence=(2, 600.0)),
+    "wave": Promised(radius=("llm", 1)),
+}
+# Whose guards hold for whose runs, too.
+CALLED: Mapping[str, tuple[str, ...]] = {"choose": ("mend",)}
