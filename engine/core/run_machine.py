@@ -66,15 +66,18 @@ def _prepare(state: RunState, world: World) -> Command:
 def _execute(state: RunState, plan: Plan, world: World) -> tuple[Command, ...]:
     if state.mode is Mode.OBSERVE:
         return (end(state, "skipped", "observe: this is what would have run"),)
-    if not state.began:
+    walk = Walk(state, plan, world)
+    commands = walk.next(plan.of("steps"))
+    failed = walk.failures.ending(state)
+    # What failed before it began waits for no guard: it would hold its targets meanwhile.
+    is_over = not commands and (failed is not None or bool(state.late))
+    if not state.began and not is_over:
         blocked = before_first_change(state, plan, world)
         if blocked is not None:
             return (blocked,)
-    walk = Walk(state, plan, world)
-    if commands := walk.next(plan.of("steps")):
+    if commands:
         return commands
-    failed = walk.failures.ending(state)
-    if failed is not None or state.late:
+    if is_over:
         return (roll_back(state, plan, world, failed),)
     if not state.began:
         return (end(state, "skipped", "no step was needed"),)

@@ -7,6 +7,7 @@ import pytest
 
 from engine.core import events
 from engine.core.expressions import Scope, ValueType, compile_expression
+from engine.core.guards import Refusal
 from engine.core.run_commands import (
     Attempt,
     Command,
@@ -174,6 +175,16 @@ def test_an_attempt_that_surely_never_began_uses_up_nothing_of_the_deadline() ->
     drive.now += timedelta(minutes=59)
     assert isinstance(drive.until_interesting(), Attempt)
     assert drive.state.late == ""
+
+
+def test_what_failed_before_it_began_waits_for_no_guard_with_its_targets_held() -> None:
+    drive = Drive(a_playbook(a_step("drain"), a_step("restart")))
+    attempt = drive.intend(drive.to_first_attempt())
+    drive.refusal = Refusal("blast_radius", "2 of 3 would be unavailable", waits=True)
+    failed_at = drive.now
+    drive.end(attempt, "failed", begun=False)
+    assert isinstance(drive.until_interesting(), Ended)
+    assert (drive.state.outcome, drive.now) == ("failed", failed_at)
 
 
 def test_who_cancels_a_run_that_goes_back_already_does_not_begin_its_on_cancel() -> None:
