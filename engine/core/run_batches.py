@@ -2,6 +2,7 @@
 
 from engine.core.plan import Plan, PlannedStep
 from engine.core.run import RunState
+from engine.core.run_repeats import may_repeat
 
 
 def begins_batch(state: RunState, plan: Plan, step: PlannedStep) -> bool:
@@ -14,9 +15,11 @@ def begins_batch(state: RunState, plan: Plan, step: PlannedStep) -> bool:
 
 
 def next_change(state: RunState, plan: Plan) -> PlannedStep | None:
-    """The first of the plan's changes of which nothing was begun yet."""
+    """The first of the plan's changes that wasn't begun yet, or is attempted again."""
     for step in plan.of("steps"):
-        if step.changes and state.step("steps", step.id).outcome == "pending":
+        known = state.step("steps", step.id)
+        again = known.outcome in ("failed", "unknown") and may_repeat(step, known)
+        if step.changes and (known.outcome == "pending" or again):
             return step
     return None
 
@@ -30,8 +33,9 @@ def touched_with(state: RunState, plan: Plan, step: PlannedStep | None) -> froze
     batch = step.batch if step is not None else ""
     found = set[str]()
     for each in plan.steps:
-        ended = state.step(each.phase, each.id).outcome
-        is_lost = each.required and ended in ("failed", "unknown")
+        known = state.step(each.phase, each.id)
+        has_failed = known.outcome in ("failed", "unknown") and not may_repeat(each, known)
+        is_lost = each.required and has_failed
         if each.changes and (each.batch in ("", batch) or is_lost):
             found |= set(each.targets)
     return frozenset(found) or frozenset(plan.changed_targets)

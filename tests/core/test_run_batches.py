@@ -36,6 +36,7 @@ DONE = StepState(outcome="succeeded", attempts=1)
 OPEN = StepState(outcome="open", attempts=1)
 SKIPPED = StepState(outcome="skipped")
 FAILED = StepState(outcome="failed", attempts=1)
+UNDONE = StepState(outcome="failed", attempts=1, repeatable=True, excused=1)
 UNKNOWN = StepState(outcome="unknown", attempts=1)
 
 
@@ -70,6 +71,7 @@ def test_after_the_last_change_none_comes() -> None:
         pytest.param({}, {"desk", "a"}, id="the first batch, and what is in none"),
         pytest.param({"a": DONE}, {"desk", "b", "c"}, id="the second"),
         pytest.param({"a": FAILED}, {"desk", "a", "b", "c"}, id="and an item that was lost"),
+        pytest.param({"a": UNDONE}, {"desk", "a"}, id="one that is attempted again isn't lost"),
         pytest.param({"a": UNKNOWN}, {"desk", "a", "b", "c"}, id="and one of which nobody knows"),
         pytest.param({"a": SKIPPED}, {"desk", "b", "c"}, id="but none that wasn't changed"),
     ],
