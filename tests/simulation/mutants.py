@@ -7,6 +7,7 @@ from tests.simulation.mutants_at_once import AT_ONCE
 from tests.simulation.mutants_of_alerts import OF_ALERTS
 from tests.simulation.mutants_of_asking import OF_ASKING
 from tests.simulation.mutants_of_guards import OF_GUARDS
+from tests.simulation.mutants_of_lanes import OF_LANES
 from tests.simulation.mutants_of_runs import OF_RUNS
 from tests.simulation.mutants_of_secrets import OF_SECRETS
 from tests.simulation.mutants_of_sizes import OF_SIZES
@@ -21,6 +22,7 @@ MUTANTS: Sequence[Mutant] = (
     *OF_GUARDS,
     *OF_THE_PLAN,
     *AT_ONCE,
+    *OF_LANES,
     *OF_ASKING,
     *OF_THE_JOURNAL,
     *OF_SECRETS,

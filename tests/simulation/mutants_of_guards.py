@@ -37,7 +37,7 @@ OF_GUARDS: Sequence[Mutant] = (
     Mutant("the budget is never used up", 9, _named("budget")),
     Mutant("as many as like run at once", 9, _named("concurrency"), "crowds"),
     Mutant("the breaker never opens", 9, _named("breaker"), "breakers"),
-    Mutant("what recurs asks nobody", 9, _named("recurrence"), "drills"),
+    Mutant("what recurs asks nobody", 9, _named("recurrence"), "crowds"),
     Mutant("the service is not locked", 9, _without(_locks_service), "breakers"),
     Mutant("policy's limit of changes is not asked", 9, _named("changes"), "bounds"),
     Mutant("no radius is too large", 9, put(run_look, "_excess", lambda *_: None), "bounds"),
@@ -45,7 +45,7 @@ OF_GUARDS: Sequence[Mutant] = (
     Mutant("nothing has to be healthy", 9, put(run_look, "unmet", lambda *_: (None, "")), "bounds"),
     Mutant("no freeze is known", 9, put(intending, "freezes_over", lambda *_: ()), "crowds"),
     Mutant(
-        "others at work are not asked about", 9, put(asking, "others_at_work", _nothing), "crowds"
+        "others at work are not asked about", 9, put(asking, "others_at_work", _nothing), "sides"
     ),
     Mutant("what it caused is not asked about", 9, put(asking, "caused_by", _nothing), "drills"),
 )

@@ -117,7 +117,7 @@ OF_RUNS: Sequence[Mutant] = (
     Mutant("probe at once", 5, put(run_steps, "UNKNOWN_GRACE", timedelta(minutes=-5))),
     Mutant("no grace", 5, put(run_steps, "UNKNOWN_GRACE", timedelta(0))),
     Mutant("a time-out never began", 5, wrap(attempting.Attempting, "_act", _never_begun)),
-    Mutant("unknown is repeated", 5, wrap(run_steps, "_may_repeat", _unknown_is_undone)),
+    Mutant("unknown is repeated", 5, wrap(run_steps, "may_repeat", _unknown_is_undone)),
     Mutant("begun however late", 5, put(runs, "BEGIN_WITHIN", timedelta(days=1))),
     Mutant("open attempts are forgotten", 5, put(run_machine, "settle_unknown", lambda *_: None)),
     Mutant("the lease is not compared", 5, wrap(task_rows.TaskRows, "hold", _hold_anyhow)),

@@ -72,6 +72,8 @@ class Outsiders:
         for number in range(random.randint(1, 3)):
             await clock.sleep(random.uniform(0, 3 if number and self.scene.busy else 60))
             name = random.choices(("Down", "Slow", "Odd"), (0.6, 0.3, 0.1))[0]
+            if self.scene.busy:
+                name = ("Down", "Slow")[number % 2]
             status: AlertStatus = "resolved" if number and random.random() < 0.3 else "firing"
             alert = self._alert(name, host, status)
             self.truth.tell(alert)

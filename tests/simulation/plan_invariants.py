@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from engine.core import events
 from engine.core.journal import ENGINE
 from engine.core.plan import Plan, PlannedStep
-from tests.simulation.written import BATCHES, STOP_AFTER
+from tests.simulation.written import BATCHES, BRANCHES, STOP_AFTER
 
 _OVER = ("succeeded", "failed", "unknown", "skipped")
 
@@ -17,11 +17,17 @@ _OVER = ("succeeded", "failed", "unknown", "skipped")
 class _Step:
     """What the journal tells of one step: of each attempt when, and whether it may have happened.
 
-    `end` is "" until something is known, `open` while an attempt or a wait is.
+    `end` is "" until something is known, `open` while an attempt or a wait is. `unseen` are the
+    attempts whose end nobody saw: they use up no retries.
     """
 
+    unseen: set[int] = field(default_factory=set)
     attempts: list[tuple[datetime, bool]] = field(default_factory=list)
     end: str = ""
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.end == "open" and bool(self.attempts)
 
     @property
     def may_have_happened(self) -> bool:
@@ -34,6 +40,12 @@ class _Step:
     def did_nothing(self) -> None:
         """Its latest attempt surely did not."""
         self.attempts[-1] = (self.attempts[-1][0], False)
+
+    def comes_again(self, step: PlannedStep) -> bool:
+        """Whether it failed, and is attempted once more."""
+        did_nothing = self.attempts and not self.attempts[-1][1]
+        safe = did_nothing or (self.end == "unknown" and step.repeat in ("keyed", "harmless"))
+        return bool(safe) and len(self.attempts) - min(len(self.unseen), 2) < step.retry_attempts
 
 
 @dataclass
@@ -66,8 +78,8 @@ class _Run:
     @property
     def failed(self) -> list[PlannedStep]:
         """Its steps that failed, as far as is known, and have to succeed."""
-        steps = self.planned.of("steps")
-        return [s for s in steps if s.required and self.steps["steps", s.id].failed]
+        required = [(s, self.steps["steps", s.id]) for s in self.planned.of("steps") if s.required]
+        return [s for s, known in required if known.failed and not known.comes_again(s)]
 
     @property
     def is_over(self) -> bool:
@@ -104,11 +116,15 @@ class PlanInvariants:
             case events.AttemptIntended():
                 self._intended(event, at)
             case events.AttemptEnded():
+                if event.outcome == "unknown":
+                    self._step(event).unseen.add(len(self._step(event).attempts))
                 self._ended(event, "failed" if event.outcome == "cancelled" else event.outcome)
                 if not event.begun:
                     self._step(event).did_nothing()
             case events.AttemptProbed():
                 ends = {"done": "succeeded", "not_done": "failed"}
+                if self._step(event).end == "open":
+                    self._step(event).unseen.add(len(self._step(event).attempts))
                 self._ended(event, ends.get(event.answer, "unknown"))
                 if event.answer == "not_done":
                     self._step(event).did_nothing()
@@ -120,6 +136,10 @@ class PlanInvariants:
                 self._waits(event)
             case events.DeadlinePassed():
                 self._late(self.runs[event.run_id], at)
+            case events.VerificationStarted():
+                steps = self.runs[event.run_id].steps
+                if any(step.is_under_way for step in steps.values()):
+                    self.broken(15, f"run {event.run_id} is verified while it is under way")
             case events.VerificationEnded():
                 self.runs[event.run_id].verified = event.holds
             case events.RunCancelled():
@@ -179,6 +199,11 @@ class PlanInvariants:
             problems = _forth(run, run.planned.step("steps", event.step_id), at)
         for problem in problems:
             self.broken(15, f"{event.step_id} of {event.run_id} {problem}")
+        under_way = [name for (_, name), step in run.steps.items() if step.is_under_way]
+        if event.step_id in under_way:
+            self.broken(15, f"{event.step_id} of {event.run_id} begins while it is under way")
+        if under_way and (event.phase != "steps" or run.undoes):
+            self.broken(15, f"{event.step_id} of {event.run_id} begins beside {under_way}")
         if key not in run.begun:
             run.begun.append(key)
         run.steps[key].attempts.append((at, True))
@@ -186,7 +211,7 @@ class PlanInvariants:
 
     def _back(self, run: _Run, forth: _Run, event: events.AttemptIntended) -> Iterator[str]:
         """Each part is taken back once, the latest first, and only what may be there."""
-        root, order = run.undoes or event.run_id, [name for _, name in forth.begun]
+        root, order = run.undoes or event.run_id, [s.id for s in forth.planned.of("steps")]
         undoes = {step.id: step.undoes for step in forth.planned.of("rollback")}
         if not forth.steps["steps", undoes[event.step_id]].may_have_happened:
             yield "takes back what never began"
@@ -231,7 +256,7 @@ def _forth(run: _Run, step: PlannedStep, at: datetime) -> Iterator[str]:
     steps = run.planned.of("steps")
     for each in steps[: steps.index(step)]:
         is_over = run.steps["steps", each.id].end in _OVER or run.is_over
-        if not is_over and not _at_once(each, step):
+        if not is_over and not _at_once(run, each, step):
             yield f"begins before {each.id} is over"
     gates = {each.place.gate for each in (step,) if each.place is not None and each.place.gate}
     if any(run.steps["steps", gate].end == "skipped" for gate in gates):
@@ -295,11 +320,14 @@ def _asked(run: _Run) -> Iterator[PlannedStep]:
         yield from (undo for undo in run.planned.of("rollback") if undo.undoes in done)
 
 
-def _at_once(one: PlannedStep, other: PlannedStep) -> bool:
-    """Whether they are one step of the text, for two items of a batch."""
-    batch = _batch(_item(one.id))
+def _at_once(run: _Run, one: PlannedStep, other: PlannedStep) -> bool:
+    """Whether they stand in two branches, or are one step of the text for two items of a batch."""
+    branches = BRANCHES.get(run.planned.playbook_id, {})
+    if one.id in branches and other.id in branches:
+        return branches[one.id] != branches[other.id]
+    batch = _batch(run, _item(one.id))
     same = one.id.partition("[")[0] == other.id.partition("[")[0]
-    return same and batch == _batch(_item(other.id)) >= 0
+    return same and batch == _batch(run, _item(other.id)) >= 0
 
 
 def _item(step_id: str) -> str:

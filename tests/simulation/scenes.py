@@ -13,6 +13,7 @@ from tests.simulation.written import (
     CHOOSE,
     FLEET,
     INVENTORY,
+    LANES,
     MEND,
     RELIEVE,
     REPLACE,
@@ -41,6 +42,7 @@ TEXTS = {
     "spare": SPARE,
     "wave": WAVE,
     "chain": CHAIN,
+    "lanes": LANES,
 }
 # How often people have which order in mind.
 USUAL_ORDERS: Mapping[str, float] = {
@@ -115,7 +117,7 @@ RAISES = Scene(
     raised="auto",
     orders={"confirm": 0.2},
 )
-CROWDS = Scene("crowds", modes=("auto",), down="hurry", policy=FREEZE, busy=True)
+CROWDS = Scene("crowds", modes=("auto",), down="hurry", slow="hurry", policy=FREEZE, busy=True)
 BOUNDS = Scene(
     "bounds",
     modes=("auto",),
@@ -141,13 +143,22 @@ DRILLS = Scene(
     busy=True,
     orders={"stop": 0.15, "cancel": 0.3},
 )
+SIDES = Scene(
+    "sides",
+    modes=("auto",),
+    down="lanes",
+    policy=FREEZE,
+    busy=True,
+    orders={"cancel": 0.3, "stop": 0.06, "roll back": 0.06},
+)
 # Of a hundred histories so many play there.
 SCENES: Mapping[Scene, int] = {
     CROWDS: 7,
     BOUNDS: 7,
     BREAKERS: 7,
     DRILLS: 7,
-    PLAIN: 22,
+    SIDES: 7,
+    PLAIN: 15,
     FLEETS: 10,
     CHOICES: 10,
     RELIEF: 10,

@@ -224,6 +224,65 @@ verify:
     within: 10s
 revert: {after: 40s, when: 'incident.severity != "P1"'}
 """
+# Several things at once, one of which often fails.
+LANES = """language: 1
+id: lanes
+description: Restart what needs each other at once
+max_mode: auto
+deadline: 2m
+parameters:
+  host: {type: target, kind: host}
+approval: {from: [role:oncall], expires: 90s}
+steps:
+  - id: both
+    parallel:
+      - id: left
+        uses: lab.mend
+        with: {what: restart, host: '${{ params.host }}'}
+        timeout: 10s
+        retry: {attempts: 2, wait: 2s}
+        rollback:
+          - {id: undo, uses: lab.mend, with: {what: undo, host: '${{ params.host }}'}, timeout: 5s}
+      - id: right
+        steps:
+          - id: warm
+            uses: lab.mend
+            with: {what: warm, host: gpu-09}
+            timeout: 10s
+            required: false
+            rollback: none
+          - {id: settle, wait: 2s}
+          - id: tidy
+            uses: lab.mend
+            with: {what: tidy, host: gpu-09}
+            timeout: 10s
+            rollback: none
+      - id: weak
+        uses: lab.mend
+        with: {what: restart, host: gpu-10}
+        timeout: 10s
+        rollback:
+          - {id: undo_weak, uses: lab.mend, with: {what: undo, host: gpu-10}, timeout: 5s}
+  - id: last
+    uses: lab.mend
+    with: {what: keep, host: '${{ params.host }}'}
+    timeout: 10s
+    rollback: none
+  - id: keep_logs
+    if: failure()
+    uses: lab.mend
+    with: {what: keep, host: '${{ params.host }}'}
+    timeout: 10s
+    rollback: none
+on_cancel:
+  - {id: hang_up, uses: lab.mend, with: {what: hang_up, host: '${{ params.host }}'}, timeout: 10s}
+verify:
+  - id: serves
+    uses: lab.look
+    with: {what: serves, host: '${{ params.host }}'}
+    until: result.ok
+    within: 10s
+"""
 INVENTORY = """language: 1
 targets:
   gpu-07: {kind: host, service: llm, aliases: ['gpu-07:9100']}
@@ -243,6 +302,10 @@ BATCHES: Mapping[str, Sequence[Sequence[str]]] = {
     "wave": (("gpu-07",), ("gpu-09",)),
 }
 STOP_AFTER = {"fleet": 2, "wave": 1}
+# Which branch of its `parallel` a step of a playbook stands in.
+BRANCHES: Mapping[str, Mapping[str, str]] = {
+    "lanes": {"left": "left", "warm": "right", "settle": "right", "tidy": "right", "weak": "weak"}
+}
 # No remedy for a while is taken back from an incident as severe as this.
 STAYS_WHILE = "P1"
 # What makes a slow one a P1.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# One at a time.
+# One at a time, and never the same target twice by itself.
 HURRY = """language: 1
 id: hurry
 description: Restart the model server, which helps for a moment
@@ -12,6 +12,7 @@ parameters:
   host: {type: target, kind: host}
 guards:
   concurrency: {max: 1, per: playbook}
+  recurrence: {times: 2, within: 10m}
 approval: {from: [role:oncall], expires: 90s}
 steps:
   - id: jolt
@@ -104,16 +105,13 @@ verify:
     until: result.ok
     within: 10s
 """
-# Steps that nothing is read before: the outcome of each carries the intent of the next. Never the
-# same target twice by itself.
+# Steps that nothing is read before: the outcome of each carries the intent of the next.
 CHAIN = """language: 1
 id: chain
 description: Do one thing after the other
 max_mode: auto
 parameters:
   host: {type: target, kind: host}
-guards:
-  recurrence: {times: 2, within: 10m}
 approval: {from: [role:oncall], expires: 90s}
 steps:
   - id: warm
@@ -185,10 +183,9 @@ NOTHING = Promised()
 PROMISED: Mapping[str, Promised] = {
     "mend": Promised(budget=(2, 300.0)),
     "rewarm": Promised(cooldown_s=60.0),
-    "hurry": Promised(concurrency=1),
+    "hurry": Promised(concurrency=1, recurrence=(2, 600.0)),
     "frail": Promised(failures=1, locks_services=True),
     "spare": Promised(requires="search"),
-    "chain": Promised(recurrence=(2, 600.0)),
     "wave": Promised(radius=("llm", 1)),
 }
 # Whose guards hold for whose runs, too.
