@@ -30,16 +30,11 @@ def check_possible(
     _check_blast_radius(
         document, playbook, context.inventory, mistakes.at("guards", "blast_radius")
     )
-    for loop_id, here in _loops(document.steps, mistakes.at("steps")):
-        inside = [step for step in playbook.steps if step.loop and step.loop.id == loop_id]
-        _check_items(inside, context, here)
-
-
-def _loops(steps: Sequence[StepDocument], mistakes: Mistakes) -> Iterator[tuple[str, Mistakes]]:
-    for index, step in enumerate(steps):
-        if step.foreach is not None:
-            yield step.id, mistakes.at(index, "foreach", "in")
-        yield from _loops(step.parallel or (), mistakes.at(index, "parallel"))
+    for index, written in enumerate(document.steps):
+        if written.foreach is not None:
+            here = mistakes.at("steps", index, "foreach", "in")
+            inside = [step for step in playbook.steps if step.loop and step.loop.id == written.id]
+            _check_items(inside, context, here)
 
 
 def _check_deadline(document: PlaybookDocument, deadline: timedelta, mistakes: Mistakes) -> None:

@@ -28,6 +28,7 @@ from engine.core.step_inputs import StepInputs
 from engine.core.step_kinds import check_words, kind_of
 
 READ_TIMEOUT = timedelta(seconds=30)
+FOREACH = "a foreach"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,8 @@ class StepCompiler:
     outcomes: Scope = field(init=False)
     _ids: set[str] = field(default_factory=set)
     conditions: dict[str, str] = field(default_factory=dict)
-    # What it stands inside of: a foreach, a parallel, and what their `if`s come to together.
-    _in_loop: bool = False
-    _in_parallel: bool = False
+    # What the steps stand inside of, in words, and what the `if`s around them come to together.
+    _around: str = ""
     _gate: str = ""
     is_complete: bool = True
 
@@ -135,8 +135,9 @@ class StepCompiler:
             self.is_complete = False
             return
         called = (call.playbook, *call.playbook.called.values())
-        if self._in_loop and any(step.loop for each in called for step in each.steps):
-            mistakes.at("call").add("it has a foreach, which can't stand inside of another one")
+        around = self._around
+        if around and any(step.loop for each in called for step in each.steps):
+            mistakes.at("call").add(f"it has a foreach, which can't stand inside of {around}")
         if document.if_ is not None:
             self._remember("steps", document, {})
         gives = types_of(call.playbook.outputs)
@@ -146,34 +147,34 @@ class StepCompiler:
 
     def _loop(self, document: StepDocument, foreach: Foreach, mistakes: Mistakes) -> Iterator[Step]:
         """The steps of a loop, which see its item and each other; nothing behind it sees them."""
-        if self._in_loop:
-            mistakes.at("foreach").add("a foreach can't stand inside of another one")
+        if self._around:
+            # Guards count one batch at a time.
+            mistakes.at("foreach").add(f"a foreach can't stand inside of {self._around}")
             return
         loop, element = compile_loop(document.id, foreach, self.inputs, mistakes.at("foreach"))
         self._condition(document, mistakes)
         inputs, outcomes = self.inputs, self.outcomes
         self.inputs = inputs.with_(loop.name, element)
         self.outcomes = outcomes.with_(loop.name, element)
-        self._in_loop = True
+        self._around = FOREACH
         with self._behind(document):
             for step in self.compile_part("steps", document.steps, mistakes.at("steps")):
                 yield replace(step, loop=loop)
-        self._in_loop = False
+        self._around = ""
         self.inputs, self.outcomes = inputs, outcomes
 
     def _parallel(
         self, document: StepDocument, branches: Sequence[StepDocument], mistakes: Mistakes
     ) -> Iterator[Step]:
         """The steps of its branches, which see their own branch alone; those behind see all."""
-        if self._in_loop or self._in_parallel:
-            around = "a foreach" if self._in_loop else "another one"
+        if self._around:
             mistakes.at("parallel").add(
-                f"a parallel can't stand inside of {around}: `call` a playbook that has it"
+                f"a parallel can't stand inside of {self._around}: `call` a playbook that has it"
             )
             return
         self._condition(document, mistakes)
         before = after = self.outcomes
-        self._in_parallel = True
+        self._around = "a parallel"
         with self._behind(document):
             for index, branch in enumerate(branches):
                 self.outcomes = before
@@ -181,7 +182,7 @@ class StepCompiler:
                 for step in self.compile_step("steps", branch, here, is_branch=True):
                     yield replace(step, lane=(document.id, branch.id))
                 after = after.merged(self.outcomes)
-        self._in_parallel = False
+        self._around = ""
         self.outcomes = after
 
     @contextmanager
@@ -210,9 +211,9 @@ class StepCompiler:
             _without_action(phase, document, self._condition(document, mistakes)),
             wait=_span(document.wait, timedelta(0), mistakes.at("wait")),
         )
-        if self._in_loop and document.if_ is not None:
+        if self._around == FOREACH and document.if_ is not None:
             mistakes.at("if").add("in a foreach time passes for a whole batch: no `if` here")
-        if not self._in_loop:
+        if self._around != FOREACH:
             self._remember(phase, document, {})
         return step
 

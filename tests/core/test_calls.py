@@ -8,6 +8,7 @@ import pytest
 
 from engine.core.calls import CallError, check_approvers
 from engine.core.documents import PlaybookDocument
+from engine.core.loops import Loop
 from engine.core.mistakes import Mistakes
 from engine.core.playbook import Playbook
 from engine.core.playbook_checks import compile_playbook
@@ -15,9 +16,9 @@ from tests.doubles.playbooks import CONTEXT, PLAYBOOK, changed, compiled
 
 
 class Shelf:
-    """The small playbook as `mend`, a broken one, and one that can't be called."""
+    """The small playbook as `mend`, as a loop, a broken one, and one that can't be called."""
 
-    names: Collection[str] = ("mend", "broken", "circle", "deep")
+    names: Collection[str] = ("mend", "rolling", "broken", "circle", "deep")
 
     def find(self, name: str) -> Playbook | None:
         if name == "circle":
@@ -27,6 +28,9 @@ class Shelf:
         if name == "deep":
             for number in range(4):
                 found = nested(f"level-{number}", found)
+        if name == "rolling":
+            loop = Loop("each", ["a"], "node", (1,), 1)
+            found = replace(found, steps=tuple(replace(each, loop=loop) for each in found.steps))
         return None if name == "broken" else found
 
 
@@ -44,7 +48,10 @@ GIVEN = {"host": "${{ params.host }}", "model": "${{ params.model }}"}
 def calling(
     step: Mapping[str, Any], *, with_: Mapping[str, Any]
 ) -> tuple[Playbook | None, list[tuple[str, str]]]:
-    document = changed("steps", [{"id": "mend", "with": with_, **step}])
+    return read(changed("steps", [{"id": "mend", "with": with_, **step}]))
+
+
+def read(document: Mapping[str, Any]) -> tuple[Playbook | None, list[tuple[str, str]]]:
     mistakes = Mistakes()
     model = PlaybookDocument.model_validate(document)
     found = compile_playbook(model, "0" * 64, replace(CONTEXT, library=Shelf()), mistakes)
@@ -118,3 +125,24 @@ def test_a_call_adds_what_the_called_playbook_does_declares_and_allows() -> None
     assert found.chain == ("restart", "restart")
     with pytest.raises(KeyError):
         found.step("mend/nothing")
+
+
+@pytest.mark.parametrize(
+    ("around", "path"),
+    [
+        pytest.param({"foreach": {"in": ["x"], "as": "n"}}, "steps/0/steps/0/call", id="foreach"),
+        pytest.param({}, "steps/0/parallel/0/call", id="parallel"),
+    ],
+)
+def test_a_loop_is_called_from_none_and_from_no_parallel(
+    around: dict[str, object], path: str
+) -> None:
+    """Guards count one batch at a time."""
+    call = {"id": "mend", "call": "rolling", "with": GIVEN}
+    inner = {"steps": [call]} if around else {"parallel": [call, {"id": "w", "wait": "5s"}]}
+    found, told = read(changed("steps", [{"id": "all", **around, **inner}]))
+    assert found is None
+    ((where, message),) = told
+    assert where == path
+    assert message.startswith("it has a foreach, which can't stand inside of a ")
+    assert read(changed("steps", [call]))[0] is not None

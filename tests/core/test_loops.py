@@ -81,7 +81,7 @@ EACH = {"in": ["gpu-07"], "as": "host"}
         pytest.param(
             {"foreach": EACH, "steps": [{"id": "inner", "foreach": EACH, "steps": [INNER]}]},
             "steps/0/foreach",
-            "inside of another",
+            "inside of a foreach",
             id="nested",
         ),
         pytest.param(

@@ -167,7 +167,7 @@ def test_a_branch_sees_its_own_steps_and_what_is_behind_it_sees_all(
                 }
             ],
             "steps/0/parallel/1/parallel",
-            "can't stand inside of another one",
+            "can't stand inside of a parallel",
             id="in another",
         ),
         pytest.param(
@@ -192,6 +192,24 @@ def test_a_branch_sees_its_own_steps_and_what_is_behind_it_sees_all(
             "steps/0/parallel/1/timeout",
             "a branch of several steps",
             id="a word that a branch hasn't",
+        ),
+        pytest.param(
+            [
+                {
+                    "id": "a",
+                    "parallel": [
+                        change("b"),
+                        {
+                            "id": "c",
+                            "foreach": {"in": ["x"], "as": "n"},
+                            "steps": [change("d")],
+                        },
+                    ],
+                }
+            ],
+            "steps/0/parallel/1/foreach",
+            "can't stand inside of a parallel",
+            id="a loop in it",
         ),
         pytest.param([{"id": "a", "steps": [change("b")]}], "steps/0", "one of", id="no branch"),
         pytest.param(
