@@ -264,7 +264,7 @@ def test_a_connectors_mistakes_are_told_without_a_file_too() -> None:
     with pytest.raises(ConfigError) as caught:
         load_settings(None, {}).configure(Connector, ("people", "slack"), {"token": [SECRET]})
     (finding,) = map(str, caught.value.findings)
-    assert finding == "settings:0:0: people.slack.token: text must be here"
+    assert finding == "settings: people.slack.token: text must be here"
 
 
 WRONG_PLACES = (

@@ -56,8 +56,10 @@ _PLAYBOOK = {
     "post_tasks": "it is `verify` here",
     "vars": "it is `parameters` here, each with a type",
     "params": "it is `parameters` here, each with a type",
+    "input": "it is `parameters` here, each with a type",
     "inputs": "it is `parameters` here, each with a type",
     "env": "it is `parameters` here, each with a type",
+    "version": "`language: 1` says it; what a playbook was before, your repository keeps",
     "on": "a rule starts a playbook: see rules/",
     "trigger": "a rule starts a playbook: see rules/",
     "triggers": "a rule starts a playbook: see rules/",
@@ -70,6 +72,14 @@ _PLAYBOOK = {
     "runs-on": "a host is a parameter here: parameters: {host: {type: target, kind: host}}",
     "rollback": "it belongs to the step that it undoes",
     "rescue": "it is `rollback` here, at the step that it undoes",
+}
+_PARAMETER = {
+    "required": "a parameter without `default` is required",
+    "options": "it is `values` here, with `type: enum`",
+    "choices": "it is `values` here, with `type: enum`",
+    "enum": "it is `values` here, with `type: enum`",
+    "regex": "it is `pattern` here, which the whole value must match",
+    "secret": "a parameter is shown in plans; a secret belongs to a connection",
 }
 _STEP = {
     "name": "it is `id` here, and `description` for people",
@@ -105,7 +115,13 @@ _STEP = {
     "host": "it belongs to `with`",
     "target": "it belongs to `with`",
     "undo": "it is `rollback` here",
-    "rescue": "it is `rollback` here",
+    "rescue": "what undoes a step is its `rollback`; what follows a failure has `if: failure()`",
+    "always": "what follows in any case is a step with `if: always()`",
+    "on_failure": "it belongs to the playbook; here `if: failure()` on a step of its own",
+    "on_cancel": "it belongs to the playbook",
+    "next": "steps run one after another in the order of the file",
+    "on_success": "steps run one after another in the order of the file",
+    "wait_for": "what must become true is `until` of a step of `verify`; a time is `wait: 30s`",
     "loop": "it is `foreach` here, with `steps` beside it: foreach: {in: [...], as: host}",
     "with_items": "it is `foreach` here, with `steps` beside it: foreach: {in: [...], as: host}",
     "for_each": "it is `foreach` here, with `steps` beside it: foreach: {in: [...], as: host}",
@@ -116,12 +132,21 @@ _STEP = {
     "matrix": "it is `foreach` here, with `steps` beside it: foreach: {in: [...], as: host}",
     "async": "what goes on at once stands in `parallel`",
     "import_playbook": "it is `call` here, with the playbook's parameters in `with`",
+    "include": "it is `call` here, with the playbook's parameters in `with`",
     "include_tasks": "it is `call` here, with the playbook's parameters in `with`",
     "prompt": "it is `ask` here, a step of its own: ask: {question: ..., choices: [...]}",
     "vars_prompt": "it is `ask` here, a step of `investigate`",
     "sleep": "it is `wait` here, a step of its own: {id: settle, wait: 30s}",
-    "pause": "it is `wait` here, a step of its own: {id: settle, wait: 30s}",
+    "pause": "it is `wait` here for a time, {id: settle, wait: 30s}, and `ask` for people",
     "revert": "it belongs to the playbook: revert: {after: 2h}",
+}
+_ASK = {
+    "prompt": "it is `question` here",
+    "message": "it is `question` here",
+    "text": "it is `question` here",
+    "options": "it is `choices` here",
+    "values": "it is `choices` here",
+    "timeout": "it is `expires` here",
 }
 _COMMAND = {
     "name": "the key above is the command's name",
@@ -161,16 +186,22 @@ def _mappings(kind: Kind, root: Node) -> Iterator[tuple[MappingNode, Mapping[str
                 if entry is not None:
                     yield from _of(entry[1], _INHIBITION)
         case Kind.PLAYBOOK:
-            yield from _of(root, _PLAYBOOK)
-            for step in _steps(root):
-                yield from _of(step, _STEP)
+            yield from _of_playbook(root)
         case Kind.COMMANDS:
-            entry = root.entry("commands") if isinstance(root, MappingNode) else None
-            if entry is not None and isinstance(entry[1], MappingNode):
-                for _, command in entry[1].entries:
-                    yield from _of(command, _COMMAND)
+            for command in _values(root, "commands"):
+                yield from _of(command, _COMMAND)
         case Kind.INVENTORY | Kind.POLICY | Kind.REHEARSALS | Kind.MAPPING:
             return
+
+
+def _of_playbook(root: Node) -> Iterator[tuple[MappingNode, Mapping[str, str]]]:
+    yield from _of(root, _PLAYBOOK)
+    for parameter in _values(root, "parameters"):
+        yield from _of(parameter, _PARAMETER)
+    for step in _steps(root):
+        yield from _of(step, _STEP)
+        if isinstance(step, MappingNode) and (ask := step.entry("ask")) is not None:
+            yield from _of(ask[1], _ASK)
 
 
 def _steps(root: Node) -> Iterator[Node]:
@@ -186,6 +217,13 @@ def _steps(root: Node) -> Iterator[Node]:
 def _of(node: Node, table: Mapping[str, str]) -> Iterator[tuple[MappingNode, Mapping[str, str]]]:
     if isinstance(node, MappingNode):
         yield node, table
+
+
+def _values(node: Node, name: str) -> Iterator[Node]:
+    """What stands under the keys of a mapping in it."""
+    entry = node.entry(name) if isinstance(node, MappingNode) else None
+    if entry is not None and isinstance(entry[1], MappingNode):
+        yield from (value for _, value in entry[1].entries)
 
 
 def _elements(node: Node, name: str) -> tuple[Node, ...]:

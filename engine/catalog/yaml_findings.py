@@ -42,6 +42,8 @@ _BOUNDS = frozenset(
         "too_long",
     }
 )
+# Kinds that say that a model's keys must be here.
+_MODEL_KINDS = frozenset({"model_attributes_type", "model_type"})
 _PLAIN = {
     "extra_forbidden": "this key is unknown",
     "missing": "this key is missing",
@@ -70,11 +72,14 @@ def findings_of(
     known_better = frozenset(path for each in mistakes for path in each.explained)
     misspelt = frozenset(each.meant for each in mistakes if each.meant)
     found: dict[tuple[int, int], dict[str, None]] = {}
+    either: set[tuple[int, int]] = set()
     for mistake in mistakes:
         if not mistake.is_beside(known_better) and mistake.missing not in misspelt:
             found.setdefault(mistake.place, {})[mistake.message] = None
+            if mistake.in_union:
+                either.add(mistake.place)
     findings = [
-        Finding(node.source.file, *place, "; or ".join(messages))
+        Finding(node.source.file, *place, ("; or " if place in either else "; ").join(messages))
         for place, messages in sorted(found.items())
     ]
     if left := len(every) - len(mistakes):
@@ -91,7 +96,7 @@ class _Mistake:
     ) -> None:
         self._kind = details["type"]
         at, self._real = follow(root, details["loc"])
-        self._in_union = len(self._real) < len(details["loc"])
+        self.in_union = len(self._real) < len(details["loc"])
         self.place = (at.line, at.column)
         # The key that is missing, and the one that an unknown key was meant to be, each as a path.
         self.missing: tuple[str | int, ...] = ()
@@ -105,13 +110,15 @@ class _Mistake:
             self.message = _unknown_key(name, valid)
             self.meant = (*self._real[:-1], closest(name, valid))
         elif self._kind == "missing":
-            self._in_union = len(self._real) < len(details["loc"]) - 1
+            self.in_union = len(self._real) < len(details["loc"]) - 1
             self.message = f"key {str(details['loc'][-1])!r} is missing"
             self.missing = (*self._real, details["loc"][-1])
         elif show_values:
             self.message = _message(details, at)
         else:
             self.message = said_of(details)
+        if self._kind in _MODEL_KINDS and isinstance(at, Scalar | SequenceNode):
+            self.message += _shape(models_at(model, self._real))
 
     @property
     def explained(self) -> Iterator[tuple[str | int, ...]]:
@@ -127,7 +134,7 @@ class _Mistake:
         A text where a union takes a text or a list of cases fails both; when the mistake is inside
         of one case, that it isn't a text either helps nobody.
         """
-        return self._in_union and self._kind in _WANTED and tuple(self._real) in known_better
+        return self.in_union and self._kind in _WANTED and tuple(self._real) in known_better
 
 
 def key_place(root: Node, path: Sequence[str | int]) -> tuple[int, int]:
@@ -140,6 +147,17 @@ def key_place(root: Node, path: Sequence[str | int]) -> tuple[int, int]:
 
 def _keys(models: Iterable[type[BaseModel]]) -> set[str]:
     return {field.alias or key for each in models for key, field in each.model_fields.items()}
+
+
+def _shape(models: Iterable[type[BaseModel]]) -> str:
+    """The keys that a model needs, as they would be written; "" where it needs none."""
+    needed = [
+        field.alias or key
+        for each in models
+        for key, field in each.model_fields.items()
+        if field.is_required()
+    ]
+    return f"; write it like {{{', '.join(f'{key}: …' for key in needed)}}}" if needed else ""
 
 
 def _unknown_key(name: str, valid: set[str]) -> str:
@@ -177,8 +195,8 @@ def _message(details: ErrorDetails, at: Node) -> str:
     special: dict[str, Callable[[], str]] = {
         "value_error": lambda: str(context["error"]),
         "assertion_error": lambda: str(context["error"]),
-        "literal_error": lambda: _not_one_of(str(details["input"]), _expected(context)),
-        "enum": lambda: _not_one_of(str(details["input"]), _expected(context)),
+        "literal_error": lambda: _not_one_of(at, str(details["input"]), _expected(context)),
+        "enum": lambda: _not_one_of(at, str(details["input"]), _expected(context)),
         "string_pattern_mismatch": lambda: _not_of_form(
             str(details["input"]), given, context["pattern"]
         ),
@@ -269,7 +287,8 @@ def _wrong_type(wanted: str, at: Node, given: str) -> str:
 
 def _not_of_form(text: str, given: str, pattern: str) -> str:
     """What the form is, and the text as it would have it."""
-    like = (re.sub(r"[\W_]+", joint, text.lower()).strip(joint) for joint in "-_")
+    bare = re.sub(r"\.ya?ml$", "", text.lower())
+    like = (re.sub(r"[\W_]+", joint, bare).strip(joint) for joint in "-_")
     fitting = next((each for each in like if re.fullmatch(pattern, each)), "")
     hint = f", did you mean {fitting!r}?" if fitting else ""
     if pattern in FORMS:
@@ -277,7 +296,9 @@ def _not_of_form(text: str, given: str, pattern: str) -> str:
     return f"{given} doesn't have the form {pattern}"
 
 
-def _not_one_of(given: str, words: Sequence[str]) -> str:
+def _not_one_of(at: Node, given: str, words: Sequence[str]) -> str:
+    if not isinstance(at, Scalar):
+        return f"write {words[0]} here" if len(words) == 1 else f"write one of {', '.join(words)}"
     if len(words) == 1:
         return f"write {words[0]} here, not {given!r}"
     return f"{given!r} isn't one of {', '.join(words)}{nearest(given, words)}"

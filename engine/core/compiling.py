@@ -31,6 +31,19 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "map": (dict,),
     "object": (dict,),
 }
+_PARAMETER = "params.<name>, which `parameters` declares"
+_ITEM = "the name that the foreach gives in `as`"
+# What other tools call the values of a playbook.
+_FOREIGN_NAMES = {
+    "inputs": _PARAMETER,
+    "vars": _PARAMETER,
+    "env": _PARAMETER,
+    "ctx": _PARAMETER,
+    "needs": "steps.<id>.<output>",
+    "tasks": "steps.<id>.<output>",
+    "item": _ITEM,
+    "matrix": _ITEM,
+}
 _TEXTUAL = frozenset({"string", "duration", "timestamp"})
 
 
@@ -64,7 +77,9 @@ def compile_value(value: Json, scope: Scope, expects: ValueType, mistakes: Mista
         not isinstance(value, wanted) or (isinstance(value, bool) and expects.kind != "bool")
     ):
         hint = "; put it in quotes" if expects.kind in _TEXTUAL else ""
-        mistakes.add(f"this is {_kind_of(value)}, and {expects} is needed here{hint}")
+        is_map = expects.kind in ("map", "object")
+        needed = "keys and values are" if is_map else f"{expects} is"
+        mistakes.add(f"this is {_kind_of(value)}, and {needed} needed here{hint}")
         return None
     element = expects.element or ValueType.DYN
     if isinstance(value, Mapping):
@@ -137,12 +152,21 @@ def _plainer(error: ExpressionError, text: str, scope: Scope) -> str:
     if not error.message.startswith("unknown name"):
         return error.message
     name = _name_at(text, error.column - 1)
-    if name.startswith("alert.") and "alert.name" not in scope.names:
+    first = name.partition(".")[0]
+    is_of_playbook = "alert.name" not in scope.names
+    if first in _FOREIGN_NAMES and is_of_playbook:
+        return f"{first!r} isn't known here; write {_FOREIGN_NAMES[first]}"
+    if name.startswith("alert.") and is_of_playbook:
         return (
             f"{name!r} is known only in rules and in a parameter's default: add a parameter with "
             f"`default: '${{{{ {name} }}}}'` and use `params` here"
         )
     if name.startswith("steps."):
+        _, step, *rest = name.split(".")
+        prefix = f"steps.{step}."
+        gives = sorted(each.removeprefix(prefix) for each in scope.names if each.startswith(prefix))
+        if gives:
+            return f"step {step!r} gives no {'.'.join(rest)!r}; it gives {', '.join(gives)}"
         return (
             f"{name!r} isn't known here: inputs see what `investigate` gave, `if` also earlier "
             "steps, and no change is fed by another change"

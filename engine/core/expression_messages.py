@@ -18,6 +18,7 @@ _FOREIGN_WORDS = {
     "False": "false",
     "None": "null",
     "nil": "null",
+    "cancelled": "`on_cancel` in the playbook: what follows when a person cancels the run",
     "undefined": "null",
 }
 _FOREIGN_FUNCTIONS = {

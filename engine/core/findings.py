@@ -22,7 +22,8 @@ class Finding:
 
     @override
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+        place = f":{self.line}:{self.column}" if self.line else ""
+        return f"{self.file}{place}: {self.message}"
 
     @property
     def told(self) -> str:

@@ -3,7 +3,7 @@
 What a shell is told is made from this argv alone, by quoting each element.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -21,6 +21,7 @@ from engine.core.expressions import (
 )
 from engine.core.findings import nearest
 from engine.core.json_value import Json, JsonObject
+from engine.core.mistakes import Mistakes
 from engine.core.parameters import ParameterError, check_value
 from engine.core.scopes import parameter_type
 from engine.core.templates import Template, compile_template
@@ -150,3 +151,14 @@ def _compiled_done(done: str) -> Expression:
         return compile_expression(done, DONE_SCOPE, ValueType.BOOL)
     except ExpressionError as error:
         raise PermanentError(f"`done: {done}`: {error}") from error
+
+
+def unknown_command(name: str, known: Iterable[str], mistakes: Mistakes) -> None:
+    """Record a command that isn't there; who writes one out is told where that belongs."""
+    if " " in name:
+        mistakes.add(
+            f"{name!r} is no command's name: write it as the `argv` of a command in "
+            "commands.yaml, and the name here"
+        )
+    else:
+        mistakes.unknown("command", name, known)

@@ -8,6 +8,7 @@ from engine.core.compiling import compile_argument, compile_value
 from engine.core.documents import CommandDocument, StepDocument
 from engine.core.expressions import Scope
 from engine.core.findings import closest
+from engine.core.host_commands import unknown_command
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
 from engine.core.mistakes import Mistakes
@@ -33,7 +34,7 @@ class StepInputs:
         key, value = name
         command = self.commands.get(value)
         if command is None:
-            mistakes.at("with", key).unknown("command", value, self.commands)
+            unknown_command(value, self.commands, mistakes.at("with", key))
         elif Effect(command.effect) not in action.effects:
             effects = " or ".join(sorted(effect.value for effect in action.effects))
             mistakes.at("uses").add(

@@ -19,8 +19,12 @@ from engine.core.expressions import (
 
 _OPENING = "${{"
 _CLOSING = "}}"
-# What Jinja's and Ansible's authors write; Go's templates, as of docker's, begin with a dot.
-_JINJA = re2.compile(r"\{\{-?\s*(?:alert|args|incident|params|result|steps)\b")
+# What Jinja's and Ansible's authors write: a name of ours, or any that ends there or is filtered.
+# Go's templates, as of docker's, name values with a dot in front, and have words that stand alone.
+_JINJA = re2.compile(
+    r"\{\{-?\s*(?:(?:alert|args|incident|params|result|steps)\b|([A-Za-z_][\w.]*)\s*(?:-?\}\}|\|))"
+)
+_GO_WORDS = frozenset({"break", "continue", "else", "end"})
 _FORMATTED_KINDS = frozenset({"int", "double", "bool", "duration"})
 
 
@@ -100,7 +104,8 @@ def compile_template(text: str, scope: Scope, expects: ValueType | None = None) 
 
 def _plain(part: str, start: int) -> str:
     """Text without expressions; it would be a pity to send one as it is written."""
-    found = _JINJA.search(part) if "{{" in part else None
+    written = _JINJA.finditer(part) if "{{" in part else ()
+    found = next((each for each in written if each[1] not in _GO_WORDS), None)
     if found is not None:
         raise ExpressionError(
             "an expression begins with '${{' here; write it so, in quotes",

@@ -230,7 +230,7 @@ def test_paths_of_connections_count_from_the_inventorys_folder(
             "user: quell, known_hosts: ssh/known_hosts",
             "users: quell",
             [
-                "estate/inventory.yaml:5:8: key 'user' is missing; or key 'known_hosts' is missing",
+                "estate/inventory.yaml:5:8: key 'user' is missing; key 'known_hosts' is missing",
                 "estate/inventory.yaml:5:20: unknown key 'users', did you mean 'uses'?",
             ],
             id="keys",

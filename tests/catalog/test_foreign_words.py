@@ -29,6 +29,16 @@ from engine.catalog.yaml_composer import compose
         pytest.param(
             Kind.PLAYBOOK, "steps: [{rollback: [{register: x}]}]", (1, 22), "steps.<id>", id="undo"
         ),
+        pytest.param(
+            Kind.PLAYBOOK,
+            "parameters: {a: {options: [b]}}",
+            (1, 18),
+            "`values` here",
+            id="parameter",
+        ),
+        pytest.param(
+            Kind.PLAYBOOK, "steps: [{ask: {prompt: b}}]", (1, 16), "`question` here", id="ask"
+        ),
         pytest.param(Kind.COMMANDS, "commands: {a: {cmd: x}}", (1, 16), "`argv`", id="cmd"),
     ],
 )
@@ -46,6 +56,7 @@ def test_the_right_word_is_named_where_the_wrong_one_stands(
         pytest.param(Kind.RULES, "rules: [{id: a, when: b, with: {name: c}}]", id="rule"),
         pytest.param(Kind.PLAYBOOK, "steps: [{id: a, if: b, with: {command: c}}]", id="step"),
         pytest.param(Kind.PLAYBOOK, "- a", id="list"),
+        pytest.param(Kind.PLAYBOOK, "parameters: {prompt: x, options: {}}", id="parameter"),
         pytest.param(Kind.COMMANDS, "commands: x", id="text"),
         pytest.param(Kind.INVENTORY, "name: x", id="inventory"),
     ],

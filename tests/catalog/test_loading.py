@@ -117,7 +117,7 @@ def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
         "b.yaml:7:5",
         "b.yaml:8:11",
         "c.yaml:2:1",
-        "quell.yaml:0:0",
+        "quell.yaml: rules: unknown rule 'donw', did you mean 'down'?",
     ]
     everything = "\n".join(told)
     for said in (

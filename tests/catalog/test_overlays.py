@@ -65,7 +65,7 @@ def test_a_mistake_of_the_overlay_is_shown_as_one() -> None:
     found.mistakes.at("rules", 0, "severity").add("wrong")
     told = rule_findings(found, sources(down={"with": {"hots": "x"}}))
     assert [str(each) for each in told] == [
-        "quell.yaml:0:0: rules.down.with.hots: unknown",
+        "quell.yaml: rules.down.with.hots: unknown",
         "x.yaml:5:15: wrong",
     ]
 
@@ -79,4 +79,4 @@ def test_parameters_that_do_not_fit_another_playbook_are_the_overlays_mistake() 
 
 def test_an_overlay_of_a_rule_that_is_not_there_is_a_finding() -> None:
     (finding,) = unknown_rules(sources(donw={"mode": "auto"}), {"down", "unmatched"})
-    assert str(finding) == "quell.yaml:0:0: rules: unknown rule 'donw', did you mean 'down'?"
+    assert str(finding) == "quell.yaml: rules: unknown rule 'donw', did you mean 'down'?"

@@ -26,6 +26,12 @@ class Case(Strict):
     is_: str = Field(alias="is")
 
 
+class Loop(Strict):
+    in_: list[str] = Field(alias="in")
+    name: str = Field(alias="as")
+    serial: int = 1
+
+
 class Inner(Strict):
     port: int = 1
     hosts: list[str] = []
@@ -50,6 +56,7 @@ class File(Strict):
     enabled: bool = True
     ratio: Annotated[float, Field(ge=0, le=1)] = 0.5
     inner: Inner | None = None
+    loop: Loop | None = None
     named: dict[str, Inner] = {}
     pair: Pair | None = None
     parts: Annotated[list[str], Field(min_length=2)] = ["a", "b"]
@@ -70,7 +77,7 @@ def found(text: str, *, show_values: bool = True) -> list[str]:
     return [str(each).removeprefix("f.yaml:") for each in findings]
 
 
-KNOWN = "known are enabled, id, inner, level, mode, named, pair, parts, ratio, severity"
+KNOWN = "known are enabled, id, inner, level, loop, mode, named, pair, parts, ratio, severity"
 TABLE = {
     "misspelt key": ("id: a\nmod: auto", "2:1: unknown key 'mod', did you mean 'mode'?"),
     "strange key": ("zzz: 1", f"1:1: unknown key 'zzz'; {KNOWN}"),
@@ -104,6 +111,16 @@ TABLE = {
     "list for text": ("id: [a]", "1:5: text must be here, not a list"),
     "text for list": ("inner: {hosts: a}", "1:16: a list must be here, not 'a'"),
     "text for map": ("inner: a", "1:8: keys and values must be here, not 'a'"),
+    "text for keys that are needed": (
+        "loop: a",
+        "1:7: keys and values must be here, not 'a'; write it like {in: …, as: …}",
+    ),
+    "a list for keys that are needed": (
+        "loop: [a]",
+        "1:7: keys and values must be here, not a list; write it like {in: …, as: …}",
+    ),
+    "keys that are missing": ("loop: {}", "1:7: key 'in' is missing; key 'as' is missing"),
+    "a list for a literal": ("mode: [auto]", "1:7: write one of observe, approve, auto"),
     "no blank behind a key": (
         "inner: port:5",
         "1:8: 'port:5' is one text; write a blank behind the ':' of a key",

@@ -9,7 +9,7 @@ from engine.core.compiling import (
     compile_value,
 )
 from engine.core.documents import Parameter
-from engine.core.expressions import ValueType
+from engine.core.expressions import Scope, ValueType
 from engine.core.inventory import Inventory
 from engine.core.mistakes import Mistakes
 from engine.core.scopes import ALERT, playbook_scope
@@ -59,6 +59,10 @@ def test_what_is_right_is_compiled_without_mistakes() -> None:
             "no change is fed by another change",
             id="output-of-a-change",
         ),
+        pytest.param(
+            "${{ inputs.host }}", ValueType.STRING, 5, "write params.<name>", id="word-of-others"
+        ),
+        pytest.param("${{ item }}", ValueType.STRING, 5, "in `as`", id="item-of-others"),
     ],
 )
 def test_a_mistake_has_the_column_in_its_text(
@@ -75,6 +79,21 @@ def test_in_a_rule_a_misspelt_field_of_the_alert_is_only_that() -> None:
     mistakes = Mistakes()
     compile_condition('alert.nam == "x"', ALERT, mistakes)
     assert "did you mean 'alert.name'?" in mistakes.found[0].message
+
+
+def test_in_a_rule_a_word_of_others_is_no_parameter() -> None:
+    mistakes = Mistakes()
+    compile_condition('env == "x"', ALERT, mistakes)
+    assert "unknown name 'env'" in mistakes.found[0].message
+
+
+def test_what_a_step_does_not_give_is_told_with_what_it_gives() -> None:
+    mistakes = Mistakes()
+    gives = {"steps.look.exit_code": ValueType.INT, "steps.look.outcome": ValueType.STRING}
+    compile_condition('steps.look.conclusion.x == "ok"', SCOPE.merged(Scope(gives)), mistakes)
+    assert mistakes.found[0].message == (
+        "step 'look' gives no 'conclusion.x'; it gives exit_code, outcome"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "5", "0s", "1 m", "-5m"])

@@ -2,8 +2,9 @@ import pytest
 
 from engine.core.actions import ProbeAnswer
 from engine.core.documents import CommandDocument
-from engine.core.host_commands import judge_probe, render_command
+from engine.core.host_commands import judge_probe, render_command, unknown_command
 from engine.core.json_value import Json
+from engine.core.mistakes import Mistakes
 from engine.errors import PermanentError
 
 RESTART = CommandDocument.model_validate(
@@ -129,3 +130,21 @@ def test_a_probe_is_judged(
     done: str, result: dict[str, Json], before: dict[str, Json], answer: ProbeAnswer
 ) -> None:
     assert judge_probe(done, result, before) is answer
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("unit-stat", "unknown command 'unit-stat', did you mean 'unit-state'?"),
+        (
+            "sudo reboot",
+            "'sudo reboot' is no command's name: write it as the `argv` of a command in "
+            "commands.yaml, and the name here",
+        ),
+    ],
+    ids=["misspelt", "written out"],
+)
+def test_a_command_that_is_not_there_is_told_with_what_to_write(name: str, message: str) -> None:
+    mistakes = Mistakes()
+    unknown_command(name, ["unit-state"], mistakes)
+    assert [each.message for each in mistakes.found] == [message]

@@ -146,9 +146,19 @@ def test_no_text_crashes(text: str) -> None:
         ("http://{{params.host}}/v1", 8),
         ("${{ params.host }}:{{- params.port }}", 20),
         ("{{ alert.labels.model | upper }}", 1),
+        ("{{ inventory_hostname }}", 1),
+        ("{{end}} {{ unit|default('a') }}", 9),
     ],
 )
 def test_an_expression_as_jinja_has_it_is_never_taken_for_text(text: str, column: int) -> None:
     with pytest.raises(ExpressionError, match=r"begins with '\$\{\{' here") as raised:
         compile_template(text, SCOPE)
     assert raised.value.column == column
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{{.State.Status}}", "{{if .Up}}a{{else}}b{{end}}", "{{json .State}}", "{{ $labels.job }}"],
+)
+def test_a_template_of_go_is_text(text: str) -> None:
+    assert compile_template(text, SCOPE).is_constant
