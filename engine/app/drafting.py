@@ -30,11 +30,12 @@ from engine.settings import LoadedSettings
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The texts of ID.yaml and ID.test.yaml."""
+    """The texts of ID.yaml and ID.test.yaml, and what its author should know, "" for nothing."""
 
     id: str
     text: str
     test: str
+    note: str = ""
 
 
 def draft(loaded: LoadedSettings, rule_id: str, examples: Sequence[Example]) -> Draft:
@@ -56,8 +57,8 @@ def draft(loaded: LoadedSettings, rule_id: str, examples: Sequence[Example]) -> 
     )
     alert = enrich(alert_of_step(step, SystemClock().now(), firing=True), catalog.inventory)
     found = classify(alert, catalog.rules)
-    taken = found.taken
-    if taken is not None and _is_asked_before(taken.rule.file, place) and not taken.is_catch_all:
+    taken = found.taken if found.taken is not None and not found.taken.is_catch_all else None
+    if taken is not None and _is_asked_before(taken.rule.file, place):
         raise ConfigError(
             f"rule {taken.rule.id!r} of {taken.rule.file} takes this alert already, and is asked "
             f"before {place}; change that rule, or choose an --id that sorts before it"
@@ -68,7 +69,13 @@ def draft(loaded: LoadedSettings, rule_id: str, examples: Sequence[Example]) -> 
         if _is_asked_before(each.rule.file, place) and not each.is_catch_all
     ]
     outcomes.append(outcome_of(rule_id, first))
-    return Draft(rule_id, draft_rule(rule_id, examples, more), draft_test(first, outcomes))
+    note = ""
+    if taken is not None:
+        note = (
+            f"rule {taken.rule.id!r} of {taken.rule.file} takes this alert so far, and is asked "
+            "behind this one; keep one of them, or narrow the `matchers`"
+        )
+    return Draft(rule_id, draft_rule(rule_id, examples, more), draft_test(first, outcomes), note)
 
 
 def _is_asked_before(file: str, place: str) -> bool:

@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 from pydantic import TypeAdapter, ValidationError
@@ -10,28 +10,38 @@ from pydantic import TypeAdapter, ValidationError
 from engine.cli.output import say
 from engine.core.documents import Id
 from engine.errors import ConfigError
+from engine.settings import Settings
 
 if TYPE_CHECKING:
     from engine.app import Draft
 
 
-def folder_for(folder: Path | None, what: str) -> Path:
+def folder_for(settings: Settings, what: Literal["rules", "playbooks"]) -> Path:
     """Where the project's rules or playbooks are, made if need be.
 
-    Raises ConfigError where nothing says so.
+    The other folder is made, too: one that is named and isn't there is a mistake of the project,
+    of which nothing can be drafted. Raises ConfigError where nothing says where `what` are.
     """
+    named = {"rules": settings.rules_dir, "playbooks": settings.playbooks_dir}
+    for name, each in named.items():
+        if each is not None:
+            _make(each, name)
+    folder = named[what]
     if folder is None:
         raise ConfigError(
             f"nothing says where your {what} are; write `{what}_dir: {what}` into quell.yaml, name "
             f"the folder with --{what}, or print the draft with --print"
         )
+    return folder
+
+
+def _make(folder: Path, what: str) -> None:
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{str(folder)!r} is no folder; name the one of your {what}: --{what}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{folder} can't be made: {error.strerror}") from None
-    return folder
 
 
 def checked_id(given: str) -> str:
@@ -68,6 +78,8 @@ def write(draft: "Draft", folder: Path, options: dict[str, Path | None]) -> None
         except OSError as error:
             raise ConfigError(f"{path} can't be written: {error.strerror}") from None
         say(f"wrote {path}")
+    if draft.note:
+        say(draft.note)
     given = [word for name, path in options.items() if path for word in (name, str(path))]
     command = shlex.join(["quell", "test", str(path), *given])
     say(f"now write a `description`; then: {command}")

@@ -69,7 +69,7 @@ def rule(  # noqa: PLR0913 - one argument an option
     if alert and from_ is None:
         raise typer.BadParameter("--alert says which of --from, so both are needed")
     loaded = load_settings(config, {"rules_dir": rules})
-    folder = None if print_ else drafted.folder_for(loaded.settings.rules_dir, "rules")
+    folder = None if print_ else drafted.folder_for(loaded.settings, "rules")
     examples = [] if from_ is None else _of_one_name(_examples(loaded, from_, source, data), alert)
     rule_id = _checked_id(id_, (examples or [SKELETON])[0])
     made = draft(loaded, rule_id, examples)

@@ -37,8 +37,7 @@ def playbook(
     loaded = load_settings(config, given)
     checked = drafted.checked_id(playbook_id)
     # First, because a folder of the settings that isn't there is a mistake of the project.
-    known = loaded.settings.playbooks_dir
-    folder = None if print_ else drafted.folder_for(known, "playbooks")
+    folder = None if print_ else drafted.folder_for(loaded.settings, "playbooks")
     draft = draft_playbook(loaded, checked, uses or ())
     if folder is None:
         drafted.tell(draft)

@@ -32,6 +32,18 @@ def test_rules_see_the_alert_as_the_inventory_completes_it(tmp_path: Path) -> No
     assert "of-inference" not in draft(loaded, "b", [of_nobody]).test
 
 
+def test_a_rule_that_would_be_asked_behind_the_draft_is_told(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.write()
+    loaded = load_settings(project.config, {})
+    down = Example("alertmanager", {"alertname": "LLMEndpointDown", "service": "llm-70b"})
+    note = draft(loaded, "a-draft", [down]).note
+    assert note.startswith("rule 'endpoint-down' of rules/")
+    assert note.endswith("narrow the `matchers`")
+    other = Example("alertmanager", {"alertname": "FanNoisy", "service": "llm-70b"})
+    assert draft(loaded, "a-draft", [other]).note == ""
+
+
 def test_mistakes_of_the_project_are_told_first(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.write()

@@ -1,5 +1,6 @@
 """Drafts go into new files only, and what can't be written is told."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import typer
 from engine.app import Draft
 from engine.cli.drafted import checked_id, folder_for, write
 from engine.errors import ConfigError
+from engine.settings import Settings
 
 DRAFT = Draft("mine", "a: 1\n", "b: 2\n")
 
@@ -31,7 +33,20 @@ def test_where_one_is_there_neither_is_written(tmp_path: Path) -> None:
 
 def test_without_a_folder_it_says_where_to_name_one() -> None:
     with pytest.raises(ConfigError, match="write `rules_dir: rules` into quell"):
-        folder_for(None, "rules")
+        folder_for(Settings(), "rules")
+
+
+def test_every_folder_that_is_named_is_made(tmp_path: Path) -> None:
+    settings = Settings(rules_dir=tmp_path / "rules", playbooks_dir=tmp_path / "playbooks")
+    assert folder_for(settings, "playbooks") == tmp_path / "playbooks"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["playbooks", "rules"]
+
+
+def test_what_the_author_should_know_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    write(replace(DRAFT, note="rule 'a' comes behind"), tmp_path, {})
+    assert "\nrule 'a' comes behind\nnow write" in capsys.readouterr().out
 
 
 def test_only_an_id_is_an_id() -> None:
