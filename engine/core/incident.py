@@ -215,10 +215,15 @@ def _of_its_run(  # noqa: C901 - as above
         case events.RunParked():
             return replace(after, phase="needs_person")
         case events.RunEnded():
-            well = event.outcome in ("succeeded", "skipped", "not_needed") and not (
-                event.by_guard and after.status == "open"
-            )
-            well = well or after.mode is Mode.OBSERVE
-            return replace(after, phase="idle" if well else "needs_person", outcome=event.outcome)
+            needed = needs_person(event, after)
+            return replace(after, phase="needs_person" if needed else "idle", outcome=event.outcome)
         case _:
             return after
+
+
+def needs_person(ended: events.RunEnded, incident: Incident) -> bool:
+    """Whether this end of a run leaves the incident to people; what a guard stopped, while open."""
+    is_well = ended.outcome in ("succeeded", "skipped", "not_needed") and not (
+        ended.by_guard and incident.status == "open"
+    )
+    return not is_well and incident.mode is not Mode.OBSERVE

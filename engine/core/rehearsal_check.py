@@ -1,17 +1,14 @@
 """What became of a rehearsal, held against what its author expects."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
 from engine.core import events
-from engine.core.incident import Incident
+from engine.core.incident import Incident, needs_person
 from engine.core.rehearsal_documents import ExpectedIncident, ExpectedRun
 from engine.core.severity import Severity
-
-# Ends after which people are told that it needs them.
-_PAGED = frozenset({"failed", "partial", "unknown"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +16,7 @@ class SeenRun:
     """A run as its incident's chain tells it; `outcome` is "" while it goes on.
 
     `ran` are the steps that were begun, each once, in order; what only looked whether the remedy
-    is needed isn't among them.
+    is needed isn't among them. `paged`: its end needs a person.
     """
 
     playbook: str
@@ -27,13 +24,9 @@ class SeenRun:
     reason: str
     ran: tuple[str, ...]
     rolled_back: tuple[str, ...]
+    paged: bool = False
     left_to_do: bool = False
     outputs: Mapping[str, JsonValue] = field(default_factory=dict)
-
-    @property
-    def paged(self) -> bool:
-        """Whether its end needs a person."""
-        return self.outcome in _PAGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +48,7 @@ class _Told:
     reason: str
     ran: dict[str, None]
     rolled_back: dict[str, None]
+    paged: bool = False
     left_to_do: bool = False
     outputs: Mapping[str, JsonValue] = field(default_factory=dict)
 
@@ -62,6 +56,7 @@ class _Told:
 def seen_incident(incident: Incident, story: Sequence[events.Event]) -> SeenIncident:
     """The incident with the runs that its story tells of, in the order in which they began."""
     runs: dict[str, _Told] = {}
+    then = replace(incident, status="open")
     for event in story:
         match event:
             case events.RunCreated():
@@ -76,6 +71,10 @@ def seen_incident(incident: Incident, story: Sequence[events.Event]) -> SeenInci
                 runs[event.run_id].outcome = event.outcome
                 runs[event.run_id].reason = event.reason
                 runs[event.run_id].outputs = event.outputs
+                runs[event.run_id].paged = needs_person(event, then)
+            case events.IncidentResolved() | events.IncidentReopened():
+                is_over = isinstance(event, events.IncidentResolved)
+                then = replace(then, status="resolved" if is_over else "open")
             case events.FollowUpOpened() | events.FollowUpDone():
                 is_open = isinstance(event, events.FollowUpOpened)
                 runs[event.run_id].left_to_do = is_open
@@ -94,6 +93,7 @@ def seen_incident(incident: Incident, story: Sequence[events.Event]) -> SeenInci
                 reason=run.reason,
                 ran=tuple(run.ran),
                 rolled_back=tuple(run.rolled_back),
+                paged=run.paged,
                 left_to_do=run.left_to_do,
                 outputs=run.outputs,
             )
@@ -117,7 +117,7 @@ def differences(
     found = []
     if len(expected) != len(seen):
         what = ", ".join(f"{each.rule} {each.severity.name}" for each in seen) or "none"
-        problem = f"expected {len(expected)} incidents, there are {len(seen)}: {what}"
+        problem = f"{_counted(len(expected), 'incident')}, there are {len(seen)}: {what}"
         found.append(Difference(("incidents",), problem))
     for index, (wanted, incident) in enumerate(zip(expected, seen, strict=False)):
         found.extend(_of_incident(("incidents", index), wanted, incident))
@@ -142,7 +142,8 @@ def _of_incident(
         return
     if len(wanted.runs) != len(seen.runs):
         what = ", ".join(f"{run.playbook} {run.outcome or 'goes on'}" for run in seen.runs)
-        problem = f"expected {len(wanted.runs)} runs, there are {len(seen.runs)}: {what or 'none'}"
+        counted = _counted(len(wanted.runs), "run")
+        problem = f"{counted}, there are {len(seen.runs)}: {what or 'none'}"
         yield Difference((*path, "runs"), problem)
     for index, (run, there) in enumerate(zip(wanted.runs, seen.runs, strict=False)):
         yield from _of_run((*path, "runs", index), run, there)
@@ -161,7 +162,7 @@ def _of_run(
         "outputs": seen.outputs,
     }
     for each in _of_values(path, wanted, values):
-        if each.path[-1] == "outcome" and seen.reason:
+        if each.path[-1] in ("outcome", "paged") and seen.reason:
             yield Difference(each.path, f"{each.problem}: {seen.reason}")
         else:
             yield each
@@ -175,8 +176,13 @@ def _of_values(
     for name, value in values.items():
         expected = getattr(wanted, name)
         if expected is not None and expected != value:
-            problem = f"expected {_shown(expected)}, it is {_shown(value)}"
+            what = f"{name}: " if isinstance(value, bool) else ""
+            problem = f"expected {what}{_shown(expected)}, it is {_shown(value)}"
             yield Difference((*path, name), problem)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"expected {number} {what}{'' if number == 1 else 's'}"
 
 
 def _shown(value: object) -> str:

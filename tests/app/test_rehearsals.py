@@ -87,7 +87,7 @@ async def test_why_a_playbook_can_not_be_started_is_told_where_it_stands(tmp_pat
     (refused, missing) = played.findings
     assert refused.line == 4
     assert "'gpu-8' is no target of the inventory" in refused.message
-    assert "expected 1 incidents, there are 0" in missing.message
+    assert "expected 1 incident, there are 0" in missing.message
 
 
 async def test_what_differs_is_told_where_it_is_expected(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ verify:
             "'settle[batch-2]', answers]}",
             id="host after host",
         ),
-        pytest.param("", "20m", "{outcome: expired, ran: []}", id="nobody answers"),
+        pytest.param("", "20m", "{outcome: expired, ran: [], paged: true}", id="nobody answers"),
     ],
 )
 async def test_the_words_of_the_flow_are_rehearsed(

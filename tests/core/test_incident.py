@@ -80,6 +80,9 @@ def test_occurrences_join_and_leave_and_leave_only_their_number() -> None:
         pytest.param(ended("not_needed"), "idle", id="not needed"),
         pytest.param(ended("failed"), "needs_person", id="failed"),
         pytest.param(ended("expired"), "needs_person", id="expired"),
+        pytest.param(
+            ended("skipped").model_copy(update={"by_guard": "cooldown"}), "needs_person", id="guard"
+        ),
         pytest.param(ended("unknown"), "needs_person", id="unknown"),
         pytest.param(intended(), "running", id="an attempt"),
         pytest.param(events.VerificationStarted(run_id="run"), "verifying", id="verifying"),

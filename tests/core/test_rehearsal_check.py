@@ -1,15 +1,18 @@
 """What a rehearsal came to, held against what is expected."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from engine.core.rehearsal_check import SeenIncident, SeenRun, differences
+from engine.core import events
+from engine.core.rehearsal_check import SeenIncident, SeenRun, differences, seen_incident
 from engine.core.rehearsal_documents import ExpectedIncident
 from engine.core.severity import Severity
+from tests.doubles.runs import an_incident
 
-RUN = SeenRun("restart", "failed", "it never held", ("look", "mend"), ("undo",))
+RUN = SeenRun("restart", "failed", "it never held", ("look", "mend"), ("undo",), paged=True)
 SEEN = SeenIncident("down", Severity.P1, "approve", "open", {"service": "llm"}, (RUN,))
 
 
@@ -51,7 +54,11 @@ def test_what_is_not_written_is_not_compared() -> None:
             "incidents.0.runs.0.rolled_back",
             "expected [], it is [undo]",
         ),
-        ({"runs": [{"paged": False}]}, "incidents.0.runs.0.paged", "expected false, it is true"),
+        (
+            {"runs": [{"paged": False}]},
+            "incidents.0.runs.0.paged",
+            "expected paged: false, it is true: it never held",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -66,8 +73,54 @@ def test_incidents_that_are_missing_or_too_many_are_told_by_name() -> None:
     assert told({}, {}) == [("incidents", "expected 2 incidents, there are 1: down P1")]
 
 
+def test_one_that_is_missing_is_told_as_one() -> None:
+    wanted = [ExpectedIncident.model_validate({"runs": [{}]})]
+    (none,) = differences(wanted, [])
+    (no_run,) = differences(wanted, [replace(SEEN, runs=())])
+    assert none.problem == "expected 1 incident, there are 0: none"
+    assert no_run.problem == "expected 1 run, there are 0: none"
+
+
 def test_a_run_that_goes_on_is_no_end() -> None:
     going = replace(SEEN, runs=(replace(RUN, outcome="", reason=""),))
     wanted = ExpectedIncident.model_validate({"runs": [{"outcome": "failed"}]})
     (found,) = differences([wanted], [going])
     assert found.problem == "expected failed, it is going on"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "by_guard", "before", "paged"),
+    [
+        pytest.param("succeeded", "", (), False, id="it helped"),
+        pytest.param("failed", "", (), True, id="it failed"),
+        pytest.param("expired", "", (), True, id="nobody answered"),
+        pytest.param("skipped", "cooldown", (), True, id="a guard stopped it"),
+        pytest.param(
+            "skipped", "still_firing", (events.IncidentResolved(),), False, id="nothing fires"
+        ),
+        pytest.param(
+            "skipped",
+            "cooldown",
+            (events.IncidentResolved(), events.IncidentReopened()),
+            True,
+            id="it fires again",
+        ),
+    ],
+)
+def test_whether_an_end_needs_a_person_is_what_the_incident_says(
+    outcome: events.RunOutcome, by_guard: str, before: Sequence[events.Event], *, paged: bool
+) -> None:
+    ended = events.RunEnded(run_id="run", outcome=outcome, reason="", by_guard=by_guard)
+    created = events.RunCreated(
+        run_id="run",
+        trigger="t",
+        attempt=1,
+        playbook_id="restart",
+        playbook_hash="",
+        parameters={},
+        mode="approve",
+        mode_decided_by="",
+        reason="",
+    )
+    (run,) = seen_incident(an_incident(), [created, *before, ended]).runs
+    assert run.paged is paged
