@@ -248,10 +248,7 @@ class _Loader:
         self, files: Sequence[SourceFile], playbooks: Mapping[str, Playbook] | None
     ) -> None:
         """Check the tests; without playbooks (one has mistakes) not what they name."""
-        steps = {
-            name: frozenset(step.id for step in playbook.all_steps)
-            for name, playbook in (playbooks or {}).items()
-        }
+        steps = {name: playbook.step_ids for name, playbook in (playbooks or {}).items()}
         for file in files:
             parsed = parse(file, RehearsalsDocument, self.findings)
             if parsed is not None:

@@ -137,6 +137,17 @@ class Playbook:
         reads = (*self.investigate, *self.guard_reads)
         return (*reads, *self.steps, *self.verify, *undoing, *self.on_cancel)
 
+    @property
+    def step_ids(self) -> frozenset[str]:
+        """The ids of all of them, and behind that of a call those of the playbook it calls."""
+        inner = {
+            f"{step.id}/{each}"
+            for step in self.steps
+            if step.call is not None
+            for each in step.call.playbook.step_ids
+        }
+        return frozenset(step.id for step in self.all_steps) | inner
+
     def step(self, step_id: str) -> Step:
         """The step of this id, of whichever part: ids are unique. Raises KeyError.
 

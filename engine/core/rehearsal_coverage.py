@@ -131,27 +131,34 @@ def _of_story(story: Sequence[events.Event]) -> Iterator[Goal]:
             case events.RunCreated():
                 playbooks[event.run_id] = event.playbook_id
             case events.StepObserved() if event.phase not in ("precheck", "guards"):
-                yield Goal("playbook", playbooks[event.run_id], _observed(event))
+                yield from _ended(playbooks[event.run_id], event.step_id, _observed(event))
+            case events.QuestionAnswered() if event.answer:
+                yield from _ended(playbooks[event.run_id], event.step_id, "succeeded")
             case events.AttemptIntended():
-                steps[event.attempt_id] = without_items(event.step_id)
+                steps[event.attempt_id] = event.step_id
             case events.AttemptEnded() if event.attempt_id in steps:
-                what = f"{steps[event.attempt_id]}: {event.outcome}"
-                yield Goal("playbook", playbooks[event.run_id], what)
+                step = steps[event.attempt_id]
+                yield from _ended(playbooks[event.run_id], step, event.outcome)
             case events.StepSkipped():
-                yield Goal(
-                    "playbook", playbooks[event.run_id], f"{without_items(event.step_id)}: skipped"
-                )
+                yield from _ended(playbooks[event.run_id], event.step_id, "skipped")
             case events.RunEnded() if event.outcome == "not_needed":
                 yield Goal("playbook", playbooks[event.run_id], NOT_NEEDED)
             case _:
                 pass
 
 
+def _ended(playbook: str, step_id: str, how: str) -> Iterator[Goal]:
+    """How a step ended; what a called playbook's did counts for the call as well."""
+    step = without_items(step_id)
+    yield Goal("playbook", playbook, f"{step}: {how}")
+    if "/" in step:
+        yield Goal("playbook", playbook, f"{step.partition('/')[0]}: {how}")
+
+
 def _observed(event: events.StepObserved) -> str:
-    step = without_items(event.step_id)
     if event.phase == "verify":
-        return f"{step}: {HOLDS if event.holds else FAILS_TO_HOLD}"
-    return f"{step}: {event.outcome}"
+        return HOLDS if event.holds else FAILS_TO_HOLD
+    return event.outcome
 
 
 def percent(found: Sequence[Covered]) -> float:

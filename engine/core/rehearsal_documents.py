@@ -20,6 +20,7 @@ from engine.core.documents import (
 from engine.core.durations import parse_duration
 from engine.core.events import RunOutcome
 from engine.core.incident import IncidentStatus
+from engine.core.loops import without_items
 from engine.core.mistakes import Mistakes
 
 # A step's id in a plan: `restart`, of a foreach `restart[gpu-07]`, of a call `drain/restart`.
@@ -139,6 +140,8 @@ def check_names(
 ) -> None:
     """Check what the tests name against the playbooks; `steps` are the ids of each one's.
 
+    Those of a playbook that one of them calls are among them, as `mend/restart`.
+
     A fake of a step that no playbook has would be used by nothing, and its test would tell of
     another story.
     """
@@ -149,9 +152,10 @@ def check_names(
             if order.playbook not in steps:
                 there = here.at("by_hand", number, "playbook")
                 there.unknown("playbook", order.playbook, steps)
-        for name in test.fakes:
-            if name.partition("[")[0] not in known:
-                here.at("fakes", name).unknown("step", name, known)
+        for key, names in (("fakes", test.fakes), ("answers", test.answers)):
+            for name in names:
+                if without_items(name) not in known:
+                    here.at(key, name).unknown("step", name, known)
 
 
 def _check_orders(test: Rehearsal, mistakes: Mistakes) -> None:

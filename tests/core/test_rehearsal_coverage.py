@@ -110,3 +110,24 @@ def test_what_a_loop_did_for_an_item_counts_for_its_step(tmp_path: Path) -> None
     assert reached_by(catalog, [], [story(seen)]) == {
         Goal("playbook", "restart", "look: succeeded")
     }
+
+
+def test_what_a_called_playbook_did_counts_for_the_call(tmp_path: Path) -> None:
+    catalog = a_catalog(tmp_path, RULES % "approve", MORE_STEPS).active
+    skipped = events.StepSkipped(
+        run_id="r", phase="steps", step_id="mend[gpu-07]/restart", reason="its `if` is false"
+    )
+    assert Goal("playbook", "restart", "mend: skipped") in reached_by(catalog, [], [story(skipped)])
+
+
+def test_an_answer_reaches_its_question_and_none_does_not(tmp_path: Path) -> None:
+    catalog = a_catalog(tmp_path, RULES % "approve", MORE_STEPS).active
+    found = [
+        reached_by(
+            catalog,
+            [],
+            [story(events.QuestionAnswered(run_id="r", step_id="which", answer=said, via="cli"))],
+        )
+        for said in ("vllm", "")
+    ]
+    assert found == [{Goal("playbook", "restart", "which: succeeded")}, frozenset()]

@@ -70,3 +70,19 @@ def test_what_a_test_names_is_there() -> None:
         ("by_hand/0/playbook", "unknown playbook 'mends', did you mean 'mend'?"),
         ("fakes/proof", "unknown step 'proof', did you mean 'prove'?"),
     ]
+
+
+def test_steps_of_a_called_playbook_and_of_an_item_are_named_by_their_whole_id() -> None:
+    story = {
+        "name": "t",
+        "expect": EXPECT,
+        "fakes": {"mend[gpu-07]/restart": [], "mend/restart": [], "restart": []},
+        "answers": {"mend/which": "a", "whch": "a"},
+    }
+    document = RehearsalsDocument.model_validate({"language": 1, "tests": [story]})
+    mistakes = Mistakes()
+    check_names(document, {"roll": ["mend", "mend/restart", "mend/which", "which"]}, mistakes)
+    assert [("/".join(map(str, m.path[2:])), m.message) for m in mistakes.found] == [
+        ("fakes/restart", "unknown step 'restart', did you mean 'mend/restart'?"),
+        ("answers/whch", "unknown step 'whch', did you mean 'which'?"),
+    ]
