@@ -19,9 +19,9 @@ _CONFIGURATION_CLASSES = ("28", "3D")
 _CONFLICTS = ("40001", "40P01")
 
 
-def is_conflict(error: DBAPIError) -> bool:
+def is_conflict(error: DBAPIError | asyncpg.PostgresError) -> bool:
     """Whether executing the same work again is what the server asks for."""
-    return _sqlstate(error.orig) in _CONFLICTS
+    return _sqlstate(error.orig if isinstance(error, DBAPIError) else error) in _CONFLICTS
 
 
 @contextmanager

@@ -4,13 +4,14 @@ import asyncio
 import os
 import random
 import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+import asyncpg
 import structlog
 from sqlalchemy import Connection, event, func, make_url, select, text
 from sqlalchemy.engine import URL
@@ -25,6 +26,7 @@ from engine.ports.store import Store, Tx
 from engine.store.faults import classified, is_conflict
 from engine.store.journal_rows import ChainMovedError
 from engine.store.migration import migrate
+from engine.store.statements import bare_rows
 from engine.store.tx import SqlTx
 from engine.store.waiting import Doorbell
 
@@ -38,6 +40,8 @@ CONNECTIONS = 10
 MAX_TRIES = 5
 _FIRST_PAUSE_S = 0.01
 _CONNECT_TIMEOUT_S = 10
+# More than there are, each in the few lengths of its lists; a connection keeps each prepared.
+_STATEMENTS = 512
 # A whole transaction. The server gives up a statement much earlier; who hears nothing for so long
 # has lost it, though no connection ended (a firewall or an address that moved forgot them).
 ANSWERS_WITHIN_S = 60.0
@@ -57,6 +61,10 @@ _CHANNEL = "quell_work"
 # Any number, as long as every release uses the same: replicas that start together migrate once.
 _MIGRATION_LOCK = 0x71_75_65_6C_6C
 
+_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+# What asyncpg raises, of its own or through SQLAlchemy.
+_LOST = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _NOW = select(func.clock_timestamp())
 _NOTIFY = text(f"SELECT pg_notify('{_CHANNEL}', :sender)")
 
@@ -81,10 +89,13 @@ class PostgresStore(Store):
             max_overflow=1,  # the listener's, which is never given back
             pool_timeout=_CONNECT_TIMEOUT_S,
             hide_parameters=True,
-            isolation_level="READ COMMITTED",
+            isolation_level="AUTOCOMMIT",  # transactions begin and end outside of SQLAlchemy
             connect_args={
                 "timeout": _CONNECT_TIMEOUT_S,
                 "server_settings": _SERVER_SETTINGS,
+                # Statements are few, and some of those over many keys are long.
+                "statement_cache_size": _STATEMENTS,
+                "max_cacheable_statement_size": 0,
                 # The only way to name asyncpg the files; what the URL says goes before it.
                 "dsn": f"postgresql://?{urlencode(tls)}",
             },
@@ -93,10 +104,6 @@ class PostgresStore(Store):
         self._silences = 0
         event.listen(self._engine.sync_engine, "connect", self._connected)
         event.listen(self._engine.sync_engine, "checkout", self._taken)
-        self._reading = self._engine.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
-        self._listening = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._publishes = publishes
         self._id = os.urandom(8).hex()
         self._doorbell = Doorbell()
@@ -111,8 +118,9 @@ class PostgresStore(Store):
         is waited for: it may be on the way of being renewed.
         """
         with classified(), _tls_mistakes():
-            async with self._engine.begin() as connection:
+            async with self._transaction(_WRITE) as (connection, driver):
                 await connection.run_sync(_migrate_alone)
+                await driver.execute("COMMIT")
         await self._listen()
 
     async def close(self) -> None:
@@ -130,7 +138,7 @@ class PostgresStore(Store):
                 except ChainMovedError as error:
                     contended = error.chains
                     continue
-                except DBAPIError as error:
+                except (DBAPIError, asyncpg.PostgresError) as error:
                     if not is_conflict(error):
                         raise
                 # Those who met should not meet again.
@@ -150,8 +158,10 @@ class PostgresStore(Store):
 
         with classified(), self._no_silence():
             async with asyncio.timeout(self._answers_within_s):
-                async with self._reading.connect() as connection:
-                    return await connection.run_sync(execute)
+                async with self._transaction(_READ) as (connection, driver):
+                    result = await connection.run_sync(execute)
+                    await driver.execute("COMMIT")
+                    return result
 
     @override
     async def wait_for_work(self, timeout_s: float) -> None:
@@ -169,22 +179,22 @@ class PostgresStore(Store):
             result = work(tx)
             tx.flush()
             if tx.woke:
-                connection.execute(_NOTIFY, {"sender": self._id})
+                bare_rows(connection, _NOTIFY, {"sender": self._id})
             return result, tx.woke
 
-        committing = False
+        committing: Any = None
         try:
             async with asyncio.timeout(self._answers_within_s):
-                async with self._engine.connect() as connection:
+                async with self._transaction(_WRITE) as (connection, driver):
                     result, woke = await connection.run_sync(execute)
-                    committing = True
-                    await connection.commit()
-        except (DBAPIError, TimeoutError) as error:
-            if not committing:
+                    committing = driver
+                    await driver.execute("COMMIT")
+        except _LOST as error:
+            if committing is None:
                 raise
             if isinstance(error, TimeoutError):
                 self._silences += 1
-            elif not error.connection_invalidated:
+            elif isinstance(error, asyncpg.PostgresError) and not committing.is_closed():
                 raise
             raise OutcomeUnknownError(
                 "the connection to the store was lost during a commit: look at what is there "
@@ -193,6 +203,28 @@ class PostgresStore(Store):
         if woke:
             self._doorbell.ring()
         return result
+
+    @asynccontextmanager
+    async def _transaction(self, begin: str) -> AsyncIterator[tuple[AsyncConnection, Any]]:
+        """A connection, its driver's too; unless the caller commits, nothing was done.
+
+        A connection of which nobody knows what goes on in it is never used again.
+        """
+        async with self._engine.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            at_rest = False
+            try:
+                await driver.execute(begin)
+                yield connection, driver
+                at_rest = True
+            except Exception:
+                with suppress(*_LOST):
+                    await driver.execute("ROLLBACK")
+                    at_rest = True
+                raise
+            finally:
+                if not at_rest:
+                    await connection.invalidate()
 
     @contextmanager
     def _no_silence(self) -> Iterator[None]:
@@ -222,7 +254,7 @@ class PostgresStore(Store):
 
     async def _listen(self) -> None:
         with classified():
-            self._listener = await self._listening.connect()
+            self._listener = await self._engine.connect()
             driver: Any = (await self._listener.get_raw_connection()).driver_connection
             driver.add_termination_listener(self._lost)
             await driver.add_listener(_CHANNEL, self._notified)
@@ -319,5 +351,6 @@ def _migrate_alone(connection: Connection) -> None:
 
 
 def _now(connection: Connection) -> datetime:
-    now: datetime = connection.execute(_NOW).scalar_one()
+    ((now,),) = bare_rows(connection, _NOW, {})
+    assert isinstance(now, datetime)
     return now

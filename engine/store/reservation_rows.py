@@ -9,14 +9,15 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, or_, select, update
 
 from engine.core.guards import EXCUSED, Column, Guard, Reservation
 from engine.core.journal import from_us, to_us
-from engine.store.statements import insert_new, upsert
-from engine.store.tables import IS_HELD, guards, reservations
+from engine.store.statements import bare_rows, insert_new, upsert
+from engine.store.tables import IS_HELD, guards, reservations, storable
 
 _table = reservations.c
+_NAMES = tuple(column.name for column in reservations.columns)
 # Creates the row or finds it, and locks it: the change that changes nothing.
 _LOCK = upsert(guards, lambda new: {"key": new.key})
 _RESERVE = insert_new(reservations)
@@ -53,43 +54,40 @@ def _counted(columns: tuple[Column, ...]) -> Select[Any]:
 
 def hold_guards(connection: Connection, keys: Sequence[str]) -> None:
     """Lock these, in one order for all writers, until the commit."""
-    for key in sorted(set(keys)):
-        connection.execute(_LOCK.on(connection), {"key": key})
+    _LOCK.put(connection, [(key,) for key in sorted(set(keys))])
 
 
 def counted(connection: Connection, guard: Guard, now: datetime) -> Sequence[Reservation]:
     """The reservations among which a guard counts, and which it may still count."""
     statement = _counted(tuple(column for column, _ in guard.among))
-    values: dict[str, object] = {"since_us": to_us(now - guard.within)}
-    values.update(guard.among)
-    rows = connection.execute(statement, values)
-    return [_reservation(row) for row in rows]
+    values: dict[str, object] = {column: storable(each) for column, each in guard.among}
+    values["since_us"] = to_us(now - guard.within)
+    return [_reservation(row) for row in bare_rows(connection, statement, values)]
 
 
 def held(connection: Connection) -> Sequence[Reservation]:
     """All that are held now, oldest first."""
-    return [_reservation(row) for row in connection.execute(_HELD)]
+    return [_reservation(row) for row in bare_rows(connection, _HELD, {})]
 
 
 def reserve(connection: Connection, taken: Sequence[Reservation]) -> None:
     """Insert; what the run has already stays as it is."""
     rows = [
-        {
-            "run_id": each.run_id,
-            "target": each.target,
-            "playbook_id": each.playbook_id,
-            "rule_id": each.rule_id,
-            "service": each.service,
-            "incident_id": each.incident_id,
-            "incident": each.incident,
-            "taken_at_us": to_us(each.taken_at),
-            "released_at_us": None,
-            "outcome": "",
-        }
+        (
+            each.run_id,
+            each.target,
+            each.playbook_id,
+            each.rule_id,
+            storable(each.service),
+            each.incident_id,
+            each.incident,
+            to_us(each.taken_at),
+            None,
+            "",
+        )
         for each in taken
     ]
-    if rows:
-        connection.execute(_RESERVE.on(connection), rows)
+    _RESERVE.put(connection, rows)
 
 
 def release(connection: Connection, run: str, outcome: str, at: datetime) -> None:
@@ -112,16 +110,8 @@ def forget_before(connection: Connection, before: datetime) -> int:
     return connection.execute(_FORGET_OLD, {"before_us": to_us(before)}).rowcount
 
 
-def _reservation(row: Row[tuple[object, ...]]) -> Reservation:
-    return Reservation(
-        run_id=row.run_id,
-        target=row.target,
-        playbook_id=row.playbook_id,
-        rule_id=row.rule_id,
-        service=row.service,
-        incident_id=row.incident_id,
-        incident=row.incident,
-        taken_at=from_us(row.taken_at_us),
-        released_at=None if row.released_at_us is None else from_us(row.released_at_us),
-        outcome=row.outcome,
-    )
+def _reservation(row: Sequence[Any]) -> Reservation:
+    values = dict(zip(_NAMES, row, strict=True))
+    taken_at_us, released_at_us = values.pop("taken_at_us"), values.pop("released_at_us")
+    released_at = None if released_at_us is None else from_us(released_at_us)
+    return Reservation(**values, taken_at=from_us(taken_at_us), released_at=released_at)

@@ -11,7 +11,7 @@ from engine.core.silences import Silence
 from engine.ports.silences import SilenceRows
 from engine.store.codec import Codec
 from engine.store.incident_rows import AFTER_ANY_ID
-from engine.store.statements import upsert
+from engine.store.statements import bare_rows, upsert
 from engine.store.tables import silences
 
 SILENCES = Codec(Silence)
@@ -44,8 +44,8 @@ class SqlSilenceRows(SilenceRows):
 
     @override
     def ending_after(self, at: datetime) -> Sequence[Silence]:
-        found = self._connection.execute(_ENDING, {"at": to_us(at)}).scalars()
-        return [SILENCES.decode(document) for document in found]
+        found = bare_rows(self._connection, _ENDING, {"at": to_us(at)})
+        return [SILENCES.decode(document) for (document,) in found]
 
     @override
     def put(self, silence: Silence) -> None:

@@ -7,7 +7,7 @@ from engine.core.journal import from_us, to_us
 from engine.core.switches import Switch
 from engine.ports.known_secrets import KNOWN
 from engine.ports.switches import SwitchRows
-from engine.store.statements import insert_new
+from engine.store.statements import first_row, insert_new
 from engine.store.tables import switches
 
 _NAMED = switches.c.name == bindparam("named")
@@ -24,8 +24,11 @@ class SqlSwitchRows(SwitchRows):
 
     @override
     def find(self, name: str) -> Switch | None:
-        row = self._connection.execute(_FIND, {"named": name}).first()
-        return None if row is None else Switch(row.name, row.actor, row.reason, from_us(row.at_us))
+        row = first_row(self._connection, _FIND, {"named": name})
+        if row is None:
+            return None
+        name, actor, reason, at_us = row
+        return Switch(name, actor, reason, from_us(at_us))
 
     @override
     def turn_on(self, switch: Switch) -> bool:

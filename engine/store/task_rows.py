@@ -33,11 +33,12 @@ from engine.core.journal import from_us, to_us
 from engine.core.json_value import canonical_bytes
 from engine.errors import FencedError
 from engine.ports.rows import DueWork, Task, TaskKind
-from engine.store.statements import first_row, last_number, next_number, upsert
+from engine.store.statements import bare_each, first_row, last_number, next_number, upsert
 from engine.store.tables import tasks
 
 PRIORITIES = (1, 2, 3, 4)
 _NEVER_US = 2**62
+_NAMES = tuple(column.name for column in tasks.columns)
 
 _OF = tasks.c.id == bindparam("of")
 _HELD = (tasks.c.id == bindparam("of")) & (tasks.c.token == bindparam("held"))
@@ -98,11 +99,15 @@ _EXTEND = (
         lease_until_us=bindparam("until_us", BigInteger),
         due_at_us=_later(bindparam("until_us", BigInteger), tasks.c.not_before_us),
     )
+    .returning(tasks.c.id)
 )
-_FINISH = delete(tasks).where(_HELD, ~_UNSEEN)
+_FINISH = delete(tasks).where(_HELD, ~_UNSEEN).returning(tasks.c.id)
 _FREE = {"lease_until_us": 0, "worker": ""}
 _FREE_AGAIN = (
-    update(tasks).where(_HELD).values(**_FREE, due_at_us=tasks.c.not_before_us, failures=0)
+    update(tasks)
+    .where(_HELD)
+    .values(**_FREE, due_at_us=tasks.c.not_before_us, failures=0)
+    .returning(tasks.c.id)
 )
 _RELEASED_UNTIL = case(
     (_UNSEEN, _sooner(tasks.c.not_before_us, bindparam("until_us", BigInteger))),
@@ -117,6 +122,7 @@ _RELEASE = (
         due_at_us=_RELEASED_UNTIL,
         failures=bindparam("failed_times", BigInteger),
     )
+    .returning(tasks.c.id)
 )
 _KINDS: BindParameter[Any] = bindparam("kinds", expanding=True)
 _FREE_ALL = (
@@ -173,7 +179,10 @@ class TaskRows:
     def __init__(self, connection: Connection, now: Callable[[], datetime]) -> None:
         self._connection = connection
         self._now = now
+        self._put = _PUT.on(connection)
         self._unwritten: list[_Change] = []
+        # Where in it each task's latest change is.
+        self._latest: dict[str, int] = {}
         self.woke = False
 
     def put(self, task: Task) -> None:
@@ -191,45 +200,48 @@ class TaskRows:
             "generation": 0,
             "failures": 0,
         }
-        self._unwritten.append(_Change(task.id, _PUT.on(self._connection), row))
+        self._add(_Change(task.id, self._put, row))
         self.woke = True
 
     def wake(self, task: str) -> None:
         """Due now, or when its lease ends."""
         values: dict[str, object] = {"of": task, "now_us": to_us(self._now())}
-        self._unwritten.append(_Change(task, _WAKE, values))
+        self._add(_Change(task, _WAKE, values))
         self.woke = True
 
     def cancel(self, task: str) -> None:
         """Remove."""
-        self._unwritten.append(_Change(task, _CANCEL, {"of": task}))
+        self._add(_Change(task, _CANCEL, {"of": task}))
 
     def claim(self, worker: str, lease_s: float, kinds: Sequence[TaskKind]) -> Task | None:
         """Lease the most urgent due task with a token above all that were ever given."""
         self.flush()
         now = self._now()
         due = _first_due(tuple(kinds))
-        found = self._connection.execute(due, {"now_us": to_us(now)}).scalar()
-        if found is None:
+        found = first_row(self._connection, due, {"now_us": to_us(now)})
+        if found is None or found[0] is None:
             return None
-        row = self._connection.execute(
+        leased = first_row(
+            self._connection,
             _LEASE,
             {
-                "of": found,
+                "of": found[0],
                 "new_token": next_number(self._connection, "lease_token"),
                 "until_us": to_us(now + timedelta(seconds=lease_s)),
                 "by": worker,
             },
-        ).one()
+        )
+        assert leased is not None  # its row is locked since it was found
+        row = dict(zip(_NAMES, leased, strict=True))
         return Task(
-            kind=cast(TaskKind, row.kind),
-            key=row.id.removeprefix(f"{row.kind}/"),
-            not_before=from_us(row.not_before_us),
-            priority=row.priority,
-            payload=json.loads(row.payload),
-            token=row.token,
-            failures=row.failures,
-            generation=row.generation,
+            kind=cast(TaskKind, row["kind"]),
+            key=row["id"].removeprefix(f"{row['kind']}/"),
+            not_before=from_us(row["not_before_us"]),
+            priority=row["priority"],
+            payload=json.loads(row["payload"]),
+            token=row["token"],
+            failures=row["failures"],
+            generation=row["generation"],
         )
 
     def hold(self, task: Task, lease_s: float | None) -> None:
@@ -292,6 +304,7 @@ class TaskRows:
         """Write the changes, those of one task in the order in which they were made."""
         changes = sorted(self._unwritten, key=attrgetter("task"))
         self._unwritten.clear()
+        self._latest.clear()
         for statement, group in groupby(changes, key=attrgetter("statement")):
             self._write(statement, list(group))
 
@@ -299,19 +312,31 @@ class TaskRows:
         self, task: Task, statement: Executable, otherwise: Executable | None = None, **values: int
     ) -> None:
         held: dict[str, object] = {"of": task.id, "held": task.token, **values}
-        self._unwritten.append(_Change(task.id, statement, held, task, otherwise))
+        self._add(_Change(task.id, statement, held, task, otherwise))
+
+    def _add(self, change: _Change) -> None:
+        """A task that is put twice in a row is as if it had been put the second time alone."""
+        latest = self._latest.get(change.task)
+        self._latest[change.task] = len(self._unwritten)
+        if (
+            latest is not None
+            and self._unwritten[latest].statement is change.statement is self._put
+        ):
+            self._latest[change.task] = latest
+            self._unwritten[latest] = change
+        else:
+            self._unwritten.append(change)
 
     def _write(self, statement: Executable, changes: Sequence[_Change]) -> None:
         if changes[0].held is None:
-            self._connection.execute(statement, [change.values for change in changes])
+            bare_each(self._connection, statement, [change.values for change in changes])
             return
         for change in changes:
-            changed = self._connection.execute(statement, change.values).rowcount
-            if not changed and change.otherwise is not None:
-                held = {name: change.values[name] for name in ("of", "held")}
-                changed = self._connection.execute(change.otherwise, held).rowcount
+            changed = first_row(self._connection, statement, change.values)
+            if changed is None and change.otherwise is not None:
+                changed = first_row(self._connection, change.otherwise, change.values)
                 self.woke = True
-            if not changed and change.held is not None:
+            if changed is None and change.held is not None:
                 raise _fenced(change.held)
 
 

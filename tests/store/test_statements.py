@@ -6,7 +6,15 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql import ClauseElement
 
-from engine.store.statements import Spelled, bare_rows, chunked, first_row, insert_new, upsert
+from engine.store.statements import (
+    Spelled,
+    bare_each,
+    bare_rows,
+    chunked,
+    first_row,
+    insert_new,
+    upsert,
+)
 from engine.store.tables import counters, heads
 
 SQLITE = make_url("sqlite://").get_dialect()()
@@ -82,6 +90,19 @@ def test_values_of_a_bare_statement_are_found_by_name() -> None:
         assert first_row(connection, later, {"of": "b", "after": 1}) is None
         with pytest.raises(KeyError, match="after"):
             bare_rows(connection, later, {"of": "a"})
+    engine.dispose()
+
+
+def test_values_that_a_bare_statement_has_itself_needn_t_be_given() -> None:
+    newest = select(heads.c.chain).where(heads.c.seq > 0).order_by(heads.c.seq.desc()).limit(1)
+    moved = heads.update().where(heads.c.chain == bindparam("of")).values(seq=bindparam("to"))
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        heads.create(connection)
+        upsert(heads).put(connection, [("a", 3, "x"), ("b", 1, "y")])
+        assert bare_rows(connection, newest, {}) == [("a",)]
+        bare_each(connection, moved, [{"of": "a", "to": 4}, {"of": "b", "to": 5}])
+        assert bare_rows(connection, newest, {}) == [("b",)]
     engine.dispose()
 
 

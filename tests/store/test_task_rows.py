@@ -189,6 +189,20 @@ async def test_a_put_moves_a_waiting_task(database: Database, store: Store) -> N
     assert (task.priority, task.payload) == (1, {"moved": True})
 
 
+async def test_of_several_puts_in_one_transaction_the_last_counts(store: Store) -> None:
+    def work(tx: Tx) -> None:
+        tx.put_task(a_task("a", priority=1))
+        tx.put_task(a_task("b"))
+        tx.put_task(a_task("a", priority=4))
+        tx.cancel_task("run", "b")
+        tx.put_task(a_task("b", priority=2))
+
+    await store.write(work)
+    found = [await claimed(store) for _ in range(2)]
+    assert [(each.key, each.priority) for each in found] == [("b", 2), ("a", 4)]
+    assert await claim(store) is None
+
+
 async def test_a_cancelled_task_is_gone_and_its_worker_fenced(store: Store) -> None:
     await put(store, a_task("a"), a_task("b"))
     task = await claimed(store)
