@@ -73,6 +73,10 @@ class StepState:
         return self.uncertain or (self.attempts > 0 and not undone)
 
 
+# Made once: a run of many steps is asked for the state of each again and again.
+_PENDING = StepState()
+
+
 @dataclass(frozen=True, slots=True)
 class ApprovalState:
     """The request for approval of the current plan, and its answer."""
@@ -156,7 +160,7 @@ class RunState:
 
     def step(self, phase: PlanPhase, step_id: str) -> StepState:
         """The state of a step; pending when nothing happened to it."""
-        return self.steps.get((phase, step_id), StepState())
+        return self.steps.get((phase, step_id), _PENDING)
 
     @property
     def began(self) -> bool:
