@@ -13,7 +13,6 @@ from typing import Literal
 
 from engine.core import events
 from engine.core.actions import Result
-from engine.core.followers import with_follower
 from engine.core.json_value import JsonObject
 from engine.core.playbook import Playbook
 from engine.core.reporting import (
@@ -33,7 +32,6 @@ from engine.core.run_commands import (
     Record,
     Wait,
 )
-from engine.core.temporary import follow_ups
 from engine.errors import PermanentError, QuellError
 from engine.ports.action import Action
 from engine.ports.attempting import Attempting
@@ -55,10 +53,10 @@ from engine.ports.looking import Looking
 from engine.ports.metrics import Metrics
 from engine.ports.recording import Author, incident_of, record
 from engine.ports.rows import Task
-from engine.ports.run_look import Seen, look, look_again
+from engine.ports.run_look import Seen, look
 from engine.ports.run_texts import OldPlaybooks, RunTexts
 from engine.ports.store import Store, Tx
-from engine.ports.undoing import revert_later
+from engine.ports.telling import Told, tell
 
 # Of this process: at work; to end, so that others go on at once; unable to journal outcomes.
 Pace = Literal["on", "stopping", "waiting"]
@@ -145,7 +143,9 @@ class RunStage:
     ) -> Seen:
         """Obey these beside what is under way; the run once something changed, or may have."""
         if commands and isinstance(commands[0], Record):
-            return await self._write(task, seen, commands[0].event)
+            after = await self._write(task, seen, None, commands[0].event)
+            assert after is not None  # what is told beside others ends nothing
+            return after
         lasting = [each for each in commands if isinstance(each, Read | Confirm | Attempt)]
         lanes.begin(lasting, lambda each: self._obey(task, seen, playbook, each, alone=False))
         waits = [(each.until - seen.now) for each in commands if isinstance(each, Wait)]
@@ -155,6 +155,7 @@ class RunStage:
     async def _obey(
         self, task: Task, seen: Seen, playbook: Playbook, command: Command, *, alone: bool
     ) -> Seen | None:
+        follows = playbook if alone else None
         match command:
             case Ended():
                 await self.store.write(lambda tx: tx.finish_task(task))
@@ -164,7 +165,7 @@ class RunStage:
                 await self.store.write(lambda tx: tx.release_task(task, wait.until))
                 return None
             case Record():
-                return await self._write(task, seen, command.event)
+                return await self._write(task, seen, follows, command.event)
             case Attempt():
                 return await self._attempt(task, seen, playbook, command, alone=alone)
             case Busy():
@@ -174,21 +175,25 @@ class RunStage:
                     self.store, self.clock, self.catalogs, self.actions, self.confirming
                 )
                 found = await looking.found(seen, playbook, command)
-                return await self._write(task, seen, *found)
+                return await self._write(task, seen, follows, *found)
 
     # Writing the journal.
 
-    async def _write(self, task: Task, seen: Seen, *story: events.Event) -> Seen:
-        def work(tx: Tx) -> Seen:
+    async def _write(
+        self, task: Task, seen: Seen, follows: Playbook | None, *story: events.Event
+    ) -> Seen | None:
+        """Journal the story, and what follows from it in a run of this playbook."""
+        follows = follows if self.pace() == "on" else None
+
+        def work(tx: Tx) -> Told:
             current = look(tx, task, seen, self.catalogs.active)
             if current.state.outcome is not None:
-                return current
-            self._record(tx, current, *story)
-            return look_again(tx, task, current, self.catalogs.active)
+                return Told(current)
+            return tell(tx, task, current, follows, self.catalogs.active, story)
 
-        after = await self.store.write(work)
-        self._count(story)
-        return after
+        told = await self.store.write(work)
+        self._count(told.story)
+        return told.seen
 
     def _count(self, story: Sequence[events.Event]) -> None:
         for event in story:
@@ -197,16 +202,6 @@ class RunStage:
             if isinstance(event, events.RunEnded):
                 self.metrics.runs_ended.labels(outcome=event.outcome).inc()
 
-    def _record(self, tx: Tx, seen: Seen, *story: events.Event) -> None:
-        if isinstance(story[-1], events.RunEnded):
-            plan, catalog, ended = seen.state.plan, self.catalogs.active, story[-1]
-            left = follow_ups(ended, seen.state, seen.incident)
-            story = (*story[:-1], *with_follower(ended, plan, seen.incident, catalog), *left)
-        incident = record(tx, seen.incident, story, self._author())
-        revert_later(tx, incident, seen.state.plan, story)
-        if incident.by_hand and incident.outcome and incident.status == "open":
-            record(tx, incident, [events.IncidentResolved()], self._author())
-
     def _author(self) -> Author:
         return Author(catalog=self.catalogs.active.version)
 
@@ -214,7 +209,7 @@ class RunStage:
 
     async def _attempt(
         self, task: Task, seen: Seen, playbook: Playbook, command: Attempt, *, alone: bool
-    ) -> Seen:
+    ) -> Seen | None:
         aim, unseen = await self._aim(seen, command)
 
         def work(tx: Tx) -> tuple[Seen, float]:
@@ -238,7 +233,10 @@ class RunStage:
             unseen = None
             step, call = following.command.step, following.call
             ended = attempt_ended(seen.state.run_id, step, call, ending)
-            after, following, begin_by = await self._end(task, after, playbook, ended)
+            left, following, begin_by = await self._end(task, after, playbook, ended, alone=alone)
+            if left is None:
+                return None
+            after = left
         return after
 
     async def _aim(self, seen: Seen, command: Attempt) -> tuple[Aim, Ending | None]:
@@ -267,28 +265,34 @@ class RunStage:
         return await watched.make(self.actions[step.uses], aim.call, intent, begin_by)
 
     async def _end(
-        self, task: Task, seen: Seen, playbook: Playbook, ended: events.AttemptEnded
-    ) -> tuple[Seen, Aim | None, float]:
+        self,
+        task: Task,
+        seen: Seen,
+        playbook: Playbook,
+        ended: events.AttemptEnded,
+        *,
+        alone: bool,
+    ) -> tuple[Seen | None, Aim | None, float]:
         """Journal an outcome and, where the next change can follow at once, its intent with it.
 
         One commit carries both: a run of many steps waits for the disk once a step.
         """
         goes_on = self.pace() == "on"
+        follows = playbook if goes_on and alone else None
 
-        def work(tx: Tx) -> tuple[Seen, Aim | None, float]:
+        def work(tx: Tx) -> tuple[Told, Aim | None, float]:
             begin_by = self.clock.monotonic() + BEGIN_WITHIN.total_seconds()
             catalog = self.catalogs.active
             current = look(tx, task, seen, catalog, intending=goes_on)
             if current.state.outcome is not None:
-                return current, None, begin_by
-            self._record(tx, current, ended)
-            current = look_again(tx, task, current, catalog)
-            aim = next_aim(current, playbook, catalog) if goes_on else None
-            if aim is None or skewed(tx, self.clock):
-                return current, None, begin_by
-            after, _ = intend(tx, task, current, playbook, aim, catalog)
-            return after, aim, begin_by
+                return Told(current), None, begin_by
+            told = tell(tx, task, current, follows, catalog, [ended])
+            aim = next_aim(told.seen, playbook, catalog) if goes_on and told.seen else None
+            if told.seen is None or aim is None or skewed(tx, self.clock):
+                return told, None, begin_by
+            after, _ = intend(tx, task, told.seen, playbook, aim, catalog)
+            return replace(told, seen=after), aim, begin_by
 
-        after = await self.store.write(work)
-        self._count([ended])
-        return after
+        told, aim, begin_by = await self.store.write(work)
+        self._count(told.story)
+        return told.seen, aim, begin_by

@@ -8,8 +8,9 @@ from engine.core import events, trigger
 from engine.core.incident import Incident, correlation_key
 from engine.core.trigger import first_run
 from engine.errors import TransientError
+from engine.ports import telling
 from engine.ports.stream import Batch
-from engine.stages import intake, runs
+from engine.stages import intake
 from engine.stages.deciding import acting, admitting, batch
 from engine.store import ahead_rows, incident_rows, position_rows
 from tests.simulation import scenario
@@ -75,7 +76,7 @@ def _run_for(of: Callable[[Incident], bool]) -> Callable[..., str]:
     return join
 
 
-def _run_again_at_end(original: Any, stage: Any, held: Any, seen: Any, *story: Any) -> None:
+def _run_again_at_end(original: Any, held: Any, seen: Any, catalog: Any, story: Any) -> None:
     again = []
     if any(isinstance(event, events.RunEnded) for event in story) and seen.state.began:
         chain = f"incident/{seen.incident.id}"
@@ -84,7 +85,7 @@ def _run_again_at_end(original: Any, stage: Any, held: Any, seen: Any, *story: A
             for entry in held.page(chain, kind=events.RunCreated.KIND, limit=9)
             if (event := entry.event()) is not None
         ]
-    original(stage, held, seen, *story, *again)
+    original(held, seen, catalog, [*story, *again])
 
 
 OF_ALERTS: Sequence[Mutant] = (
@@ -135,5 +136,5 @@ OF_ALERTS: Sequence[Mutant] = (
         3,
         wrap(acting, "join", _run_for(lambda incident: incident.status == "resolved")),
     ),
-    Mutant("the end of a run triggers again", 3, wrap(runs.RunStage, "_record", _run_again_at_end)),
+    Mutant("the end of a run triggers again", 3, wrap(telling, "_record", _run_again_at_end)),
 )

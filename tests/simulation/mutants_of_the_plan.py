@@ -19,8 +19,7 @@ from engine.core.run import RunState
 from engine.core.run_commands import Record, Undone, end
 from engine.core.run_loops import Failures
 from engine.core.run_waits import done
-from engine.ports import answering, intending
-from engine.stages import runs
+from engine.ports import answering, intending, telling
 from tests.simulation.mutant import Mutant, put, together, wrap
 
 
@@ -99,8 +98,12 @@ OF_THE_PLAN: Sequence[Mutant] = (
     ),
     Mutant("a cancel ends all at once", 15, put(run_machine, "cancel", _end_at_once)),
     Mutant("nothing is undone", 15, put(run_endings, "undo", _always(Undone()))),
-    Mutant("a remedy is taken back at once", 15, wrap(runs, "revert_later", _very_soon), "relief"),
-    Mutant("a remedy is never taken back", 15, put(runs, "revert_later", _always(None)), "relief"),
+    Mutant(
+        "a remedy is taken back at once", 15, wrap(telling, "revert_later", _very_soon), "relief"
+    ),
+    Mutant(
+        "a remedy is never taken back", 15, put(telling, "revert_later", _always(None)), "relief"
+    ),
     Mutant(
         "its time is all that a revert waits for",
         15,
@@ -108,7 +111,9 @@ OF_THE_PLAN: Sequence[Mutant] = (
         "relief",
     ),
     Mutant("one failure follows the other", 15, put(followers, "MAX_RUNS", 9), "choices"),
-    Mutant("nobody follows a failure", 15, wrap(runs, "with_follower", _nobody_follows), "choices"),
+    Mutant(
+        "nobody follows a failure", 15, wrap(telling, "with_follower", _nobody_follows), "choices"
+    ),
     Mutant(
         "anybody may answer",
         15,
