@@ -1,11 +1,12 @@
 """Incidents: what people work on, folded from the journal entries of one chain."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
 from engine.core import events
+from engine.core.copies import replace
 from engine.core.ids import derived_id
 from engine.core.severity import Mode, Severity
 

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from engine.core.events import EVENTS, Event
 from engine.core.json_value import canonical_bytes
@@ -63,10 +64,14 @@ class Entry:
 
     def event(self) -> Event | None:
         """The typed body; None when erased or of a kind that this version doesn't know."""
-        model = EVENTS.get(self.kind)
-        if model is None or self.body is None:
-            return None
-        return model.model_validate_json(self.body)
+        return None if self.body is None else _event(self.kind, self.body)
+
+
+# What was just written is read back twice: as it is kept, and to fold it.
+@lru_cache(maxsize=8)
+def _event(kind: str, body: bytes) -> Event | None:
+    model = EVENTS.get(kind)
+    return None if model is None else model.model_validate_json(body)
 
 
 def told(entries: Iterable[Entry]) -> list[tuple[Event, datetime, str]]:

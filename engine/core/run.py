@@ -1,13 +1,14 @@
 """The state of a run, folded from its journal entries: recovery is folding them again."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from pydantic import JsonValue
 
 from engine.core import events
+from engine.core.copies import replace
 from engine.core.journal import ENGINE
 from engine.core.plan import AFTER_CANCEL, Plan, PlanPhase, plan_hash
 from engine.core.questions import Question, question_of
