@@ -6,13 +6,27 @@ from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, true
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    LargeBinary,
+    Row,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    func,
+    insert,
+    select,
+    text,
+    true,
+)
 from sqlalchemy.exc import IntegrityError
 
 from engine.core.journal import GENESIS, Entry, NewEntry, seal
 from engine.errors import ConflictError
 from engine.ports.known_secrets import KNOWN
-from engine.store.statements import Spelled, first_row, insert_new, upsert
+from engine.store.statements import Spelled, bare_rows, first_row, insert_new, upsert
 from engine.store.tables import checkpointed, entries, heads, texts
 
 SALT_BYTES = 16
@@ -37,6 +51,26 @@ _GROWN = (
 )
 _MARK = upsert(checkpointed)
 _ADD_ENTRIES = Spelled(insert(entries), insert(entries))
+
+
+_ARRAYS = {Text: "text[]", BigInteger: "bigint[]", LargeBinary: "bytea[]"}
+
+
+def _unnested(table: Table) -> str:
+    """PostgreSQL's insert of rows that come as an array for each column."""
+    names = ", ".join(column.name for column in table.columns)
+    arrays = (f"CAST(:{table.name}_{c.name} AS {_ARRAYS[type(c.type)]})" for c in table.columns)
+    return (
+        f"INSERT INTO {table.name} ({names}) SELECT new.* FROM unnest({', '.join(arrays)}) AS new"
+    )
+
+
+# Both in one round trip. Heads come first: who waits for one that is locked has written nothing.
+_APPEND = text(
+    f"WITH moved AS ({_unnested(heads)} ON CONFLICT (chain) DO UPDATE "
+    "SET seq = excluded.seq, entry_hash = excluded.entry_hash RETURNING chain) "
+    f"{_unnested(entries)}, (SELECT count(*) FROM moved) AS first"
+)
 _ENTRIES = (
     select(entries)
     .where(entries.c.chain == bindparam("chain"), entries.c.seq > bindparam("after_seq"))
@@ -153,6 +187,10 @@ class JournalRows:
             self._heads[chain] = self._head(chain)
         return self._heads[chain]
 
+    def found(self, chain: str, head: tuple[int, str] | None) -> None:
+        """The head of a chain was read with something else; None: it has no entries."""
+        self._heads.setdefault(chain, head or (0, GENESIS))
+
     def heads(self, after: str = "", limit: int | None = None) -> Mapping[str, tuple[int, str]]:
         """Of every chain, by name."""
         self.flush()
@@ -189,16 +227,26 @@ class JournalRows:
         chains = list(dict.fromkeys(each.chain for each in self._unwritten))
         rows = [_VALUES(each) for each in self._unwritten]
         self._unwritten.clear()
-        # Heads come first: who waits for one that is locked has written nothing yet.
-        _MOVE_HEAD.put(self._connection, [(chain, *self._heads[chain]) for chain in chains])
+        moved = [(chain, *self._heads[chain]) for chain in chains]
         try:
-            _ADD_ENTRIES.put(self._connection, rows)
+            if self._connection.dialect.name == "postgresql":
+                columns = {**_arrays(heads, moved), **_arrays(entries, rows)}
+                bare_rows(self._connection, _APPEND, columns)
+            else:
+                _MOVE_HEAD.put(self._connection, moved)
+                _ADD_ENTRIES.put(self._connection, rows)
         except IntegrityError:
             raise ChainMovedError(chains) from None
 
     def _head(self, chain: str) -> tuple[int, str]:
         row = first_row(self._connection, _HEAD, {"chain": chain})
         return (0, GENESIS) if row is None else (row[0], row[1])
+
+
+def _arrays(table: Table, rows: Sequence[tuple[object, ...]]) -> dict[str, object]:
+    """The rows by their columns, as the statement that unnests them names these."""
+    columns = zip(table.columns, zip(*rows, strict=True), strict=True)
+    return {f"{table.name}_{column.name}": list(values) for column, values in columns}
 
 
 def _entry(row: Row[tuple[object, ...]]) -> Entry:

@@ -66,7 +66,6 @@ _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # What asyncpg raises, of its own or through SQLAlchemy.
 _LOST = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _NOW = select(func.clock_timestamp())
-_NOTIFY = text(f"SELECT pg_notify('{_CHANNEL}', :sender)")
 
 
 class PostgresStore(Store):
@@ -106,6 +105,7 @@ class PostgresStore(Store):
         event.listen(self._engine.sync_engine, "checkout", self._taken)
         self._publishes = publishes
         self._id = os.urandom(8).hex()
+        self._notify = f"NOTIFY {_CHANNEL}, '{self._id}'"
         self._doorbell = Doorbell()
         self._listener: AsyncConnection | None = None
         self._hears = False
@@ -178,8 +178,6 @@ class PostgresStore(Store):
             tx.lock_chains(contended)
             result = work(tx)
             tx.flush()
-            if tx.woke:
-                bare_rows(connection, _NOTIFY, {"sender": self._id})
             return result, tx.woke
 
         committing: Any = None
@@ -188,7 +186,7 @@ class PostgresStore(Store):
                 async with self._transaction(_WRITE) as (connection, driver):
                     result, woke = await connection.run_sync(execute)
                     committing = driver
-                    await driver.execute("COMMIT")
+                    await driver.execute(f"{self._notify}; COMMIT" if woke else "COMMIT")
         except _LOST as error:
             if committing is None:
                 raise

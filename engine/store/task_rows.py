@@ -24,6 +24,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    null,
     or_,
     select,
     update,
@@ -33,8 +34,18 @@ from engine.core.journal import from_us, to_us
 from engine.core.json_value import canonical_bytes
 from engine.errors import FencedError
 from engine.ports.rows import DueWork, Task, TaskKind
-from engine.store.statements import bare_each, first_row, last_number, next_number, upsert
-from engine.store.tables import tasks
+from engine.store.statements import (
+    Spelled,
+    bare_each,
+    first_row,
+    last_number,
+    next_number,
+    upsert,
+)
+from engine.store.tables import heads, tasks
+
+# A transaction's time; the first that is read, by itself or with something else, is it.
+Now = Callable[..., datetime]
 
 PRIORITIES = (1, 2, 3, 4)
 _NEVER_US = 2**62
@@ -86,11 +97,18 @@ _LEASE = (
     )
     .returning(*tasks.columns)
 )
-# FOR KEY SHARE: it stops a claim (FOR UPDATE), but not a wake-up, which changes no key.
+# With the chain's head, which who holds a task asks for next, and on PostgreSQL the time.
 _HOLD = (
-    select(tasks.c.token, tasks.c.lease_until_us)
+    select(tasks.c.token, tasks.c.lease_until_us, heads.c.seq, heads.c.entry_hash)
+    .outerjoin(heads, heads.c.chain == bindparam("chain"))
     .where(_OF)
-    .with_for_update(read=True, key_share=True)
+)
+# FOR KEY SHARE: it stops a claim (FOR UPDATE), but not a wake-up, which changes no key.
+_HOLD_IN = Spelled(
+    _HOLD.add_columns(null()),
+    _HOLD.add_columns(func.clock_timestamp()).with_for_update(
+        read=True, key_share=True, of=tasks.c.id
+    ),
 )
 _EXTEND = (
     update(tasks)
@@ -174,9 +192,12 @@ class _Change:
 
 
 class TaskRows:
-    """The tasks of one transaction; `now` gives its time, `woke` says that something may be due."""
+    """The tasks of one transaction; `woke` says that something may be due.
 
-    def __init__(self, connection: Connection, now: Callable[[], datetime]) -> None:
+    `now` gives the transaction's time, which may be one that it is handed.
+    """
+
+    def __init__(self, connection: Connection, now: Now) -> None:
         self._connection = connection
         self._now = now
         self._put = _PUT.on(connection)
@@ -244,15 +265,23 @@ class TaskRows:
             generation=row["generation"],
         )
 
-    def hold(self, task: Task, lease_s: float | None) -> None:
-        """Keep other workers away until the commit, and for `lease_s` after it if asked."""
+    def hold(self, task: Task, lease_s: float | None, chain: str) -> tuple[int, str] | None:
+        """Keep other workers away until the commit, and for `lease_s` after it if asked.
+
+        Gives the head of a chain, which costs nothing here; None where it has no entries.
+        """
         self.flush()
-        row = first_row(self._connection, _HOLD, {"of": task.id})
-        now = self._now()
-        if row is None or row[0] != task.token or row[1] <= to_us(now):
+        asked = {"of": task.id, "chain": chain}
+        row = first_row(self._connection, _HOLD_IN.on(self._connection), asked)
+        if row is None:
+            raise _fenced(task)
+        token, lease_until_us, seq, entry_hash, at = row
+        now = self._now(at)
+        if token != task.token or lease_until_us <= to_us(now):
             raise _fenced(task)
         if lease_s is not None:
             self._change_held(task, _EXTEND, until_us=to_us(now + timedelta(seconds=lease_s)))
+        return None if seq is None else (seq, entry_hash)
 
     def finish(self, task: Task) -> None:
         """Remove it, or free it where something came since the claim."""

@@ -62,7 +62,7 @@ class SqlTx(DeadLetterTx, Tx):
         self._positions = PositionRows(connection)
         self._ahead = SqlAheadRows(connection)
         self._incidents = IncidentRows(connection, lock=not reading)
-        self._tasks = TaskRows(connection, lambda: self.now)
+        self._tasks = TaskRows(connection, self._at)
         self._occurrences = OccurrenceRows(connection)
         self._switches = SqlSwitchRows(connection)
         self._silences = SqlSilenceRows(connection, lambda: self.now)
@@ -87,8 +87,12 @@ class SqlTx(DeadLetterTx, Tx):
     @property
     @override
     def now(self) -> datetime:
+        return self._at()
+
+    def _at(self, read: datetime | None = None) -> datetime:
+        """The transaction's time; `read` is the clock's, where a statement brought it along."""
         if self._now is None:
-            self._now = self._clock()
+            self._now = read or self._clock()
         return self._now
 
     @property
@@ -365,7 +369,8 @@ class SqlTx(DeadLetterTx, Tx):
 
     @override
     def hold_task(self, task: Task, lease_s: float | None = None) -> None:
-        self._tasks.hold(task, lease_s)
+        chain = chain_of(str(task.payload.get("incident_id", "")))
+        self._journal.found(chain, self._tasks.hold(task, lease_s, chain))
 
     @override
     def finish_task(self, task: Task) -> None:

@@ -152,6 +152,34 @@ async def waits_twice(store: PostgresStore) -> None:
     await store.wait_for_work(DEADLINE_S)
 
 
+async def test_a_turn_of_a_run_takes_few_round_trips(store: PostgresStore) -> None:
+    """Each of them costs more than what it asks for."""
+    await put(store, a_task(payload={"incident_id": "a"}))
+    await store.write(appended(chain_of("a"), "before"))
+    task = await claimed(store)
+    asked: list[str] = []
+    async with store._engine.connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        driver.add_query_logger(lambda query: asked.append(query.query))
+
+    def turn(tx: Tx) -> None:
+        tx.hold_stops()
+        tx.hold_task(task)
+        seq, _ = tx.head(chain_of("a"))
+        tx.append(chain_of("a"), [note(f"after {seq}"), note(f"at {tx.now}")])
+        tx.put_incident(an_incident("a"))
+        tx.put_task(a_task("b"))
+        tx.put_task(a_task("b", priority=1))
+
+    await store.write(turn)
+    # The switch, the stops, the task with the time and the chain's head; the incident, the head
+    # with the entries, the task, and the notice to other engines with the commit.
+    begins = [each.split()[0] for each in asked]
+    assert " ".join(begins) == "BEGIN SELECT SELECT SELECT INSERT WITH INSERT NOTIFY"
+    entries = await store.read(lambda tx: tx.entries(chain_of("a")))
+    assert [entry.seq for entry in entries] == [1, 2, 3]
+
+
 async def test_a_deadlock_is_tried_again(store: PostgresStore) -> None:
     tries: list[str] = []
     locked: set[str] = set()
