@@ -5,10 +5,11 @@ installed. It makes an environment for DBOS (MIT) in the cache on its first run,
 
 A step does nothing on both sides, so what is measured is keeping it: DBOS commits its result, quell
 its intent and its result, each before what follows. Both sides have one process, a new database
-each time, and a run before the clock starts. SQLite: write-ahead log and synchronous=FULL on both
-(DBOS alone would use a rollback journal, which syncs more often). PostgreSQL: one server, fsync and
-synchronous_commit on. DBOS has its asynchronous workflows with its pool of 20 connections, the
-fastest of what was tried: with threads, with a pool of 5, 64, and with its queue it was slower.
+each time, a run before the clock starts, and uvloop, as `quell serve` has it. SQLite: write-ahead
+log and synchronous=FULL on both (DBOS alone would use a rollback journal, which syncs more often).
+PostgreSQL: one server, fsync and synchronous_commit on. DBOS has its asynchronous workflows with
+its pool of 20 connections, the fastest of what was tried: with threads, with a pool of 5, 64, and
+with its queue it was slower.
 
 quell has its pipeline's decision, its task loop, run machine and store. Its action declares that
 repeating it is harmless, which is what DBOS takes for granted of a step. Inside its figure is all
@@ -31,6 +32,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+import uvloop
 from msgspec import structs
 from typing_extensions import override
 
@@ -64,8 +66,8 @@ from tests.services.postgres import running_postgres
 
 PAIRS = 5
 STEPS = 20
-WANTED = "dbos==3.4.0"
-CACHE = Path.home() / ".cache" / "quell" / "dbos"
+WANTED = ("dbos==3.4.0", "uvloop==0.23.0")
+CACHE = Path.home() / ".cache" / "quell" / "dbos-on-uvloop"
 SQLITE = "sqlite:///"
 # (runs, of these at once, the goal as a multiple of DBOS's rate)
 SHAPES = ((8, 1, 2), (64, 64, 10))
@@ -75,6 +77,7 @@ CLOCK = SystemClock()
 
 DBOS = """
 import asyncio, json, sys, time
+import uvloop
 from dbos import DBOS
 
 url, runs, at_once, steps = sys.argv[1], *map(int, sys.argv[2:])
@@ -103,7 +106,7 @@ async def main():
     print(json.dumps([time.monotonic() - began, time.process_time() - before]))
 
 DBOS.launch()
-asyncio.run(main())
+uvloop.run(main())
 DBOS.destroy()
 """
 
@@ -310,9 +313,9 @@ def dbos() -> Path:
     """Its environment's Python, made where there is none."""
     python = CACHE / "bin" / "python"
     if not python.exists():
-        print(f"installing {WANTED} into {CACHE}")
+        print(f"installing {' and '.join(WANTED)} into {CACHE}")
         venv.create(CACHE, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", WANTED], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *WANTED], check=True)
     return python
 
 
@@ -380,7 +383,7 @@ def main() -> None:
     """Print the comparison; or be quell's side of it."""
     if sys.argv[1:2] == ["quell"]:
         url, runs, at_once = sys.argv[2:5]
-        print(json.dumps(asyncio.run(quell_side(url, int(runs), int(at_once)))))
+        print(json.dumps(uvloop.run(quell_side(url, int(runs), int(at_once)))))
         return
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
     quell: list[str | Path] = [sys.executable, "-m", "benchmarks.durable_steps", "quell"]
