@@ -30,6 +30,7 @@ from sqlalchemy import (
     update,
 )
 
+from engine.core.incident import chain_of
 from engine.core.journal import from_us, to_us
 from engine.core.json_value import canonical_bytes
 from engine.errors import FencedError
@@ -265,12 +266,13 @@ class TaskRows:
             generation=row["generation"],
         )
 
-    def hold(self, task: Task, lease_s: float | None, chain: str) -> tuple[int, str] | None:
+    def hold(self, task: Task, lease_s: float | None) -> tuple[str, tuple[int, str] | None]:
         """Keep other workers away until the commit, and for `lease_s` after it if asked.
 
-        Gives the head of a chain, which costs nothing here; None where it has no entries.
+        Gives the chain of the task's incident and its head, None where that has no entries.
         """
         self.flush()
+        chain = chain_of(str(task.payload.get("incident_id", "")))
         asked = {"of": task.id, "chain": chain}
         row = first_row(self._connection, _HOLD_IN.on(self._connection), asked)
         if row is None:
@@ -281,7 +283,7 @@ class TaskRows:
             raise _fenced(task)
         if lease_s is not None:
             self._change_held(task, _EXTEND, until_us=to_us(now + timedelta(seconds=lease_s)))
-        return None if seq is None else (seq, entry_hash)
+        return chain, (None if seq is None else (seq, entry_hash))
 
     def finish(self, task: Task) -> None:
         """Remove it, or free it where something came since the claim."""

@@ -90,9 +90,8 @@ class SqlTx(DeadLetterTx, Tx):
         return self._at()
 
     def _at(self, read: datetime | None = None) -> datetime:
-        """The transaction's time; `read` is the clock's, where a statement brought it along."""
-        if self._now is None:
-            self._now = read or self._clock()
+        """`now`; `read` is the clock's time, where a statement brought it along."""
+        self._now = self._now or read or self._clock()
         return self._now
 
     @property
@@ -248,8 +247,7 @@ class SqlTx(DeadLetterTx, Tx):
     @override
     def incident(self, incident: str) -> Incident | None:
         if not self._reading:
-            # First, so that an entry which another writer appends meanwhile is a conflict: what
-            # is recorded over this incident would undo what that entry made of it.
+            # First: what another writer appends meanwhile must be a conflict, or it is undone.
             self._journal.head(chain_of(incident))
         return self._incidents.by_id(incident)
 
@@ -369,8 +367,7 @@ class SqlTx(DeadLetterTx, Tx):
 
     @override
     def hold_task(self, task: Task, lease_s: float | None = None) -> None:
-        chain = chain_of(str(task.payload.get("incident_id", "")))
-        self._journal.found(chain, self._tasks.hold(task, lease_s, chain))
+        self._journal.found(*self._tasks.hold(task, lease_s))
 
     @override
     def finish_task(self, task: Task) -> None:
