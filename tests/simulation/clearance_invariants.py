@@ -1,5 +1,6 @@
 """Invariant 7, read from the journal and the source alone: what a first change rests on."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,7 +29,8 @@ class _Run:
     looks: dict[str, tuple[datetime, bool]] = field(default_factory=dict)
     answered: tuple[datetime, events.StillFiring] | None = None
     approved: bool = False
-    may_have_begun: set[str] = field(default_factory=set)
+    # By attempt id, which a keyed change has at every attempt.
+    may_have_begun: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -66,17 +68,17 @@ class ClearanceInvariants:
             case events.AttemptIntended():
                 self._intended(event, at)
             case events.AttemptEnded() if not event.begun:
-                self.runs[event.run_id].may_have_begun.discard(event.attempt_id)
+                self.runs[event.run_id].may_have_begun[event.attempt_id] -= 1
             case _:
                 pass
 
     def _intended(self, event: events.AttemptIntended, at: datetime) -> None:
         run = self.runs[event.run_id]
         # What a person takes back, or what was to be taken back, is taken back anyway.
-        if not run.may_have_begun and not run.goes_back:
+        if not run.may_have_begun.total() and not run.goes_back:
             for problem in self._problems(run, at):
                 self.broken(7, f"{event.step_id} of {event.run_id}: {problem}")
-        run.may_have_begun.add(event.attempt_id)
+        run.may_have_begun[event.attempt_id] += 1
 
     def _problems(self, run: _Run, at: datetime) -> Iterator[str]:
         if run.incident in self.cleared:

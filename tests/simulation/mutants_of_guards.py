@@ -8,7 +8,7 @@ from engine.ports import asking, intending, run_look
 from tests.simulation.mutant import Mutant, Patch, put, wrap
 
 
-def _without(of: Callable[[Guard], bool]) -> Patch:
+def without(of: Callable[[Guard], bool]) -> Patch:
     """As if no plan had such a guard."""
 
     def guards(original: Any, *args: Any) -> tuple[Guard, ...]:
@@ -17,8 +17,9 @@ def _without(of: Callable[[Guard], bool]) -> Patch:
     return wrap(run_look, "guards_of", guards)
 
 
-def _named(name: str) -> Patch:
-    return _without(lambda guard: guard.name == name)
+def named(name: str) -> Patch:
+    """As if no plan had a guard of this name."""
+    return without(lambda guard: guard.name == name)
 
 
 def _locks_service(guard: Guard) -> bool:
@@ -34,18 +35,14 @@ def _nothing(*_: Any) -> str:
 
 
 OF_GUARDS: Sequence[Mutant] = (
-    Mutant("the budget is never used up", 9, _named("budget")),
-    Mutant("as many as like run at once", 9, _named("concurrency"), "crowds"),
-    Mutant("the breaker never opens", 9, _named("breaker"), "breakers"),
-    Mutant("what recurs asks nobody", 9, _named("recurrence"), "crowds"),
-    Mutant("the service is not locked", 9, _without(_locks_service), "breakers"),
-    Mutant("policy's limit of changes is not asked", 9, _named("changes"), "bounds"),
+    Mutant("the budget is never used up", 9, named("budget")),
+    Mutant("as many as like run at once", 9, named("concurrency"), "crowds"),
+    Mutant("the breaker never opens", 9, named("breaker"), "breakers"),
+    Mutant("the service is not locked", 9, without(_locks_service), "breakers"),
+    Mutant("policy's limit of changes is not asked", 9, named("changes"), "bounds"),
     Mutant("no radius is too large", 9, put(run_look, "_excess", lambda *_: None), "bounds"),
     Mutant("no batch is asked for", 9, wrap(run_look, "_excess", _only_at_first), "bounds"),
     Mutant("nothing has to be healthy", 9, put(run_look, "unmet", lambda *_: (None, "")), "bounds"),
     Mutant("no freeze is known", 9, put(intending, "freezes_over", lambda *_: ()), "crowds"),
-    Mutant(
-        "others at work are not asked about", 9, put(asking, "others_at_work", _nothing), "sides"
-    ),
     Mutant("what it caused is not asked about", 9, put(asking, "caused_by", _nothing), "drills"),
 )

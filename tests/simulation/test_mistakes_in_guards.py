@@ -1,4 +1,4 @@
-"""Guards that no scene of the simulator has: the test of each notices that it isn't asked."""
+"""What the simulator does not notice of guards: the test of each does."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -13,6 +13,7 @@ from engine.core.inventory import Inventory
 from engine.ports import asking, run_look
 from tests.simulation.mutant import Mutant, put
 from tests.simulation.mutants import MUTANTS, SURVIVORS
+from tests.simulation.mutants_of_guards import named
 from tests.stages import test_runs_asked, test_runs_limited, test_silences
 from tests.stages.deciding import test_acting
 
@@ -28,6 +29,14 @@ def _all_is_well(_: object, inventory: Inventory) -> Availability:
 
 
 TESTED: Sequence[tuple[Mutant, Test]] = (
+    (
+        Mutant("what recurs asks nobody", 9, named("recurrence")),
+        test_runs_limited.test_what_recurs_asks_a_person_and_says_why,
+    ),
+    (
+        Mutant("others at work are not asked about", 9, put(asking, "others_at_work", _nothing)),
+        test_runs_asked.test_a_target_that_another_playbook_changed_lately_asks,
+    ),
     (
         Mutant("what is explained is mended", 9, put(run_look, "_explained", lambda *_: None)),
         test_acting.test_a_run_does_not_begin_while_something_fires_that_explains_it,
