@@ -197,8 +197,8 @@ class People:
         return True
 
     async def _try(self, commands: CommandStage, _: InlineStore) -> bool:
-        guarded = [each for each in self.scene.playbooks if PROMISED[each].failures is not None]
-        await commands.try_again(*guarded, by=self._somebody(), reason="mended")
+        broken = next(p for p in self.scene.playbooks if PROMISED[p].failures is not None)
+        await commands.try_again(broken, by=self._somebody(), reason="mended")
         return True
 
     async def _stop(self, clock: ProcessClock) -> None:
