@@ -64,6 +64,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "requires": "what has to be healthy before anything is changed",
         "recurrence": "the same remedy for the same target so often asks a person",
         "blast_radius": "how many of a group may be down at once",
+        "expected_alerts": "alerts that the run itself causes wait until it is over",
+    },
+    "ExpectedAlerts": {
+        "matchers": "all hold for an alert of a target that the run changes",
+        "after": "so long past the run's end, 1h at most",
     },
     "Cooldown": {"for": "since the end of the last run", "per": "of which last run"},
     "Budget": {"runs": "at most so many", "within": "a duration", "per": "counted of what"},

@@ -165,6 +165,13 @@ class Requires(Document):
     otherwise: Literal["ask", "wait", "skip"] = "ask"
 
 
+class ExpectedAlerts(Document):
+    """Alerts of the targets that a run changes, which wait until it is over."""
+
+    matchers: tuple[str, ...] = Field(min_length=1, max_length=20)
+    after: Duration = "2m"
+
+
 class Guards(Document):
     """What stops a change."""
 
@@ -177,6 +184,7 @@ class Guards(Document):
     others_at_work: OthersAtWork | None = None
     requires: Requires | None = None
     blast_radius: BlastRadius | None = None
+    expected_alerts: ExpectedAlerts | None = None
 
 
 class Approval(Document):

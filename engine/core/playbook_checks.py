@@ -20,6 +20,7 @@ from engine.core.documents import (
     StepDocument,
 )
 from engine.core.durations import format_duration
+from engine.core.expected_alerts import check_expected
 from engine.core.expressions import Scope, ValueType
 from engine.core.guards import LONGEST_LOOK_BACK
 from engine.core.host_commands import DONE_SCOPE, command_scope
@@ -172,6 +173,8 @@ def _guards(guards: Guards, scope: Scope, mistakes: Mistakes) -> Template | str 
         _look_back(guards.recurrence.within, mistakes.at("recurrence", "within"))
     if guards.others_at_work is not None:
         _look_back(guards.others_at_work.within, mistakes.at("others_at_work", "within"))
+    if guards.expected_alerts is not None:
+        check_expected(guards.expected_alerts, mistakes.at("expected_alerts"))
     if guards.blast_radius is None:
         return None
     here = mistakes.at("blast_radius")

@@ -119,7 +119,7 @@ def silenced_at_work(
     It names a target where a matcher wants a label to be its id or one of its aliases.
     """
     for silence in silences:
-        if not silence.starts_at <= now < silence.ends_at + near.within:
+        if silence.is_expected or not silence.starts_at <= now < silence.ends_at + near.within:
             continue
         for matcher in check_matchers(silence.matchers):
             target = inventory.target_id(matcher.value) if matcher.op == "=" else ""

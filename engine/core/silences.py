@@ -12,13 +12,16 @@ from engine.core.matchers import Matcher, MatcherError, parse_matcher
 from engine.errors import PermanentError
 
 MAX_MATCHERS = 20
+# How the origin of those begins that runs set.
+OF_RUN = "run:"
 
 
 @dataclass(frozen=True, slots=True)
 class Silence:
     """From `starts_at` until before `ends_at`, for alerts that all `matchers` hold for.
 
-    `origin` names it where it was imported from: an Alertmanager's address and its id there.
+    `origin` names it where it was imported from: an Alertmanager's address and its id there; or
+    the run that expects these alerts. With `targets` it is for alerts of these alone.
     """
 
     id: str
@@ -28,6 +31,12 @@ class Silence:
     actor: str
     comment: str
     origin: str = ""
+    targets: tuple[str, ...] = ()
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether a run set it for what it causes, and nobody who meant to keep it quiet."""
+        return self.origin.startswith(OF_RUN)
 
     def holds_at(self, at: datetime) -> bool:
         """Whether it is in force."""
@@ -98,8 +107,11 @@ class SilenceBook:
             *(each.matchers for each in self.recurring),
         ]
 
-    def over(self, labels: Mapping[str, str], at: datetime) -> Silenced | None:
-        """The silence that an alert with these labels is under at this time; the longest."""
+    def over(self, labels: Mapping[str, str], target: str, at: datetime) -> Silenced | None:
+        """The silence that an alert of this target is under at this time; the longest.
+
+        `target` is "" where the inventory knows none.
+        """
         if not self.once and not self.recurring:
             return None
         found: list[Silenced] = []
@@ -107,6 +119,8 @@ class SilenceBook:
             if place < len(self.once):
                 silence = self.once[place]
                 matchers = _parsed(silence.matchers)
+                if silence.targets and target not in silence.targets:
+                    continue
                 if silence.holds_at(at) and all(each.matches(labels) for each in matchers):
                     why = f"{silence.actor}: {silence.comment}"
                     found.append(Silenced(silence.id, why, silence.ends_at))

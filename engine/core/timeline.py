@@ -165,6 +165,9 @@ def _beside_changes(event: events.Event, actor: str) -> str:
             return f"a person marked the run {event.verdict}{why}"
         case events.RunHeldBack():
             return f"waits: {event.reason}"
+        case events.AlertsExpected():
+            what, where = ", ".join(event.matchers), ", ".join(filter(None, event.targets))
+            return f"expects alerts of {where}, which wait meanwhile: {what}"
         case events.RevertCalledOff():
             return f"{actor} lets stay what was for the moment: {event.reason}"
         case events.FollowUpOpened():

@@ -23,6 +23,7 @@ from engine.core.run_world import World
 from engine.core.undoing import not_yet
 from engine.errors import TransientError
 from engine.ports.clock import Clock
+from engine.ports.expecting import expect
 from engine.ports.recording import Author, record
 from engine.ports.rows import Task
 from engine.ports.run_look import Seen, look_again
@@ -102,8 +103,10 @@ def intend(
         tx.reserve(_reservations(current, catalog))
         if current.state.undone is not None:
             tx.release(current.state.undoes, current.state.undone.outcome or "")
+    plan, incident = current.state.plan, current.incident
+    expected = expect(tx, plan, incident) if plan and not current.state.began else ()
     intent = intended(current.state.run_id, aim.command, aim.call, current.now, aim.before)
-    record(tx, current.incident, [intent], Author(catalog=catalog.version))
+    record(tx, incident, [*expected, intent], Author(catalog=catalog.version))
     return look_again(tx, task, current, catalog), judgement
 
 

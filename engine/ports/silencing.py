@@ -10,13 +10,16 @@ LOOKED_AT = 500
 
 
 def silenced(tx: Tx, incident: Incident) -> Silenced | None:
-    """The silence that ends first of those over its alerts; None where one of them has none."""
-    current = tx.silences.current()
+    """The silence that ends first of those over its alerts; None where one of them has none.
+
+    What a run expects of its own changes keeps nobody from hearing of an incident that is there.
+    """
+    current = [each for each in tx.silences.current() if not each.is_expected]
     if not current or incident.by_hand or not 0 < incident.open_count <= LOOKED_AT:
         return None
     book = SilenceBook(current)
     found = [
-        book.over(labels_of(each.alert), tx.now)
+        book.over(labels_of(each.alert), each.alert.target, tx.now)
         for each in tx.open_occurrences(incident.id, LOOKED_AT)
     ]
     over = [each for each in found if each is not None]

@@ -12,6 +12,7 @@ from engine.core.followers import with_follower
 from engine.core.playbook import Playbook
 from engine.core.run_commands import Record
 from engine.core.temporary import follow_ups
+from engine.ports.expecting import expect_no_more
 from engine.ports.intending import next_of
 from engine.ports.recording import Author, record
 from engine.ports.rows import Task
@@ -63,6 +64,8 @@ def _record(tx: Tx, seen: Seen, catalog: Catalog, story: Sequence[events.Event])
     if isinstance(story[-1], events.RunEnded):
         plan, ended = seen.state.plan, story[-1]
         left = follow_ups(ended, seen.state, seen.incident)
+        if plan is not None:
+            expect_no_more(tx, plan)
         story = (*story[:-1], *with_follower(ended, plan, seen.incident, catalog), *left)
     incident = record(tx, seen.incident, story, author)
     revert_later(tx, incident, seen.state.plan, story)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -31,23 +32,39 @@ def weekend() -> Calendar:
 
 def test_the_longest_silence_over_an_alert_counts_and_ends_exactly_then() -> None:
     book = SilenceBook([silence("a", "service=llm"), silence("b", "zone=~x.*", hours=2)])
-    found = book.over({"service": "llm", "zone": "xy"}, START)
+    found = book.over({"service": "llm", "zone": "xy"}, "", START)
     assert found is not None
     assert (found.by, found.until, found.why) == ("b", START + 2 * HOUR, "me: why")
-    assert book.over({"service": "llm"}, START + HOUR) is None
-    assert book.over({"service": "llm"}, START - HOUR) is None
-    assert book.over({"service": "other"}, START) is None
-    assert SilenceBook().over({"service": "llm"}, START) is None
+    assert book.over({"service": "llm"}, "", START + HOUR) is None
+    assert book.over({"service": "llm"}, "", START - HOUR) is None
+    assert book.over({"service": "other"}, "", START) is None
+    assert SilenceBook().over({"service": "llm"}, "", START) is None
+
+
+@pytest.mark.parametrize(
+    ("targets", "target", "is_silenced"),
+    [
+        pytest.param((), "gpu-08", True, id="of any target"),
+        pytest.param(("gpu-07",), "gpu-07", True, id="of its target"),
+        pytest.param(("gpu-07",), "gpu-08", False, id="of another"),
+        pytest.param(("gpu-07",), "", False, id="of none that is known"),
+    ],
+)
+def test_one_with_targets_is_for_their_alerts_alone(
+    targets: tuple[str, ...], target: str, is_silenced: bool
+) -> None:
+    book = SilenceBook([replace(silence("a", "service=llm"), targets=targets)])
+    assert (book.over({"service": "llm"}, target, START) is not None) == is_silenced
 
 
 def test_a_recurring_one_lasts_while_its_calendar_holds() -> None:
     recurring = RecurringSilence("weekend", weekend(), (parse_matcher("service=llm"),), "quiet")
     book = SilenceBook([silence("a", "service=x")], [recurring])
-    found = book.over({"service": "llm"}, START)
+    found = book.over({"service": "llm"}, "", START)
     assert found is not None
     assert (found.by, found.why) == ("weekend", "quiet")
     assert found.until == datetime(2026, 1, 5, tzinfo=UTC)
-    assert book.over({"service": "llm"}, datetime(2026, 1, 5, tzinfo=UTC)) is None
+    assert book.over({"service": "llm"}, "", datetime(2026, 1, 5, tzinfo=UTC)) is None
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ from engine.core.events.installation import (
     StormBraked,
 )
 from engine.core.events.runs import (
+    AlertsExpected,
     ApprovalDecided,
     ApprovalRequested,
     AttemptEnded,
@@ -108,6 +109,7 @@ EVENTS: Mapping[str, type[Event]] = {
         VerificationEnded,
         StillFiringAsked,
         RunHeldBack,
+        AlertsExpected,
         RunParked,
         RunCancelled,
         RunEnded,
@@ -137,6 +139,7 @@ EVENTS: Mapping[str, type[Event]] = {
 
 __all__ = [
     "EVENTS",
+    "AlertsExpected",
     "ApprovalDecided",
     "ApprovalRequested",
     "AttemptEnded",

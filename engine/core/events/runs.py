@@ -244,6 +244,17 @@ class RunHeldBack(Event):
     reason: Brief
 
 
+class AlertsExpected(Event):
+    """Alerts of these targets wait while the run works on them; `ends_at` (RFC 3339) at most."""
+
+    KIND = "run.alerts_expected@1"
+    run_id: str
+    silence_id: str
+    matchers: tuple[str, ...]
+    targets: tuple[str, ...]
+    ends_at: str
+
+
 class RunParked(Event):
     """Advancing the run failed again and again; it is still tried, and a person should look."""
 

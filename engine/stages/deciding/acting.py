@@ -32,7 +32,7 @@ def act(
     matches = found.matches
     if not matches and not occurrence.held_by:
         return occurrence, found
-    silenced = work.silences.over(labels_of(occurrence.alert), at)
+    silenced = work.silences.over(labels_of(occurrence.alert), occurrence.alert.target, at)
     plain = all(match.rule.conditions is AT_ONCE for match in matches)
     if not occurrence.held_by and plain and silenced is None:
         return _joined(work, occurrence, matches, at), found

@@ -1,0 +1,65 @@
+"""Alerts that a run itself causes: those of its targets wait until it is over, and some time."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from engine.core.documents import ExpectedAlerts, Guards
+from engine.core.durations import parse_duration
+from engine.core.journal import ENGINE
+from engine.core.mistakes import Mistakes
+from engine.core.plan import Plan
+from engine.core.silences import OF_RUN, Silence, check_matchers, silence_id
+from engine.errors import PermanentError
+
+# Whoever restarts a host doesn't want to hear of it for longer.
+LONGEST_AFTER = timedelta(hours=1)
+# Of a plan without a deadline; the end of its run is what ends it.
+LONGEST_RUN = timedelta(days=1)
+
+
+def check_expected(expected: ExpectedAlerts, mistakes: Mistakes) -> None:
+    """Check its matchers, and how long it lasts."""
+    try:
+        check_matchers(expected.matchers)
+    except PermanentError as error:
+        mistakes.at("matchers").add(str(error))
+    try:
+        after = parse_duration(expected.after)
+    except ValueError as error:
+        mistakes.at("after").add(str(error))
+    else:
+        if after > LONGEST_AFTER:
+            mistakes.at("after").add(f"{expected.after} is too long; 1h is the most")
+
+
+def expected_silences(plan: Plan, incident: str, now: datetime) -> Iterator[Silence]:
+    """What the run of this plan expects while it works, each until its last moment.
+
+    `incident` is what people call the run's incident.
+    """
+    longest = timedelta(seconds=plan.deadline_s) if plan.deadline_s else LONGEST_RUN
+    for number, expected in enumerate(_expected(plan)):
+        origin = f"{OF_RUN}{plan.run_id}/{number}"
+        yield Silence(
+            id=silence_id(ENGINE, expected.matchers, now, origin),
+            matchers=expected.matchers,
+            starts_at=now,
+            ends_at=now + longest + parse_duration(expected.after),
+            actor=ENGINE,
+            comment=f"{plan.playbook_id} of {incident} expects it of what it changes",
+            origin=origin,
+            targets=plan.changed_targets,
+        )
+
+
+def no_longer_expected(silence: Silence, plan: Plan, now: datetime) -> Silence:
+    """The same of a run that has ended: what trails behind waits for some time more."""
+    number = int(silence.origin.rpartition("/")[2])
+    after = parse_duration([*_expected(plan)][number].after)
+    return replace(silence, ends_at=min(silence.ends_at, now + after))
+
+
+def _expected(plan: Plan) -> Iterator[ExpectedAlerts]:
+    found = (Guards.model_validate(each.guards).expected_alerts for each in plan.guarded)
+    yield from dict.fromkeys(each for each in found if each is not None)
