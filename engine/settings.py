@@ -4,6 +4,7 @@ Order: command line, then QUELL_SECTION__KEY, then quell.yaml, then the defaults
 errors. `${env:X}` and `${file:X}` alone in a text are replaced by the secret that they name.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ from engine.catalog.yaml_composer import compose
 from engine.catalog.yaml_findings import findings_of, said_of
 from engine.catalog.yaml_nodes import Node, follow
 from engine.catalog.yaml_plain import to_plain
-from engine.core.documents import Duration, ModeName, SeverityName
+from engine.core.documents import Duration, ModeName, SecretName, SeverityName
 from engine.core.durations import parse_duration
 from engine.core.egress import EgressConfig
 from engine.core.findings import Finding
@@ -174,6 +175,8 @@ class Settings(BaseSettings):
     sla: Mapping[SeverityName, SlaSection] = USUAL_SLA
     egress: EgressConfig = EgressConfig()
     retention: Retention = Retention()
+    # What playbooks may use, by the names that they know.
+    secrets: Mapping[SecretName, Annotated[SecretStr, Field(min_length=1)]] = {}
 
     @property
     def loopback(self) -> bool:
@@ -265,6 +268,10 @@ def load_settings(file: Path | None, given: Mapping[str, object]) -> LoadedSetti
         _read(values, None, node)
     settings = _read(values, overrides, None)
     KNOWN.declare(settings, "", path.parent)
+    for name, secret in settings.secrets.items():
+        # As a JSON body has it: the base64 of such a body isn't that of the secret itself.
+        spelled = json.dumps(secret.get_secret_value(), ensure_ascii=False)[1:-1]
+        KNOWN.keep(f"secrets.{name}", spelled)
     return LoadedSettings(settings, str(path) if node else "settings", node)
 
 

@@ -1,5 +1,6 @@
 """Settings: whose word counts, where a mistake is, and that no secret is ever shown."""
 
+import base64
 import os
 from collections.abc import Iterator
 from datetime import timedelta
@@ -119,6 +120,15 @@ MISTAKES = {
     "secret of the wrong type": (
         f"access: {{token: [{SECRET}]}}\n",
         "quell.yaml:1:17: text must be here",
+    ),
+    "name of a secret": (
+        f"secrets: {{Balancer: {SECRET}}}\n",
+        "quell.yaml:1:11: this must have the form lower case letters, digits, '_' and '-', "
+        "at most 63",
+    ),
+    "secret without a value": (
+        "secrets: {balancer: ''}\n",
+        "quell.yaml:1:21: this must not be empty",
     ),
     "path of the wrong type": ("policy: [a]\n", "quell.yaml:1:9: a path must be here"),
 }
@@ -316,11 +326,13 @@ def test_all_that_is_secret_is_known_by_its_place(
     monkeypatch.setenv("CHANNEL", "C0123-ABCD")
     monkeypatch.setenv("LISTEN", "127.0.0.1:8485")
     monkeypatch.setenv("QUELL_STORE__URL", "postgresql://quell:p%40ss-w0rd@db.example/quell")
+    monkeypatch.setenv("QUELL_SECRETS__PAGER_KEY", "pa-ger-1234")
     (tmp_path / "seed").write_text("se-ed-12345678\n")
     text = (
         "listen: ${env:LISTEN}\n"
         "access: {token: '${env:TOKEN}'}\n"
         "audit: {signing_key: '${file:seed}'}\n"
+        "secrets: {balancer-token: 'ba-\"lancer-1'}\n"
         "people: {slack: {token: written-out-1, channel: '${env:CHANNEL}'}}\n"
     )
     loaded = load(tmp_path, text)
@@ -329,6 +341,9 @@ def test_all_that_is_secret_is_known_by_its_place(
         "tok-en-1234": "access.token",
         "p@ss-w0rd": "store.url",
         "se-ed-12345678": "audit.signing_key",
+        'ba-"lancer-1': "secrets.balancer-token",
+        base64.b64encode(rb'{"a":"ba-\"lancer-1"}').decode(): "secrets.balancer-token",
+        "pa-ger-1234": "secrets.pager_key",
         # Nobody has said yet what it is.
         "C0123-ABCD": "people.slack.channel",
     }.items():

@@ -24,6 +24,7 @@ from engine.core.documents import Argument
 from engine.core.egress import EgressConfig
 from engine.core.expressions import ValueType
 from engine.core.json_value import Json, JsonObject, canonical_bytes
+from engine.core.secret_references import OPENING
 from engine.errors import OutcomeUnknownError, PermanentError, QuellError, TransientError
 from engine.ports.resolving import PORTS, checked_address, origin
 
@@ -57,8 +58,13 @@ DECLARATION = Declaration(
             description="http or https, to a host that egress allows",
             example="https://example.com/",
         ),
-        "headers": Input(ValueType.map_of(ValueType.STRING), required=False),
-        "body": Input(ValueType.DYN, required=False, description="text, or a value sent as JSON"),
+        "headers": Input(ValueType.map_of(ValueType.STRING), required=False, takes_secrets=True),
+        "body": Input(
+            ValueType.DYN,
+            required=False,
+            description="text, or a value sent as JSON",
+            takes_secrets=True,
+        ),
         "idempotency_key": Input(
             ValueType.BOOL, required=False, description="send one, which the server must honour"
         ),
@@ -115,12 +121,14 @@ class HttpRequest:
             repeat=Repeat.HARMLESS if reads else Repeat.KEYED if keyed else Repeat.NEVER,
             connection="",
             targets=tuple(sorted(same)),
-            description=f"{method} {url}" + (f" {body[:200]}" if body else ""),
+            description=f"{method} {url}{_secrets_told(headers)}"
+            + (f" {body[:200]}" if body else ""),
             payload={
                 "method": method,
                 "url": url,
                 "headers": headers,
-                "body": body,
+                # As a value: what a secret holds is quoted when it is in its place.
+                "body": inputs.get("body"),
                 "keyed": keyed,
             },
         )
@@ -163,6 +171,7 @@ class HttpRequest:
         address = await checked_address(self._egress, host, port)
         headers = {"host": parts.netloc, "accept-encoding": "identity", "user-agent": "quell"}
         headers |= _headers(payload["headers"])
+        body = _body(payload["body"])
         if payload["keyed"]:
             headers["idempotency-key"] = call.attempt_id
         client = await asyncio.to_thread(_client, call.bound_s)
@@ -175,17 +184,17 @@ class HttpRequest:
                     str(payload["method"]),
                     httpx.URL(str(payload["url"])).copy_with(host=str(address), port=port),
                     headers=headers,
-                    content=str(payload["body"]).encode(),
+                    content=body.encode(),
                     extensions={"sni_hostname": host, "trace": exchange.follow},
                 ) as response,
             ):
-                body, truncated = await _read(response)
+                answer, truncated = await _read(response)
         except httpx.HTTPError as error:
             if _is_tls(error) and not exchange.begun:
                 raise PermanentError(f"{where}: TLS failed: {error}") from error
             said = str(error) or type(error).__name__
             raise exchange.ended(f"{where}: {said}") from error
-        return _result(response, body, exchange, truncated=truncated, latency=loop.time() - began)
+        return _result(response, answer, exchange, truncated=truncated, latency=loop.time() - began)
 
 
 @dataclass(slots=True)
@@ -305,13 +314,20 @@ def _headers(given: Json) -> dict[str, str]:
         text = str(value)
         if not name.replace("-", "").isalnum() or not (name + text).isascii():
             raise PermanentError(f"input 'headers': {name!r} is no header's name, or isn't ASCII")
-        if name.lower() in OWN_HEADERS or not text.isprintable():
+        # Without the value: it may be a secret by now.
+        if name.lower() in OWN_HEADERS or not text.isprintable() or text != text.strip():
             raise PermanentError(
-                f"input 'headers': {name!r} is set by quell itself, or its value {text!r} holds "
-                "unprintable characters"
+                f"input 'headers': {name!r} is set by quell itself, or its value holds "
+                "unprintable characters, or blanks at an end"
             )
         headers[name.lower()] = text
     return headers
+
+
+def _secrets_told(headers: Mapping[str, str]) -> str:
+    """The headers with references to secrets: who approves sees where a secret goes."""
+    told = [f"{name}: {text}" for name, text in headers.items() if OPENING in text]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _body(given: Json) -> str:

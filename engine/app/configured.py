@@ -28,6 +28,7 @@ from engine.core.inventory import Inventory
 from engine.core.progress import OWN_SOURCE
 from engine.errors import ConfigError
 from engine.ports.action import Action
+from engine.ports.action_with_secrets import ActionWithSecrets
 from engine.ports.credentials import CredentialsConfig
 from engine.ports.emergency import Emergency
 from engine.ports.known_secrets import KNOWN
@@ -159,6 +160,8 @@ def catalog_sources(loaded: LoadedSettings) -> CatalogSources:
         overlay=settings.rules,
         overlay_file=loaded.file,
         roles=frozenset(settings.people.roles),
+        # Without a quell.yaml a playbook can be checked that is written for another place.
+        secrets=frozenset(settings.secrets) if loaded.node or settings.secrets else None,
     )
 
 
@@ -200,7 +203,11 @@ def _actions(loaded: LoadedSettings, file: Path | None) -> Mapping[str, Action]:
         inventory = alone.inventory
         (text,) = alone.texts.values()
         written = replace(loaded, file=str(file), node=compose(text, str(file)))
-    return {name: MaskedAction(each) for name, each in actions_of(inventory, written).items()}
+    secrets = loaded.settings.secrets
+    return {
+        name: MaskedAction(ActionWithSecrets(each, secrets))
+        for name, each in actions_of(inventory, written).items()
+    }
 
 
 def actions_of(inventory: Inventory, written: LoadedSettings) -> Mapping[str, Action]:

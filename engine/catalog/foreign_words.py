@@ -46,6 +46,10 @@ _INHIBITION = {
     "target_matchers": "they are the rule's own `matchers`",
     "target_match": "they are the rule's own `matchers`",
 }
+_SECRETS = dict.fromkeys(
+    ("secrets", "vault", "vars_files", "secretKeyRef", "valueFrom", "envFrom"),
+    "a secret is a parameter here: parameters: {token: {type: secret}}; quell.yaml has its name",
+)
 _PLAYBOOK = {
     "name": "it is `id` here, and `description` for people",
     "hosts": "a host is a parameter here: parameters: {host: {type: target, kind: host}}",
@@ -72,6 +76,7 @@ _PLAYBOOK = {
     "runs-on": "a host is a parameter here: parameters: {host: {type: target, kind: host}}",
     "rollback": "it belongs to the step that it undoes",
     "rescue": "it is `rollback` here, at the step that it undoes",
+    **_SECRETS,
 }
 _PARAMETER = {
     "required": "a parameter without `default` is required",
@@ -79,7 +84,12 @@ _PARAMETER = {
     "choices": "it is `values` here, with `type: enum`",
     "enum": "it is `values` here, with `type: enum`",
     "regex": "it is `pattern` here, which the whole value must match",
-    "secret": "a parameter is shown in plans; a secret belongs to a connection",
+    "min": "it is `minimum` here",
+    "max": "it is `maximum` here",
+    **dict.fromkeys(
+        ("secret", "sensitive", "no_log", "private", "secretKeyRef", "valueFrom", "vault"),
+        "it is `type: secret` here; its value is a name, which quell.yaml has under `secrets`",
+    ),
 }
 _STEP = {
     "name": "it is `id` here, and `description` for people",
@@ -139,6 +149,8 @@ _STEP = {
     "sleep": "it is `wait` here, a step of its own: {id: settle, wait: 30s}",
     "pause": "it is `wait` here for a time, {id: settle, wait: 30s}, and `ask` for people",
     "revert": "it belongs to the playbook: revert: {after: 2h}",
+    "no_log": "secrets are taken out of all that is kept and told",
+    **_SECRETS,
 }
 _ASK = {
     "prompt": "it is `question` here",

@@ -154,7 +154,7 @@ class _Loader:
                 inventory = build_inventory(parsed.document, parsed.mistakes)
                 self.findings += parsed.findings()
         uses = {name: connection.uses for name, connection in inventory.connections.items()}
-        return inventory, uses
+        return replace(inventory, secrets=self.sources.secrets), uses
 
     def _commands(self, files: Sequence[SourceFile]) -> Mapping[str, CommandDocument]:
         commands: dict[str, CommandDocument] = {}

@@ -194,7 +194,8 @@ def _input_row(key: str, declared: Input) -> str:
     if declared.form is not None and declared.form.values:
         kind = ", ".join(f"`{each}`" for each in declared.form.values)
     needed = "**needed**" if declared.required else ""
-    words = "; ".join(filter(None, (needed, declared.description)))
+    secrets = "may hold secrets" if declared.takes_secrets else ""
+    words = "; ".join(filter(None, (needed, declared.description, secrets)))
     return f"| `{key}` | {kind} | {words} |"
 
 

@@ -45,6 +45,7 @@ EXAMPLES: Mapping[str, Mapping[str, Sequence[JsonValue]]] = {
         ],
         "people": [{"roles": {"oncall": ["slack:T0123/U0456"]}}],
         "sla": [{"P1": {"acknowledge": "5m", "mitigate": "15m"}}],
+        "secrets": [{"balancer-token": "${env:BALANCER_TOKEN}"}],
     },
     "EgressConfig": {"allow": [["status.example.com", "*.internal.example:8443"]]},
     "Retention": {"stream": ["7d"], "stream_size": ["2GiB"]},

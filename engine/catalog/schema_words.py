@@ -34,7 +34,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "Parameter": {
         "type": "labels are texts, and typed parameters read them strictly",
         "description": "what it means",
-        "default": "without one it is required; may be a template",
+        "default": "without one it is required; may be a template, but a secret's is a name",
         "pattern": "what a string must match as a whole (RE2)",
         "format": "what a string must be",
         "minimum": "the least number",
@@ -319,6 +319,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "emergency": "told when neither store nor stream can be used",
         "sla": "how soon an incident of a severity is seen, mitigated and resolved",
         "egress": "where http.request may go",
+        "secrets": "what playbooks may use, by the names that they know",
         "retention": "how long and how much is kept",
     },
     "TlsSection": {

@@ -24,7 +24,8 @@ class CatalogSources:
     `shipped` holds `rules` and `playbooks` of quell itself, None leaves them out; `shipped_mode`
     is the most that shipped rules with a playbook do unless the overlay gives them a mode.
     `commands.yaml` in a folder of playbooks belongs to `commands`. Without `policy` the shipped one
-    counts. `roles` are those that approvals may name; empty when they aren't known.
+    counts. `roles` are those that approvals may name; empty when they aren't known. `secrets` are
+    the names of those that playbooks may use, None when they aren't known.
     """
 
     rules: Sequence[Path] = ()
@@ -37,6 +38,7 @@ class CatalogSources:
     overlay: Mapping[str, RuleOverlay] = field(default_factory=dict)
     overlay_file: str = "quell.yaml"
     roles: frozenset[str] = frozenset()
+    secrets: frozenset[str] | None = None
 
 
 class Kind(Enum):

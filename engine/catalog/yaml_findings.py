@@ -220,7 +220,8 @@ def said_of(details: ErrorDetails) -> str:
     if kind in ("literal_error", "enum"):
         return f"this must be one of {', '.join(_expected(context))}"
     if kind == "string_pattern_mismatch":
-        return f"this must have the form {context['pattern']}"
+        pattern = context["pattern"]
+        return f"this must have the form {FORMS.get(pattern, pattern)}"
     if kind in _BOUNDS:
         said = _bound(details["msg"])
         return f"this must be {said}" if said != details["msg"] else said

@@ -42,7 +42,8 @@ class Input:
 
     `names` lets the catalog check a constant value: the id of a target, a command of commands.yaml,
     or that command's arguments. `form` says what values of the type fit. `example` is one that
-    fits, for drafts.
+    fits, for drafts. Texts of an input that `takes_secrets` may hold references to secrets: the
+    plan has them as they are, and the payload of a call has the secrets in their place.
     """
 
     type: ValueType
@@ -51,6 +52,7 @@ class Input:
     names: Literal["", "target", "command", "arguments"] = ""
     form: Argument | None = None
     example: Json = None
+    takes_secrets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ class Prepared:
     """What follows from an action's rendered inputs; part of the plan and of its hash.
 
     `payload` is all that the call needs, in JSON. `description` is for people: the exact
-    command or request. `targets` are inventory ids.
+    command or request. `targets` are inventory ids. `secrets` are the names of those that the
+    payload refers to; the planner knows them, not the action.
     """
 
     effect: Effect
@@ -100,6 +103,7 @@ class Prepared:
     targets: tuple[str, ...]
     description: str
     payload: JsonObject
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

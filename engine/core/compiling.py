@@ -112,6 +112,8 @@ def compile_argument(
     value: Json, spec: Spec, scope: Scope, inventory: Inventory, mistakes: Mistakes
 ) -> Renderable:
     """A value for a parameter: a constant is read now, a template's type is checked."""
+    if spec.type == "secret":
+        return _secret(value, spec, scope, inventory, mistakes)
     if isinstance(value, list) and isinstance(spec, Parameter) and spec.items:
         before = len(mistakes.found)
         items = [
@@ -128,6 +130,23 @@ def compile_argument(
             mistakes.add(f"this gives {compiled.type}, and a value of type {spec.type} is needed")
         return compiled
     return compiled if compiled is None else _constant(compiled, spec, inventory, mistakes)
+
+
+def _secret(
+    value: Json, spec: Spec, scope: Scope, inventory: Inventory, mistakes: Mistakes
+) -> Renderable:
+    """A secret's name, or another parameter of type secret: no alert and no output chooses one."""
+    if isinstance(value, str):
+        compiled = compile_text(value, scope.taking_secrets(), ValueType.STRING, mistakes)
+        if compiled is None or (isinstance(compiled, Template) and compiled.type.secret):
+            return compiled
+        if isinstance(compiled, Template):
+            mistakes.add(
+                "a secret is chosen by its name, written out, or by another parameter of type "
+                "secret alone: an alert or an output could choose any"
+            )
+            return None
+    return _constant(value, spec, inventory, mistakes)
 
 
 def _may_be(given: ValueType, wanted: ValueType) -> bool:
@@ -160,6 +179,12 @@ def _plainer(error: ExpressionError, text: str, scope: Scope) -> str:
         return (
             f"{name!r} is known only in rules and in a parameter's default: add a parameter with "
             f"`default: '${{{{ {name} }}}}'` and use `params` here"
+        )
+    if name.startswith("secrets."):
+        usual = name.removeprefix("secrets.").lower().replace("_", "-")
+        return (
+            f"{name!r} isn't known: name the secret under `secrets` in quell.yaml, add a parameter "
+            f"like `token: {{type: secret, default: {usual}}}`, and use `params.token` here"
         )
     if name.startswith("steps."):
         _, step, *rest = name.split(".")

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
+from engine.core.secret_references import NAME
+
 # Of a list parameter, and of what a `foreach` goes through: a plan shows all of it.
 MAX_ITEMS = 200
 
@@ -35,11 +37,13 @@ def _as_written(value: object) -> object:
 
 
 _ID, _NAME = r"^[a-z0-9][a-z0-9-]{0,62}$", r"^[a-z][a-z0-9_]{0,40}$"
+_SECRET_NAME = f"^{NAME}$"
 _TARGET_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 # What the patterns of names say, for people.
 FORMS: Mapping[str, str] = {
     _ID: "lower case letters, digits and '-', at most 63",
     _NAME: "lower case letters, digits and '_', a letter first, at most 41",
+    _SECRET_NAME: "lower case letters, digits, '_' and '-', at most 63",
     _TARGET_ID: "letters, digits, '.', '_' and '-', at most 128",
 }
 
@@ -48,6 +52,7 @@ Id = Annotated[str, Field(pattern=_ID)]
 Name = Annotated[str, Field(pattern=_NAME), AfterValidator(_nameable)]
 ModeName = Literal["observe", "suggest", "approve", "auto"]
 TargetId = Annotated[str, Field(pattern=_TARGET_ID)]
+SecretName = Annotated[str, Field(pattern=_SECRET_NAME)]
 Format = Literal["host", "port", "address", "path", "path_segment", "url"]
 SeverityName = Literal["P1", "P2", "P3", "P4"]
 Duration = Annotated[
@@ -79,7 +84,7 @@ class Items(Document):
 class Parameter(Document):
     """A typed parameter; without `default` it is required. `default` may be a template."""
 
-    type: Literal["string", "number", "integer", "boolean", "enum", "target", "list"]
+    type: Literal["string", "number", "integer", "boolean", "enum", "target", "list", "secret"]
     description: str = ""
     default: JsonValue = None
     pattern: str | None = None

@@ -3,9 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+from engine.core.expression_tokens import Token, called
 
 Ordered: TypeAlias = int | float | timedelta | datetime
+
+# CEL's own duration() knows neither days nor weeks and can't be replaced, so calls of it go to
+# this function. Its name is as long, which keeps the columns of later errors right.
+OWN_DURATION: Final = "_quell_d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,13 @@ def _overload(name: str, left: str, right: str) -> list[str]:
         f"        args: [{left}, {right}]",
         "        return: {type_name: bool}",
     ]
+
+
+def with_own_duration(text: str, tokens: Sequence[Token]) -> str:
+    """The expression with quell's own duration(), at the same columns."""
+    for start in called(tokens, "duration"):
+        text = text[:start] + OWN_DURATION + text[start + len(OWN_DURATION) :]
+    return text
 
 
 def extremes() -> dict[str, Callable[..., Ordered]]:

@@ -35,7 +35,8 @@ class ValueType:
 
     `formatted` marks a string whose form was checked (a host, a port, a path segment, an enum):
     only such strings may stand inside a template's text. `labels` marks a map in which every
-    label that an expression names is "" when it is absent.
+    label that an expression names is "" when it is absent. `secret` marks a reference to a secret,
+    which is a text that nothing computes with.
     """
 
     kind: Kind
@@ -43,6 +44,7 @@ class ValueType:
     fields: tuple[tuple[str, "ValueType"], ...] = ()
     formatted: bool = False
     labels: bool = False
+    secret: bool = False
 
     STRING: ClassVar["ValueType"]
     INT: ClassVar["ValueType"]
@@ -53,6 +55,7 @@ class ValueType:
     DYN: ClassVar["ValueType"]
     FORMATTED: ClassVar["ValueType"]
     LABELS: ClassVar["ValueType"]
+    SECRET: ClassVar["ValueType"]
 
     @staticmethod
     def list_of(element: "ValueType") -> "ValueType":
@@ -93,6 +96,7 @@ ValueType.TIMESTAMP = ValueType("timestamp")
 ValueType.DYN = ValueType("dyn")
 ValueType.FORMATTED = ValueType("string", formatted=True)
 ValueType.LABELS = ValueType("map", ValueType.STRING, labels=True)
+ValueType.SECRET = ValueType("string", secret=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +114,16 @@ class Scope:
     A scope is compared by identity and owns one compiled environment: build it once, use it for
     many expressions. One that few expressions use, as a playbook's, is `narrow`: each of them is
     compiled with the names that it mentions, and equal ones of all such scopes are compiled once.
+
+    `secrets` are names of references to secrets. No environment has them: such a name is a whole
+    expression by itself, and that only where the place `takes_secrets`.
     """
 
     names: Mapping[str, ValueType] = field(default_factory=dict)
     functions: Mapping[str, FunctionType] = field(default_factory=dict)
     narrow: bool = False
+    secrets: frozenset[str] = frozenset()
+    takes_secrets: bool = False
 
     def with_(self, name: str, declared: ValueType) -> "Scope":
         """This scope and one more name; an object becomes one dotted name per field."""
@@ -124,12 +133,18 @@ class Scope:
         """This scope and one more function."""
         return replace(self, functions={**self.functions, name: declared})
 
+    def taking_secrets(self) -> "Scope":
+        """This scope where references to secrets may stand."""
+        return replace(self, takes_secrets=True) if self.secrets else self
+
     def merged(self, other: "Scope") -> "Scope":
         """Both scopes; where both declare a name, the other's type counts."""
         return Scope(
             {**self.names, **other.names},
             {**self.functions, **other.functions},
             self.narrow or other.narrow,
+            self.secrets | other.secrets,
+            self.takes_secrets or other.takes_secrets,
         )
 
 

@@ -16,10 +16,17 @@ from cel_expr_python.ext import ext_strings
 from engine.core.durations import parse_duration
 from engine.core.expression_checks import check_words
 from engine.core.expression_equalities import Equalities, all_hold, equalities
-from engine.core.expression_functions import FUNCTIONS, environment_config, extremes
+from engine.core.expression_functions import (
+    FUNCTIONS,
+    OWN_DURATION,
+    environment_config,
+    extremes,
+    with_own_duration,
+)
 from engine.core.expression_mentions import narrowed, narrowed_to
 from engine.core.expression_messages import compile_error, runtime_reason
 from engine.core.expression_returns import check_type, value_type
+from engine.core.expression_secrets import is_secret
 from engine.core.expression_tokens import Token, called, read_tokens, text_at
 from engine.core.expression_types import (
     ExpressionError,
@@ -43,10 +50,6 @@ __all__ = [
 ]
 
 MAX_LENGTH = 4096
-
-# CEL's own duration() knows neither days nor weeks and can't be replaced, so calls of it go to
-# this function. Its name is as long, which keeps the columns of later errors right.
-_OWN_DURATION: Final = "_quell_d"
 
 _PLAIN_KINDS: Final = frozenset({"string", "int", "double", "bool"})
 _ERROR = cel.Type.ERROR
@@ -205,6 +208,8 @@ def compile_expression(text: str, scope: Scope, expects: ValueType | None = None
     tokens = read_tokens(text)
     if not tokens:
         raise ExpressionError("the expression is empty", 1)
+    if scope.secrets and is_secret(text, tokens, scope):
+        return _lone_name(text, narrowed_to(text, ValueType.SECRET), ValueType.SECRET, expects)
     if scope.narrow and (enough := narrowed(tokens, scope)) is not None:
         try:
             return _compiled_once(text, enough, expects)
@@ -217,7 +222,7 @@ def _lone_name(
     name: str, scope: Scope, declared: ValueType, expects: ValueType | None
 ) -> Expression:
     """Most of a playbook's expressions are one name, whose type needs no compiler to be known."""
-    found = ValueType(declared.kind)
+    found = ValueType(declared.kind, secret=declared.secret)
     check_type(found, expects)
     environment = _environment(scope)
     program = _CompiledLater(environment, name)
@@ -250,7 +255,7 @@ def _compiled(
     text: str, tokens: Sequence[Token], scope: Scope, expects: ValueType | None
 ) -> Expression:
     labels = check_words(tokens, scope)
-    environment, cel_text = _environment(scope), _with_own_duration(text, tokens)
+    environment, cel_text = _environment(scope), with_own_duration(text, tokens)
     try:
         program = environment.cel_env.compile(cel_text)
     except RuntimeError as error:
@@ -377,15 +382,9 @@ def _own_functions() -> list[object]:
         ]
         overloads.append(cel.Overload(f"{name}_list", kinds.DYN, [kinds.LIST], impl=implementation))
         declared.append(cel.FunctionDecl(name, overloads))
-    parse = cel.Overload(_OWN_DURATION, kinds.DURATION, [kinds.STRING], impl=parse_duration)
-    declared.append(cel.FunctionDecl(_OWN_DURATION, [parse]))
+    parse = cel.Overload(OWN_DURATION, kinds.DURATION, [kinds.STRING], impl=parse_duration)
+    declared.append(cel.FunctionDecl(OWN_DURATION, [parse]))
     return declared
-
-
-def _with_own_duration(text: str, tokens: Sequence[Token]) -> str:
-    for start in called(tokens, "duration"):
-        text = text[:start] + _OWN_DURATION + text[start + len(_OWN_DURATION) :]
-    return text
 
 
 def _cel_type(declared: ValueType) -> "cel.Type":

@@ -21,12 +21,16 @@ TARGET_LABELS = ("target", "instance", "host", "hostname", "node")
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The inventory of one catalog version; `aliases` leads from each alias and id to the id."""
+    """The inventory of one catalog version; `aliases` leads from each alias and id to the id.
+
+    `secrets` are the names that quell.yaml gives to secrets, None where they aren't known.
+    """
 
     targets: Mapping[str, TargetDocument] = field(default_factory=dict)
     services: Mapping[str, ServiceDocument] = field(default_factory=dict)
     connections: Mapping[str, ConnectionDocument] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    secrets: frozenset[str] | None = None
 
     def target_id(self, name: str) -> str:
         """The id behind an id or alias, "" when nothing has that name."""

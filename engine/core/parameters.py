@@ -15,6 +15,7 @@ from engine.core.findings import nearest
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
 from engine.core.rendering import Renderable, render
+from engine.core.secret_references import NAME, name_in, reference_to
 from engine.core.templates import Template
 from engine.errors import QuellError
 
@@ -83,7 +84,8 @@ def check_parameters(
 ) -> Arguments:
     """Read what was given strictly and fill in defaults; `alert` is None for a run by hand.
 
-    A target may be given by an alias and becomes its id.
+    A target may be given by an alias and becomes its id, a secret by its name, which becomes the
+    reference to it.
     """
     values: dict[str, Json] = {}
     problems = [
@@ -113,7 +115,7 @@ def _default(parameter: TypedParameter, alert: Bindings | None) -> object:
 
 
 def check_value(spec: Spec, value: object, inventory: Inventory | None = None) -> Typed:
-    """The typed value; raises ParameterError. Without an inventory any target id passes.
+    """The typed value; raises ParameterError. Without an inventory any target id or secret passes.
 
     Example: `check_value(integer, "5")` is 5, and "5.0", " 5" and True are refused. A list may be
     a text: `a,b`, or JSON where an item holds a comma.
@@ -133,6 +135,8 @@ def check_value(spec: Spec, value: object, inventory: Inventory | None = None) -
             return float(_in_range(spec, _number(value, float, "a number")))
         case "target":
             return _target(spec, value, inventory)
+        case "secret":
+            return _secret(value, inventory)
         case "list":
             assert isinstance(spec, Parameter)
             return _list(spec, value, inventory)
@@ -296,6 +300,20 @@ def _target(spec: Spec, value: object, inventory: Inventory | None) -> str:
     if kind is not None and found != kind:
         raise ParameterError(f"{value!r} is a {found}, and a {kind} is needed")
     return target
+
+
+def _secret(value: object, inventory: Inventory | None) -> str:
+    """The reference to a secret; it is one already where a call hands it on."""
+    name = name_in(value) if isinstance(value, str) else ""
+    if re2.fullmatch(NAME, name) is None:
+        # What is no name may be the secret itself.
+        raise ParameterError("this isn't the name of a secret; quell.yaml has them under `secrets`")
+    known = inventory.secrets if inventory is not None else None
+    if known is not None and name not in known:
+        raise ParameterError(
+            f"{name!r} is none of the `secrets` of quell.yaml{nearest(name, known)}"
+        )
+    return reference_to(name)
 
 
 def _said(error: Exception) -> str:

@@ -56,7 +56,7 @@ class PlannedStep(BaseModel):
 
     `condition` and `until` stay expressions because they look at outcomes. `undoes` names the
     step that a rollback step belongs to. Durations are in seconds. With `wait_s` it calls nothing
-    and lets so much time pass.
+    and lets so much time pass. `secrets` are the names of those that its payload refers to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,6 +68,7 @@ class PlannedStep(BaseModel):
     connection: str
     targets: tuple[str, ...]
     payload: dict[str, JsonValue]
+    secrets: tuple[str, ...] = ()
     effect: Literal["read", "change", "destroy"]
     repeat: Literal["harmless", "keyed", "probe", "never"]
     description: str

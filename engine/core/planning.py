@@ -25,6 +25,7 @@ from engine.core.plan import (
     PlannedStart,
     PlannedStep,
 )
+from engine.core.planned_secrets import secrets_of
 from engine.core.playbook import Playbook, Step
 from engine.core.policy import Policy, policy_limits
 from engine.core.questions import planned_question
@@ -149,6 +150,7 @@ class Planner:
         try:
             bindings = known.bindings()
             inputs = {name: render(value, bindings) for name, value in step.inputs.items()}
+            secrets = secrets_of(step.inputs, inputs, bindings)
             prepared = action.prepare(inputs, self.catalog.estate, step.connection or None)
         except (ExpressionFailedError, PermanentError) as error:
             raise PlanError(f"step {step.id}: {error}") from error
@@ -162,6 +164,7 @@ class Planner:
             connection=prepared.connection,
             targets=prepared.targets,
             payload=dict(prepared.payload),
+            secrets=secrets,
             effect=prepared.effect.value,
             repeat=prepared.repeat.value,
             description=prepared.description,

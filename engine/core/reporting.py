@@ -40,6 +40,7 @@ def prepared(step: PlannedStep) -> Prepared:
         targets=step.targets,
         description=step.description,
         payload=step.payload,
+        secrets=step.secrets,
     )
 
 

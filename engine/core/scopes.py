@@ -76,6 +76,7 @@ _PARAMETER_TYPES: Mapping[str, ValueType] = {
     "integer": ValueType.INT,
     "number": ValueType.DOUBLE,
     "boolean": ValueType.BOOL,
+    "secret": ValueType.SECRET,
 }
 
 
@@ -91,7 +92,10 @@ def parameter_type(spec: Parameter | Argument | Items) -> ValueType:
 def playbook_scope(parameters: Mapping[str, Parameter]) -> Scope:
     """What every part of a playbook may name: params, incident and `target(id)`."""
     own = {f"params.{name}": parameter_type(spec) for name, spec in parameters.items()}
-    return Scope(own, narrow=True).merged(INCIDENT).with_function("target", TARGET_FUNCTION)
+    secrets = frozenset(name for name, kind in own.items() if kind.secret)
+    open_ = {name: kind for name, kind in own.items() if not kind.secret}
+    scope = Scope(open_, narrow=True, secrets=secrets)
+    return scope.merged(INCIDENT).with_function("target", TARGET_FUNCTION)
 
 
 def condition_scope(scope: Scope) -> Scope:

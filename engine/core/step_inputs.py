@@ -77,10 +77,11 @@ class StepInputs:
         return inputs
 
     def _value(self, value: Json, declared: Input, mistakes: Mistakes) -> Renderable:
-        compiled = compile_value(value, self.scope, declared.type, mistakes)
+        scope = self.scope.taking_secrets() if declared.takes_secrets else self.scope
+        compiled = compile_value(value, scope, declared.type, mistakes)
         if declared.form is None or compiled is None or isinstance(compiled, Template):
             return compiled
-        return compile_argument(value, declared.form, self.scope, self.inventory, mistakes)
+        return compile_argument(value, declared.form, scope, self.inventory, mistakes)
 
     def _arguments(
         self, given: Mapping[str, Json], command: CommandDocument, mistakes: Mistakes

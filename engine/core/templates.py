@@ -25,6 +25,8 @@ _JINJA = re2.compile(
     r"\{\{-?\s*(?:(?:alert|args|incident|params|result|steps)\b|([A-Za-z_][\w.]*)\s*(?:-?\}\}|\|))"
 )
 _GO_WORDS = frozenset({"break", "continue", "else", "end"})
+# References of quell.yaml, and those of plans.
+_REFERENCE = re2.compile(r"\$\{(?:env|file|vault|secret):[^}]*\}")
 _FORMATTED_KINDS = frozenset({"int", "double", "bool", "duration"})
 
 
@@ -104,6 +106,13 @@ def compile_template(text: str, scope: Scope, expects: ValueType | None = None) 
 
 def _plain(part: str, start: int) -> str:
     """Text without expressions; it would be a pity to send one as it is written."""
+    reference = _REFERENCE.search(part) if "${" in part else None
+    if reference is not None:
+        raise ExpressionError(
+            f"nothing is filled in for {reference.group()!r} here: give the secret a name under "
+            "`secrets` in quell.yaml, and that name to a parameter of type secret",
+            start + reference.start() + 1,
+        )
     written = _JINJA.finditer(part) if "{{" in part else ()
     found = next((each for each in written if each[1] not in _GO_WORDS), None)
     if found is not None:
@@ -131,7 +140,7 @@ def _type_of(part: str | Expression) -> ValueType:
 
 def _check_form(part: str | Expression, tokens: Sequence[Token], scope: Scope) -> None:
     """Refuse a value of free form in a text: it could say more than its place means."""
-    if _type_of(part).kind in _FORMATTED_KINDS:
+    if _type_of(part).kind in _FORMATTED_KINDS or _type_of(part).secret:
         return
     if len(tokens) == 1 and tokens[0].kind == "text":
         return

@@ -82,6 +82,46 @@ async def test_a_playbook_is_started_by_hand(tmp_path: Path) -> None:
     assert list(played.findings) == []
 
 
+TELL = """language: 1
+id: tell
+description: Tell the balancer
+parameters:
+  token: {type: secret}
+steps:
+  - id: tell
+    uses: http.request
+    with: {method: POST, url: 'http://127.0.0.1:9/', body: '${{ params.token }}'}
+    rollback: none
+verify:
+  - id: told
+    uses: http.request
+    with: {method: GET, url: 'http://127.0.0.1:9/'}
+    until: result.ok
+    within: 1m
+"""
+WITH_A_SECRET = """\
+  - name: one
+    by_hand: [{at: 1m, playbook: tell, with: {token: %s}}]
+    fakes: {told: [{result: {ok: false}}, {result: {ok: true}}]}
+    expect:
+      - {at: 10m, incidents: [{runs: [{outcome: succeeded}]}]}
+"""
+
+
+async def test_a_test_names_a_secret_as_a_person_would(tmp_path: Path) -> None:
+    Project(tmp_path).write()
+    (tmp_path / "playbooks" / "tell.yaml").write_text(TELL)
+    project = Project(tmp_path)
+    project.config.write_text(f"{project.config.read_text()}secrets: {{balancer: ba-lancer-1}}\n")
+    test = tmp_path / "playbooks" / "tell.test.yaml"
+    test.write_text(f"language: 1\ntests:\n{WITH_A_SECRET % 'balancer'}")
+    (played,) = await play_tests(load_settings(project.config, {}), [test])
+    assert list(played.findings) == []
+    test.write_text(f"language: 1\ntests:\n{WITH_A_SECRET % 'balancr'}")
+    (played,) = await play_tests(load_settings(project.config, {}), [test])
+    assert "'balancr' is none of the `secrets`" in played.findings[0].message
+
+
 async def test_why_a_playbook_can_not_be_started_is_told_where_it_stands(tmp_path: Path) -> None:
     (played,) = await play(tmp_path, BY_HAND % ("gpu-8", BAD, GOOD))
     (refused, missing) = played.findings

@@ -1,15 +1,22 @@
 """What the composition root does with secrets: its own are known, and none is in the catalog."""
 
 import asyncio
+import base64
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from aiohttp import web
 from structlog.testing import capture_logs
 
 from engine.app import load_connectors, open_engine
-from engine.errors import ConfigError
+from engine.app.rehearsing import rehearse_plan
+from engine.core.actions import Call
+from engine.core.reporting import prepared
+from engine.errors import ConfigError, QuellError
 from engine.ports.known_secrets import KNOWN
 from engine.settings import LoadedSettings, load_settings
+from tests.doubles.server_thread import ServerThread
 
 SHIPPED = Path(__file__).parents[2] / "playbooks" / "restart-vllm.yaml"
 INVENTORY = """\
@@ -51,6 +58,67 @@ def test_a_secret_that_is_written_out_in_the_catalog_is_refused_in_its_place(
         f"{tmp_path}/inventory.yaml:4:1: the secret connections.p.token {rest}",
         f"{tmp_path}/playbooks/restart-vllm.yaml:{line}:1: the secret store.url {rest}",
     ]
+
+
+TELL = """\
+language: 1
+id: tell
+description: Asks the balancer
+parameters:
+  token: {type: secret}
+steps: [{id: settle, wait: 1s}]
+verify:
+  - id: asked
+    uses: http.request
+    with: {method: GET, url: 'URL', headers: {authorization: 'Bearer ${{ params.token }}'}}
+    until: result.ok
+    within: 1m
+"""
+
+
+def telling(folder: Path, url: str, secrets: str) -> LoadedSettings:
+    (folder / "playbooks").mkdir()
+    (folder / "playbooks" / "tell.yaml").write_text(TELL.replace("URL", url))
+    text = "playbooks_dir: playbooks\negress: {allow: ['127.0.0.1']}\n"
+    return settings(folder, f"{text}secrets: {secrets}\n")
+
+
+async def test_a_playbook_gets_the_secret_whose_name_it_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BALANCER_TOKEN", "ba-lancer-1234")
+    seen: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(request.headers["authorization"])
+        encoded = base64.b64encode(seen[-1].encode()).decode()
+        return web.Response(text=f"{seen[-1]} {encoded} {quote(seen[-1])}")
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    server = ServerThread(app, "balancer")
+    server.start()
+    try:
+        loaded = telling(
+            tmp_path, f"http://{server.address}/", "{balancer: '${env:BALANCER_TOKEN}'}"
+        )
+        rendered = rehearse_plan(loaded, "tell", {"token": "balancer"})
+        (step,) = rendered.plan.of("verify")
+        action = load_connectors(loaded).actions["http.request"]
+        result = await action.execute(Call(prepared(step), "attempt-1", 10.0))
+    finally:
+        server.stop()
+    assert seen == ["Bearer ba-lancer-1234"]
+    assert b"${secret:balancer}" in rendered.plan.to_bytes()
+    assert b"ba-lancer" not in rendered.plan.to_bytes()
+    shown = str(result.outputs["body"]).split()
+    assert shown == ["Bearer", "[masked]", "QmVhcmVyIG[masked]", "Bearer%20[masked]"]
+
+
+def test_a_run_by_hand_names_a_secret_of_quell_yaml(tmp_path: Path) -> None:
+    loaded = telling(tmp_path, "http://127.0.0.1:9/", "{balancer: ba-lancer-1}")
+    with pytest.raises(QuellError, match=r"'balancr' is none of .* did you mean 'balancer'"):
+        rehearse_plan(loaded, "tell", {"token": "balancr"})
 
 
 async def test_a_secret_that_no_text_can_be_rid_of_is_told_by_its_place(tmp_path: Path) -> None:

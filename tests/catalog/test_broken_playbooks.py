@@ -47,6 +47,7 @@ def told_with(inventory: Path) -> Mapping[str, str]:
         shipped=shipped_folder(),
         inventory=inventory,
         roles=frozenset({"oncall"}),
+        secrets=frozenset({"balancer-token"}),
     )
     try:
         load_catalog(sources, registry.declarations())

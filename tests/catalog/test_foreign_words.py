@@ -39,6 +39,17 @@ from engine.catalog.yaml_composer import compose
         pytest.param(
             Kind.PLAYBOOK, "steps: [{ask: {prompt: b}}]", (1, 16), "`question` here", id="ask"
         ),
+        pytest.param(Kind.PLAYBOOK, "vault: x", (1, 1), "{type: secret}", id="vault"),
+        pytest.param(
+            Kind.PLAYBOOK, "steps: [{no_log: true}]", (1, 10), "are taken out", id="no_log"
+        ),
+        pytest.param(
+            Kind.PLAYBOOK,
+            "parameters: {a: {secretKeyRef: x}}",
+            (1, 18),
+            "`type: secret` here",
+            id="secretKeyRef",
+        ),
         pytest.param(Kind.COMMANDS, "commands: {a: {cmd: x}}", (1, 16), "`argv`", id="cmd"),
     ],
 )

@@ -182,6 +182,17 @@ def test_roles_are_checked_where_they_are_known(tmp_path: Path) -> None:
     assert "unknown role 'dba'; there is oncall" in told
 
 
+def test_secrets_are_checked_where_they_are_known(tmp_path: Path) -> None:
+    playbook = PLAYBOOK % ("restart", "result.ok") + (
+        "parameters: {token: {type: secret, default: balancer}}\n"
+    )
+    playbooks = write(tmp_path / "playbooks", restart=playbook)
+    catalog = load_catalog(CatalogSources(playbooks=[playbooks]), ACTIONS)
+    assert catalog.playbooks["restart"].parameters["token"].default == "${secret:balancer}"
+    (told,) = findings_of(CatalogSources(playbooks=[playbooks], secrets=frozenset()))
+    assert "'balancer' is none of the `secrets` of quell.yaml" in told
+
+
 def test_a_run_goes_on_with_the_exact_text_that_it_began_with(tmp_path: Path) -> None:
     playbooks = write(tmp_path / "playbooks", restart=PLAYBOOK % ("restart", "result.ok"))
     first = load_catalog(CatalogSources(playbooks=[playbooks]), ACTIONS)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -166,6 +168,35 @@ def test_a_definition_with_words_of_another_type_is_refused(
 ) -> None:
     found = spec_problem(parameter)
     assert says in found if says else not found
+
+
+SECRET = spec(type="secret")
+
+
+@pytest.mark.parametrize("value", ["balancer-token", "${secret:balancer-token}"])
+def test_a_secret_is_given_by_its_name_and_becomes_the_reference(value: str) -> None:
+    known = replace(INVENTORY, secrets=frozenset({"balancer-token"}))
+    for inventory in (known, INVENTORY, None):
+        assert check_value(SECRET, value, inventory) == "${secret:balancer-token}"
+
+
+def test_a_secret_that_quell_yaml_does_not_have_is_told_with_the_nearest() -> None:
+    known = replace(INVENTORY, secrets=frozenset({"balancer-token"}))
+    with pytest.raises(ParameterError, match=r"'balancer' is none .*did you mean 'balancer-token'"):
+        check_value(SECRET, "balancer", known)
+    with pytest.raises(ParameterError, match="'balancer' is none of the `secrets`"):
+        check_value(SECRET, "balancer", replace(INVENTORY, secrets=frozenset()))
+
+
+@pytest.mark.parametrize(
+    "value", [7, None, ["a"], "", "hunter2 and more", "${env:A}", "a}${secret:b"]
+)
+def test_what_is_no_name_of_a_secret_is_not_shown(value: object) -> None:
+    with pytest.raises(ParameterError) as told:
+        check_value(SECRET, value)
+    assert str(told.value) == (
+        "this isn't the name of a secret; quell.yaml has them under `secrets`"
+    )
 
 
 def test_given_values_are_typed_and_defaults_filled_in_from_the_alert() -> None:

@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from connectors import registry
+from connectors.actions.http import HttpRequest
 from engine.catalog import CatalogSources, load_catalog, shipped_folder
 from engine.core.catalog import Catalog
 from engine.core.egress import EgressConfig
 from engine.core.inventory import Inventory
 from engine.core.masking import Masker
+from engine.core.parameters import check_parameters
+from engine.core.plan import Plan
 from engine.core.planning import PlanError, Planner, subjects_of, trigger_limits
 from engine.core.scopes import Known
 from engine.core.severity import Mode
@@ -49,6 +52,105 @@ def catalog(tmp_path: Path) -> Catalog:
 def known(catalog: Catalog, **parameters: str) -> Known:
     defaults = {"host": "gpu-07", "model": "llama", "unit": "vllm"}
     return Known({**defaults, **parameters}, an_incident(), catalog.inventory)
+
+
+TELL = """language: 1
+id: tell
+description: Tell the balancer
+parameters:
+  note: {type: string, default: nothing}
+  token: {type: secret, default: balancer}
+steps:
+  - id: drain
+    uses: http.request
+    with:
+      method: POST
+      url: https://lb.example/drain
+      headers: {authorization: 'Bearer ${{ params.token }}'}
+      body: {note: '${{ params.note }}', node: '${{ incident.title }}'}
+    rollback: none
+verify:
+  - id: drained
+    uses: http.request
+    with: {method: GET, url: 'https://lb.example/', headers: {x-note: '${{ params.note }}'}}
+    until: result.ok
+    within: 1m
+"""
+
+
+CALLER = """language: 1
+id: caller
+description: Have the balancer told
+parameters:
+  key: {type: secret, default: other}
+steps:
+  - {id: tell, call: tell, with: {token: '${{ params.key }}'}}
+verify:
+  - id: drained
+    uses: http.request
+    with: {method: GET, url: 'https://lb.example/'}
+    until: result.ok
+    within: 1m
+on_failure: {playbook: tell, with: {token: '${{ params.key }}'}}
+"""
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Catalog:
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "playbooks" / "tell.yaml").write_text(TELL)
+    (tmp_path / "playbooks" / "caller.yaml").write_text(CALLER)
+    names = frozenset({"balancer", "other"})
+    sources = CatalogSources(playbooks=[tmp_path / "playbooks"], secrets=names)
+    return load_catalog(sources, registry.declarations())
+
+
+def plan_of(
+    catalog: Catalog, given: dict[str, str], title: str = "Down", name: str = "tell"
+) -> Plan:
+    playbook = catalog.playbooks[name]
+    values = check_parameters(playbook.parameters, given, catalog.inventory)
+    assert not values.problems
+    known = Known(values.values, replace(an_incident(), title=title), catalog.inventory)
+    actions = {**ACTIONS, "http.request": HttpRequest(EgressConfig(allow=("lb.example",)))}
+    return Planner(catalog, actions).render(playbook, "run", known).plan
+
+
+def test_a_plan_holds_the_references_to_secrets_and_says_which(told: Catalog) -> None:
+    plan = plan_of(told, {})
+    (drain,) = plan.of("steps")
+    assert drain.secrets == ("balancer",)
+    assert drain.payload["headers"] == {
+        "content-type": "application/json",
+        "authorization": "Bearer ${secret:balancer}",
+    }
+    assert "authorization: Bearer ${secret:balancer}" in drain.description
+    assert plan.of("verify")[0].secrets == ()
+    assert plan.parameters["token"] == "${secret:balancer}"
+
+
+def test_a_call_and_what_follows_a_failure_are_handed_the_reference(told: Catalog) -> None:
+    plan = plan_of(told, {}, name="caller")
+    (drain,) = [step for step in plan.steps if step.id == "tell/drain"]
+    assert drain.secrets == ("other",)
+    assert "Bearer ${secret:other}" in drain.description
+    assert plan.on_failure is not None
+    assert plan.on_failure.parameters == {"token": "${secret:other}"}
+
+
+@pytest.mark.parametrize(
+    ("given", "title"),
+    [
+        pytest.param({"note": "see ${secret:balancer}"}, "Down", id="a parameter that is a text"),
+        pytest.param({}, "Down ${secret:balancer}", id="the alert"),
+    ],
+)
+def test_a_text_that_looks_like_a_reference_makes_no_plan(
+    told: Catalog, given: dict[str, str], title: str
+) -> None:
+    message = "step drain: it holds what looks like a reference to a secret"
+    with pytest.raises(PlanError, match=message):
+        plan_of(told, given, title)
 
 
 def test_the_plan_holds_the_exact_command_and_its_verification(catalog: Catalog) -> None:

@@ -1,5 +1,6 @@
 """What is given to a playbook is checked where it is written."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from engine.core.documents import Parameter
 from engine.core.expressions import Bindings, Scope, ValueType
 from engine.core.inventory import Inventory
 from engine.core.mistakes import Mistakes
-from engine.core.parameters import TypedParameter
+from engine.core.parameters import TypedParameter, check_value
 from engine.core.scopes import ALERT
 from engine.core.starts import Start, StartContext, compile_start
 from engine.core.templates import compile_template
@@ -23,6 +24,7 @@ PLAYBOOKS = {
         ),
         "why": TypedParameter(Parameter(type="string"), "it failed"),
     },
+    "tell": {"token": TypedParameter(Parameter(type="secret"))},
     "broken": None,
 }
 
@@ -64,6 +66,46 @@ def test_what_does_not_fit_is_told_in_its_place(
 
 def test_a_rule_knows_the_alert_so_a_default_made_of_it_is_enough() -> None:
     assert started("scale", {"replicas": 2}, ALERT)[1] == []
+
+
+WITH_SECRET = replace(RUN, narrow=True, secrets=frozenset({"params.key"}))
+
+
+@pytest.mark.parametrize(
+    ("given", "scope", "value"),
+    [
+        pytest.param("balancer", ALERT, "${secret:balancer}", id="a rule's constant"),
+        pytest.param("balancer", WITH_SECRET, "${secret:balancer}", id="a playbook's constant"),
+        pytest.param("${{ params.key }}", WITH_SECRET, "${secret:own}", id="another parameter"),
+    ],
+)
+def test_a_secret_is_chosen_by_an_author(given: str, scope: Scope, value: str) -> None:
+    start, told = started("tell", {"token": given}, scope)
+    assert not told
+    rendered = start.render_arguments(Bindings({"params.key": "${secret:own}"}))
+    assert check_value(Parameter(type="secret"), rendered["token"]) == value
+
+
+@pytest.mark.parametrize(
+    ("given", "scope"),
+    [
+        pytest.param("${{ alert.labels.secret }}", ALERT, id="a label"),
+        pytest.param("${{ 'balancer' }}", ALERT, id="a constant in an expression"),
+        pytest.param("${{ params.unit }}", WITH_SECRET, id="a parameter that is a text"),
+        pytest.param("balancer-${{ params.unit }}", WITH_SECRET, id="a part of the name"),
+        pytest.param("x${{ params.key }}", WITH_SECRET, id="a text around a secret"),
+    ],
+)
+def test_nothing_from_outside_chooses_a_secret(given: str, scope: Scope) -> None:
+    _, told = started("tell", {"token": given}, scope)
+    assert [each.partition(",")[0] for each in told] == [
+        "with/token: a secret is chosen by its name"
+    ]
+
+
+def test_a_secret_is_given_only_to_a_parameter_that_is_one() -> None:
+    _, told = started("scale", {"replicas": 1, "model": "${{ params.key }}"}, WITH_SECRET)
+    assert [each.partition(",")[0] for each in told] == ["with/model: 'params.key' is a secret"]
 
 
 def test_a_playbook_with_mistakes_gives_its_starter_none() -> None:

@@ -85,8 +85,27 @@ def _traces(mark: bytes) -> Iterator[bytes]:
         yield from {own, own.replace(b"+", b"-").replace(b"/", b"_")}
 
 
-def careless_service(canaries: Sequence[Canary]) -> web.Application:
-    """Answers to a probe, to Prometheus's and to OpenAI's API that quote what they were sent."""
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a request brought."""
+
+    method: str
+    authorization: str
+    body: str
+
+
+def careless_service(canaries: Sequence[Canary], received: list[Received]) -> web.Application:
+    """Answers to a probe, to Prometheus's and to OpenAI's API that quote what they were sent.
+
+    What came to /echo is kept in `received`, and quoted in every form.
+    """
+
+    async def echo(request: web.Request) -> web.Response:
+        authorization = request.headers["Authorization"]
+        body = await request.text()
+        received.append(Received(request.method, authorization, body))
+        told = (authorization, authorization.removeprefix("Bearer "), body)
+        return web.Response(text="\n".join(form for each in told for form in forms(each)))
 
     async def status(_: web.Request) -> web.Response:
         shown = "\n".join(form for each in canaries for form in forms(each.value))
@@ -102,6 +121,7 @@ def careless_service(canaries: Sequence[Canary]) -> web.Application:
 
     app = web.Application()
     app.router.add_get("/status", status)
+    app.router.add_route("*", "/echo", echo)
     app.router.add_route("*", "/api/v1/query", query)
     app.router.add_post("/v1/chat/completions", complete)
     return app

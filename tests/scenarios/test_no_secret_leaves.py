@@ -18,77 +18,21 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.doubles.jira_server import JiraServer
 from tests.doubles.server_thread import ServerThread
 from tests.doubles.slack_server import SlackServer
-from tests.scenarios.canaries import Canary, canary, careless_service, forms, key_canary, leaks
+from tests.scenarios.canaries import (
+    Canary,
+    Received,
+    canary,
+    careless_service,
+    forms,
+    key_canary,
+    leaks,
+)
+from tests.scenarios.careless import COMMANDS, PLAYBOOK, RULES, SCRIPT
 from tests.scenarios.quell import PROGRAM, Quell
 from tests.scenarios.site import CHANNEL
 from tests.services.process import free_port, run, wait_until
 from tests.services.ssh_host import SshHost
 
-COMMANDS = """language: 1
-commands:
-  print-everything: {argv: [careless, print], effect: read, repeat: harmless}
-  log-in: {argv: [careless, fail], effect: change, repeat: never}
-"""
-PLAYBOOK = """language: 1
-id: careless
-description: Whatever it asks or does shows what should not be shown
-max_mode: approve
-parameters:
-  host: {type: target, kind: host}
-approval: {from: [role:oncall], expires: 5m}
-investigate:
-  - id: everything
-    uses: ssh.read
-    with: {host: '${{ params.host }}', command: print-everything}
-    required: false
-  - id: status
-    uses: http.request
-    with: {method: GET, url: 'SERVICE/status'}
-    required: false
-  - id: by_token
-    uses: prometheus.query
-    connection: by-token
-    with: {query: up}
-    required: false
-  - id: by_password
-    uses: prometheus.query
-    connection: by-password
-    with: {query: up}
-    required: false
-steps:
-  - id: log_in
-    uses: ssh.run
-    with: {host: '${{ params.host }}', command: log-in}
-    timeout: 30s
-    rollback: none
-verify:
-  - id: completes
-    uses: llm.complete
-    connection: vendor
-    with: {target: '${{ params.host }}', model: llama}
-    until: result.ok
-    within: 2s
-    every: 500ms
-"""
-RULES = """language: 1
-defaults: {notify: [team], postmortem: [P1]}
-rules:
-  - id: careless
-    description: Takes everything
-    matchers: ['alertname="Down"']
-    severity: P1
-    group_by: [service]
-    mode: approve
-    playbook: careless
-    with: {host: '${{ alert.target }}'}
-"""
-SCRIPT = """#!/bin/sh
-here=$(dirname "$0")
-case $1 in
-print) env; cat "$here/careless.txt" ;;
-fail) cat "$here/careless.txt" >&2; exit 1 ;;
-esac
-"""
 # What runs in place of the masker, to show that the search finds what it is to find.
 WITHOUT_MASKS = """
 from engine.core import masking
@@ -131,6 +75,7 @@ class Place:
     slack: SlackServer
     jira: JiraServer
     canaries: Sequence[Canary]
+    received: Sequence[Received]
     answers: list[bytes] = field(default_factory=list)
     printed: list[str] = field(default_factory=list)
 
@@ -219,6 +164,7 @@ def place(
         canary("records.jira.token"),
         canary("sources.alertmanager.bearer.0"),
         canary("sources.alertmanager.basic.0.password", after="\nlast line é€😀"),
+        canary("secrets.balancer-token"),
         canary("connections.by-token.token"),
         canary("connections.by-password.password"),
         canary("connections.vendor.api_key"),
@@ -229,14 +175,15 @@ def place(
     shown = "\n".join(form for each in canaries for form in forms(each.value))
     ssh_host.add_program("careless", SCRIPT)
     ssh_host.add_program("careless.txt", shown)
-    service = ServerThread(careless_service(canaries), "careless-service")
+    received: list[Received] = []
+    service = ServerThread(careless_service(canaries, received), "careless-service")
     service.start()
     sections = _write(tmp_path, f"http://{service.address}", ssh_host, canaries, monkeypatch)
     sections["people"]["slack"]["base_url"] = slack.base_url
     sections["records"]["jira"] |= {"url": jira.url, "email": jira.email}
     quell = Quell(tmp_path, f"127.0.0.1:{free_port()}", sections, ["serve"])
     try:
-        yield Place(tmp_path, quell, slack, jira, canaries)
+        yield Place(tmp_path, quell, slack, jira, canaries, received)
     finally:
         quell.stop()
         service.stop()
@@ -291,6 +238,7 @@ def _write(
             },
         },
         "records": {"jira": {"token": secret("records.jira.token"), "project": "OPS"}},
+        "secrets": {"balancer-token": secret("secrets.balancer-token")},
     }
 
 
@@ -378,6 +326,11 @@ def look_around(place: Place) -> None:
 def test_no_secret_is_in_anything_that_leaves_quell(place: Place, *, is_masked: bool) -> None:
     play(place)
     look_around(place)
+    token = place.secret("secrets.balancer-token")
+    told = [each for each in place.received if each.method == "POST"]
+    assert {(each.authorization, each.body) for each in told} == {
+        (f"Bearer {token}", json.dumps({"token": token}, separators=(",", ":")))
+    }
     found = leaks(place.canaries, place.sinks())
     if is_masked:
         assert found == {}

@@ -1,10 +1,12 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 
 from connectors.actions.http import ANSWER_LIMIT_BYTES, DECLARATION, HttpRequest
 from engine.core.actions import Call, Effect, Estate, Repeat
@@ -12,6 +14,7 @@ from engine.core.documents import TargetDocument
 from engine.core.egress import EgressConfig
 from engine.core.json_value import Json
 from engine.errors import OutcomeUnknownError, PermanentError, QuellError, TransientError
+from engine.ports.action_with_secrets import ActionWithSecrets
 from tests.services.process import free_port
 
 ESTATE = Estate({}, {"hub": TargetDocument(kind="hub", url="http://hub.example/")}, {})
@@ -144,6 +147,54 @@ async def test_a_change_carries_body_headers_and_key(server: Server) -> None:
     assert seen.headers["content-type"] == "application/json"
     assert seen.headers["x-team"] == "inference"
     assert seen.headers["idempotency-key"] == "attempt-1"
+
+
+async def test_a_secret_is_sent_as_it_is_and_the_plan_has_its_name(server: Server) -> None:
+    server.answers["/a"] = saying(status=201)
+    value = 'say "\\n" & more'
+    request = ActionWithSecrets(action(), {"token": SecretStr(value)})
+    prepared = request.prepare(
+        {
+            "method": "POST",
+            "url": server.url("/a"),
+            "headers": {"Authorization": "Bearer ${secret:token}", "X-Team": "inference"},
+            "body": {"token": "${secret:token}"},
+        },
+        ESTATE,
+        None,
+    )
+    assert prepared.description == (
+        f"POST {server.url('/a')} (authorization: Bearer ${{secret:token}}) "
+        '{"token":"${secret:token}"}'
+    )
+    planned = replace(prepared, secrets=("token",))
+    assert (await request.execute(Call(planned, "attempt-1", 10.0))).succeeded
+    (seen,) = server.seen
+    assert seen.headers["authorization"] == f"Bearer {value}"
+    assert await seen.json() == {"token": value}
+
+
+@pytest.mark.parametrize("value", ["two\nlines", "blank at the end ", "d\u00e9j\u00e0 vu"])
+async def test_a_secret_that_no_header_can_hold_is_neither_sent_nor_shown(
+    server: Server, value: str
+) -> None:
+    request = ActionWithSecrets(action(), {"token": SecretStr(value)})
+    headers: dict[str, Json] = {"authorization": "${secret:token}"}
+    inputs: dict[str, Json] = {"method": "POST", "url": server.url("/a"), "headers": headers}
+    planned = replace(request.prepare(inputs, ESTATE, None), secrets=("token",))
+    with pytest.raises(PermanentError, match="'authorization'") as told:
+        await request.execute(Call(planned, "attempt-1", 10.0))
+    assert value not in str(told.value)
+    assert repr(value) not in str(told.value)
+    assert server.seen == []
+
+
+async def test_a_redirect_takes_no_header_along(server: Server) -> None:
+    server.answers["/a"] = saying(status=307, headers={"location": server.url("/b", "localhost")})
+    server.answers["/b"] = saying()
+    outputs = await sent(action(), url=server.url("/a"), headers={"authorization": "Bearer x"})
+    assert (outputs["status"], outputs["ok"]) == (307, False)
+    assert [each.path for each in server.seen] == ["/a"]
 
 
 @pytest.mark.parametrize(
