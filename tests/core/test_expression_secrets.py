@@ -30,7 +30,9 @@ def test_only_the_name_alone_has_the_type_of_a_secret() -> None:
     assert not compile_template("${{ params.host }}", TAKING).type.secret
 
 
-@pytest.mark.parametrize("scope", [OPEN, OPEN.merged(INCIDENT), condition_scope(OPEN)])
+@pytest.mark.parametrize(
+    "scope", [OPEN, OPEN.merged(INCIDENT), INCIDENT.merged(OPEN), condition_scope(OPEN)]
+)
 def test_it_is_refused_where_it_is_not_taken(scope: Scope) -> None:
     with pytest.raises(
         ExpressionError, match=r"'params\.token' is a secret, which doesn't"
