@@ -26,7 +26,9 @@ from engine.store import task_rows, tx
 from tests.simulation.mutant import Mutant, put, together, wrap
 
 
-async def _act_first(original: Any, stage: Any, task: Any, seen: Any, *rest: Any) -> Any:
+async def _act_first(
+    original: Any, stage: Any, task: Any, seen: Any, *rest: Any, alone: bool
+) -> Any:
     command = rest[-1]
     step = command.step
     ident = attempt_id(seen.state.run_id, step.phase, step.id, command.number)
@@ -35,12 +37,14 @@ async def _act_first(original: Any, stage: Any, task: Any, seen: Any, *rest: Any
         await stage.actions[step.uses].execute(call)
     except Exception:  # noqa: BLE001 - whatever it meets, the orderly attempt follows
         pass
-    return await original(stage, task, seen, *rest)
+    return await original(stage, task, seen, *rest, alone=alone)
 
 
-async def _act_anyhow(original: Any, stage: Any, task: Any, seen: Any, *rest: Any) -> Any:
+async def _act_anyhow(
+    original: Any, stage: Any, task: Any, seen: Any, *rest: Any, alone: bool
+) -> Any:
     try:
-        return await original(stage, task, seen, *rest)
+        return await original(stage, task, seen, *rest, alone=alone)
     except (TransientError, OutcomeUnknownError):
         command = rest[-1]
         step = command.step
@@ -65,11 +69,11 @@ def _unknown_is_undone(_: Any, step: Any, known: Any) -> bool:
     return bool(step.changes and known.outcome == "unknown" and known.attempts < 3)
 
 
-def _hold_anyhow(original: Any, rows: Any, task: Any, lease_s: float | None) -> None:
+def _hold_anyhow(original: Any, rows: Any, task: Any, lease_s: float | None) -> Any:
     try:
-        original(rows, task, lease_s)
+        return original(rows, task, lease_s)
     except FencedError:
-        return
+        return "chain of nobody", None
 
 
 def _hash_anyhow(original: Any, stage: Any, approval: str, decision: Any, **rest: Any) -> Any:

@@ -6,16 +6,17 @@ from typing import Any
 
 from engine.core import (
     access,
+    evaluating,
     events,
     expansion,
     followers,
     run,
     run_endings,
+    run_lanes,
     run_machine,
     run_steps,
 )
 from engine.core.playbook import Step
-from engine.core.run import RunState
 from engine.core.run_commands import Record, Undone, end
 from engine.core.run_loops import Failures
 from engine.core.run_waits import done
@@ -74,7 +75,7 @@ OF_THE_PLAN: Sequence[Mutant] = (
     Mutant(
         "it always looks like a failure",
         15,
-        put(RunState, "failed", property(_always(True))),
+        put(evaluating, "has_failed", _always(True)),
         "fleets",
     ),
     Mutant(
@@ -87,7 +88,7 @@ OF_THE_PLAN: Sequence[Mutant] = (
     Mutant(
         "there is no deadline",
         15,
-        together(*(put(m, "deadline", _always(None)) for m in (run_machine, run_steps))),
+        together(*(put(m, "deadline", _always(None)) for m in (run_lanes, run_endings, run_steps))),
         "fleets",
     ),
     Mutant(
