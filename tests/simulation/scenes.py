@@ -133,7 +133,7 @@ BREAKERS = Scene(
     down="frail",
     slow="frail",
     busy=True,
-    orders={"try": 0.1, "roll back": 0.06},
+    orders={"try": 0.3, "roll back": 0.06},
 )
 DRILLS = Scene(
     "drills",
