@@ -22,7 +22,7 @@ TLS = "tls: {certificate: am.pem, key: am.key, client_ca: ca.pem}\n"
 def test_the_page_of_settings_is_a_file_that_loads_and_names_every_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("ALERTMANAGER_TOKEN", "BEA_TOKEN", "JIRA_TOKEN"):
+    for name in ("ALERTMANAGER_TOKEN", "BALANCER_TOKEN", "BEA_TOKEN", "JIRA_TOKEN"):
         monkeypatch.setenv(name, "secret")
     monkeypatch.setenv("EMERGENCY_URL", "https://hooks.example/secret")
     monkeypatch.setenv("QUELL_STORE_URL", "postgresql://quell@127.0.0.1:9/quell")

@@ -97,7 +97,7 @@ async def test_what_stays_is_left_to_do_only_where_it_helped(tmp_path: Path) -> 
     )
     assert await play(tmp_path, STAYS, tests) == []
     told = await play(tmp_path, STAYS, tests.replace("left_to_do: true", "left_to_do: false"))
-    assert "expected false, it is true" in told[0]
+    assert "expected left_to_do: false, it is true" in told[0]
 
 
 GIVES = """parameters:
