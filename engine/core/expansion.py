@@ -1,11 +1,11 @@
 """A playbook's steps as the flat list of a plan: `foreach` and `call` are spread out."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 from engine.core.expressions import ExpressionFailedError
-from engine.core.loops import Item, batches, items_of
+from engine.core.loops import batches, items_of
 from engine.core.parameters import check_parameters
 from engine.core.plan import Place
 from engine.core.playbook import Call, Playbook, Step
@@ -50,7 +50,7 @@ class _Frame:
         return self.place.batch if self.place is not None else ""
 
     def beside(self, lane: tuple[str, str] | None) -> "_Frame":
-        """As one lane of what is done side by side, a parallel's branch; None is no lane."""
+        """As one lane of what is done side by side: a branch, an item; None is no lane."""
         if lane is None:
             return self
         group, name = lane
@@ -150,16 +150,10 @@ def _row(frame: _Frame, frames: list[_Frame], row: Iterable[Step]) -> Iterator[P
                         "batch": name,
                         "stop_after": min(loop.stop_after, len(items)),
                         "names": {loop.name: item},
-                        "lanes": _lanes(frame, f"{loop_id}[batch-{number}]/{step.id}", item, batch),
                     }
-                    yield from _one(frame, frames, step, f"[{item}]", **where)
-
-
-def _lanes(
-    frame: _Frame, group: str, item: Item, batch: Sequence[Item]
-) -> tuple[tuple[str, str], ...]:
-    outer = frame.place.lanes if frame.place is not None else ()
-    return (*outer, (group, str(item))) if len(batch) > 1 else outer
+                    lane = (f"{loop.id}[batch-{number}]/{step.id}", str(item))
+                    beside = frame.beside(lane if len(batch) > 1 else None)
+                    yield from _one(beside, frames, step, f"[{item}]", **where)
 
 
 def _one(

@@ -1,10 +1,10 @@
 """Alerts that a run itself causes: those of its targets wait until it is over, and some time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from engine.core.documents import ExpectedAlerts, Guards
+from engine.core.documents import ExpectedAlerts
 from engine.core.durations import parse_duration
 from engine.core.journal import ENGINE
 from engine.core.mistakes import Mistakes
@@ -60,6 +60,7 @@ def no_longer_expected(silence: Silence, plan: Plan, now: datetime) -> Silence:
     return replace(silence, ends_at=min(silence.ends_at, now + after))
 
 
-def _expected(plan: Plan) -> Iterator[ExpectedAlerts]:
-    found = (Guards.model_validate(each.guards).expected_alerts for each in plan.guarded)
-    yield from dict.fromkeys(each for each in found if each is not None)
+def _expected(plan: Plan) -> Iterable[ExpectedAlerts]:
+    guards = (plan.guards, *(called.guards for called in plan.called))
+    found = (each["expected_alerts"] for each in guards if "expected_alerts" in each)
+    return dict.fromkeys(map(ExpectedAlerts.model_validate, found))

@@ -2,7 +2,7 @@
 
 from engine.core.plan import Plan, PlannedStep
 from engine.core.run import RunState
-from engine.core.run_repeats import may_repeat
+from engine.core.run_repeats import is_lost, may_repeat
 
 
 def begins_batch(state: RunState, plan: Plan, step: PlannedStep) -> bool:
@@ -18,8 +18,7 @@ def next_change(state: RunState, plan: Plan) -> PlannedStep | None:
     """The first of the plan's changes that wasn't begun yet, or is attempted again."""
     for step in plan.of("steps"):
         known = state.step("steps", step.id)
-        again = known.outcome in ("failed", "unknown") and may_repeat(step, known)
-        if step.changes and (known.outcome == "pending" or again):
+        if step.changes and (known.outcome == "pending" or may_repeat(step, known)):
             return step
     return None
 
@@ -34,8 +33,6 @@ def touched_with(state: RunState, plan: Plan, step: PlannedStep | None) -> froze
     found = set[str]()
     for each in plan.steps:
         known = state.step(each.phase, each.id)
-        has_failed = known.outcome in ("failed", "unknown") and not may_repeat(each, known)
-        is_lost = each.required and has_failed
-        if each.changes and (each.batch in ("", batch) or is_lost):
+        if each.changes and (each.batch in ("", batch) or is_lost(each, known)):
             found |= set(each.targets)
     return frozenset(found) or frozenset(plan.changed_targets)

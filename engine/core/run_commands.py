@@ -116,7 +116,7 @@ def at_once(found: Sequence[Command]) -> tuple[Command, ...]:
     if record is not None:
         return (record,)
     waits = [each for each in found if isinstance(each, Wait)]
-    once = {each.key: each for each in found if isinstance(each, Read | Confirm | Attempt)}
+    once = {each.key: each for each in found if isinstance(each, Lasting)}
     busy = [each for each in found if isinstance(each, Busy)][:1]
     soonest = sorted(waits, key=lambda each: each.until)[:1]
     return (*once.values(), *busy, *soonest)

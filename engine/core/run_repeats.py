@@ -3,15 +3,24 @@
 from engine.core.plan import PlannedStep
 from engine.core.run import RunState, StepState
 
+# As far as is known.
+FAILED = ("failed", "unknown")
 # How many interrupted attempts of a step may be made up for, beside its retries.
 MAX_EXCUSED = 2
 
 
 def may_repeat(step: PlannedStep, known: StepState) -> bool:
     """Whether a step that failed, or whose outcome is unknown, is tried again."""
+    if known.outcome not in FAILED:
+        return False
     counted = known.attempts - min(known.excused, MAX_EXCUSED)
     safe = known.repeatable or (known.outcome == "unknown" and step.repeat in ("harmless", "keyed"))
     return step.changes and safe and counted < max(step.retry_attempts, 1)
+
+
+def is_lost(step: PlannedStep, known: StepState) -> bool:
+    """Whether a step that is required failed, or may have, and isn't tried again."""
+    return step.required and known.outcome in FAILED and not may_repeat(step, known)
 
 
 def has_failed(state: RunState) -> bool:
@@ -22,8 +31,7 @@ def has_failed(state: RunState) -> bool:
     if state.plan is None:
         return False
     return bool(state.late) or any(
-        known.outcome in ("failed", "unknown")
-        and (bool(state.cancelled_by) or not may_repeat(step, known))
+        known.outcome in FAILED and (bool(state.cancelled_by) or not may_repeat(step, known))
         for step in state.plan.of("steps")
         if step.required
         for known in (state.step("steps", step.id),)

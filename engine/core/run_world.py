@@ -7,6 +7,7 @@ from engine.core.guards import Refusal
 from engine.core.incident import Incident
 from engine.core.inventory import Inventory
 from engine.core.playbook import Playbook
+from engine.core.run_commands import CommandKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class World:
     stopped: str = ""
     refusal: Refusal | None = None
     asks: str = ""
-    under_way: frozenset[tuple[str, str]] = frozenset()
+    under_way: frozenset[CommandKey] = frozenset()
 
     @property
     def incident_open(self) -> bool:

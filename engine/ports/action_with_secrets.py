@@ -6,14 +6,15 @@ from dataclasses import replace
 from pydantic import SecretStr
 from typing_extensions import override
 
-from engine.core.actions import Call, Declaration, Estate, Prepared, ProbeAnswer, Result
+from engine.core.actions import Call, ProbeAnswer, Result
 from engine.core.json_value import Json, JsonObject
 from engine.core.secret_references import reference_to
 from engine.errors import PermanentError
 from engine.ports.action import Action
+from engine.ports.wrapped_action import WrappedAction
 
 
-class ActionWithSecrets(Action):
+class ActionWithSecrets(WrappedAction):
     """Another action, and between it and the run quell.yaml's `secrets`, by name.
 
     Only the names of `Prepared.secrets` are filled in, which the planner took from the types of
@@ -21,35 +22,20 @@ class ActionWithSecrets(Action):
     """
 
     def __init__(self, action: Action, secrets: Mapping[str, SecretStr]) -> None:
-        self._action = action
+        super().__init__(action)
         self._secrets = secrets
-
-    @property
-    @override
-    def declaration(self) -> Declaration:
-        return self._action.declaration
-
-    @override
-    def prepare(
-        self, inputs: Mapping[str, Json], estate: Estate, connection: str | None
-    ) -> Prepared:
-        return self._action.prepare(inputs, estate, connection)
 
     @override
     async def look(self, call: Call) -> JsonObject:
-        return await self._action.look(self._filled(call))
+        return await super().look(self._filled(call))
 
     @override
     async def execute(self, call: Call) -> Result:
-        return await self._action.execute(self._filled(call))
+        return await super().execute(self._filled(call))
 
     @override
     async def probe(self, call: Call, before: JsonObject) -> ProbeAnswer:
-        return await self._action.probe(self._filled(call), before)
-
-    @override
-    async def close(self) -> None:
-        await self._action.close()
+        return await super().probe(self._filled(call), before)
 
     def _filled(self, call: Call) -> Call:
         """The call with its secrets. Raises PermanentError where one is gone: nothing was sent."""

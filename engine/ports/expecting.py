@@ -6,6 +6,7 @@ from engine.core import events
 from engine.core.expected_alerts import expected_silences, no_longer_expected
 from engine.core.incident import Incident
 from engine.core.plan import Plan
+from engine.ports.silencing import shorten
 from engine.ports.store import Tx
 
 
@@ -30,9 +31,6 @@ def expect(tx: Tx, plan: Plan, incident: Incident) -> Sequence[events.Event]:
 
 def expect_no_more(tx: Tx, plan: Plan) -> None:
     """The run has ended: what waits is decided when the rest of the time is over."""
-    of_run = {silence.id for silence in expected_silences(plan, "", tx.now)}
-    for known in tx.silences.current():
-        if known.id in of_run:
-            tx.silences.put(no_longer_expected(known, plan, tx.now))
-            for each in tx.conditions.waiting(known.id):
-                tx.wake_task("tick", f"hold_due/{each.fingerprint}")
+    for silence in expected_silences(plan, "", tx.now):
+        for known in tx.silences.find(silence.id):
+            shorten(tx, no_longer_expected(known, plan, tx.now))

@@ -1,9 +1,10 @@
 """The point of no return as a transaction: what it judges over, and the intent that it writes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
+from engine.core import events
 from engine.core.actions import Call, Repeat
 from engine.core.catalog import Catalog
 from engine.core.evaluating import known_to
@@ -62,8 +63,7 @@ def next_of(
     seen: Seen, playbook: Playbook, catalog: Catalog, under_way: frozenset[CommandKey] = frozenset()
 ) -> tuple[Command, ...]:
     """What to do now, beside what this worker has under way."""
-    world = replace(world_of(seen, playbook, catalog), under_way=under_way)
-    return next_commands(seen.state, world)
+    return next_commands(seen.state, world_of(seen, playbook, catalog, under_way))
 
 
 def next_aim(seen: Seen, playbook: Playbook, catalog: Catalog) -> Aim | None:
@@ -99,14 +99,15 @@ def intend(
     judgement = judge(aim.command, Moment(current.state, world, aim.looked, approved_hash))
     if judgement.outcome != "passes":
         return current, judgement
+    story: list[events.Event] = []
     if not current.state.began:
         tx.reserve(_reservations(current, catalog))
         if current.state.undone is not None:
             tx.release(current.state.undoes, current.state.undone.outcome or "")
-    plan, incident = current.state.plan, current.incident
-    expected = expect(tx, plan, incident) if plan and not current.state.began else ()
-    intent = intended(current.state.run_id, aim.command, aim.call, current.now, aim.before)
-    record(tx, incident, [*expected, intent], Author(catalog=catalog.version))
+        if current.state.plan is not None:
+            story += expect(tx, current.state.plan, current.incident)
+    story.append(intended(current.state.run_id, aim.command, aim.call, current.now, aim.before))
+    record(tx, current.incident, story, Author(catalog=catalog.version))
     return look_again(tx, task, current, catalog), judgement
 
 
@@ -131,7 +132,9 @@ def demand_one_time(tx: Tx, clock: Clock) -> None:
         raise error
 
 
-def world_of(seen: Seen, playbook: Playbook, catalog: Catalog) -> World:
+def world_of(
+    seen: Seen, playbook: Playbook, catalog: Catalog, under_way: frozenset[CommandKey] = frozenset()
+) -> World:
     """What the run's decisions are made of."""
     return World(
         now=seen.now,
@@ -143,6 +146,7 @@ def world_of(seen: Seen, playbook: Playbook, catalog: Catalog) -> World:
         or _refused_by_freeze(seen, catalog)
         or _waits_for_its_time(seen, playbook, catalog),
         asks=seen.asks,
+        under_way=under_way,
     )
 
 

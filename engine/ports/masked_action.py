@@ -1,41 +1,26 @@
 """An action whose results hold no secret: what is decided on is then what the journal holds."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
 
 from typing_extensions import override
 
-from engine.core.actions import Call, Declaration, Estate, Prepared, ProbeAnswer, Result
-from engine.core.json_value import Json, JsonObject, canonical_bytes
+from engine.core.actions import Call, Result
+from engine.core.json_value import JsonObject, canonical_bytes
 from engine.errors import PermanentError
-from engine.ports.action import Action
 from engine.ports.known_secrets import KNOWN
+from engine.ports.wrapped_action import WrappedAction
 
 # A longer text of a kind that wasn't met before may take many milliseconds, beside the loop.
 INLINE_CHARACTERS = 16 * 1024
 
 
-class MaskedAction(Action):
+class MaskedAction(WrappedAction):
     """Another action, between it and the run.
 
     The journal masks what it is given as well, but an `until` that saw more than the journal would
     hold again differently after a restart, and texts are cut to their limits on the way there.
     """
-
-    def __init__(self, action: Action) -> None:
-        self._action = action
-
-    @property
-    @override
-    def declaration(self) -> Declaration:
-        return self._action.declaration
-
-    @override
-    def prepare(
-        self, inputs: Mapping[str, Json], estate: Estate, connection: str | None
-    ) -> Prepared:
-        return self._action.prepare(inputs, estate, connection)
 
     @override
     async def look(self, call: Call) -> JsonObject:
@@ -43,7 +28,7 @@ class MaskedAction(Action):
 
         What a probe prints later would differ from what was masked, and look like a change.
         """
-        before = await self._action.look(call)
+        before = await super().look(call)
         if name := KNOWN.masker.found(canonical_bytes(before).decode()):
             raise PermanentError(
                 f"what the probe prints holds the secret {name}, so it can't be kept to compare "
@@ -53,19 +38,11 @@ class MaskedAction(Action):
 
     @override
     async def execute(self, call: Call) -> Result:
-        result = await self._action.execute(call)
+        result = await super().execute(call)
         texts = (result.evidence, *result.outputs.values())
         if sum(len(text) for text in texts if isinstance(text, str)) > INLINE_CHARACTERS:
             return await asyncio.to_thread(_masked, result)
         return _masked(result)
-
-    @override
-    async def probe(self, call: Call, before: JsonObject) -> ProbeAnswer:
-        return await self._action.probe(call, before)
-
-    @override
-    async def close(self) -> None:
-        await self._action.close()
 
 
 def _masked(result: Result) -> Result:

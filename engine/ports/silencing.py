@@ -1,8 +1,8 @@
-"""Whether all of an incident that fires is silenced, in one transaction."""
+"""Whether all of an incident that fires is silenced, and a silence's end, in one transaction."""
 
 from engine.core.classify import labels_of
 from engine.core.incident import Incident
-from engine.core.silences import SilenceBook, Silenced
+from engine.core.silences import Silence, SilenceBook, Silenced
 from engine.ports.store import Tx
 
 # An incident of more alerts than this isn't silent: nobody silences a storm unseen.
@@ -26,3 +26,10 @@ def silenced(tx: Tx, incident: Incident) -> Silenced | None:
     if not over or len(over) < len(found):
         return None
     return min(over, key=lambda each: (each.until is None, each.until))
+
+
+def shorten(tx: Tx, silence: Silence) -> None:
+    """Put one that ends sooner than before, and have what it holds back asked again."""
+    tx.silences.put(silence)
+    for each in tx.conditions.waiting(silence.id):
+        tx.wake_task("tick", f"hold_due/{each.fingerprint}")

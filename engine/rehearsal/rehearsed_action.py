@@ -5,13 +5,14 @@ from typing import Literal
 
 from typing_extensions import override
 
-from engine.core.actions import Call, Declaration, Estate, Prepared, ProbeAnswer, Result
+from engine.core.actions import Call, ProbeAnswer, Result
 from engine.core.expression_types import ValueType
 from engine.core.json_value import Json, JsonObject
 from engine.core.loops import without_items
 from engine.core.rehearsal_documents import FakeCall
 from engine.errors import OutcomeUnknownError
 from engine.ports.action import Action
+from engine.ports.wrapped_action import WrappedAction
 
 _NOTHING: Mapping[str, Json] = {
     "string": "",
@@ -25,7 +26,7 @@ _NOTHING: Mapping[str, Json] = {
 Outcome = Literal["succeeded", "failed", "unknown"]
 
 
-class RehearsedAction(Action):
+class RehearsedAction(WrappedAction):
     """The real action up to its call, which is one of `fakes` by the step's id.
 
     A list is used up in order, and its last one repeats; under a loop's step without an item it is
@@ -33,19 +34,8 @@ class RehearsedAction(Action):
     """
 
     def __init__(self, action: Action, fakes: Mapping[str, Sequence[FakeCall]]) -> None:
-        self._action = action
+        super().__init__(action)
         self._left = {step: list(calls) for step, calls in fakes.items() if calls}
-
-    @property
-    @override
-    def declaration(self) -> Declaration:
-        return self._action.declaration
-
-    @override
-    def prepare(
-        self, inputs: Mapping[str, Json], estate: Estate, connection: str | None
-    ) -> Prepared:
-        return self._action.prepare(inputs, estate, connection)
 
     @override
     async def look(self, call: Call) -> JsonObject:

@@ -24,6 +24,7 @@ from engine.ports.commands import By, Decided, WantedSilence
 from engine.ports.locking import all_locks
 from engine.ports.recording import Author, open_incident, record
 from engine.ports.rows import ApprovalRow, RunRow
+from engine.ports.silencing import shorten
 from engine.ports.store import Store, Tx
 from engine.ports.undoing import call_off, way_back
 
@@ -284,9 +285,7 @@ class CommandStage:
                     f"silence {known.id[:8]} ended at {known.ends_at:%Y-%m-%d %H:%M:%S} UTC"
                 )
             ended = replace(known, ends_at=tx.now)
-            tx.silences.put(ended)
-            for each in tx.conditions.waiting(known.id):
-                tx.wake_task("tick", f"hold_due/{each.fingerprint}")
+            shorten(tx, ended)
             event = events.SilenceEnded(silence_id=known.id, reason=reason, via=by.via)
             self._journal_access(tx, event, by)
             return ended

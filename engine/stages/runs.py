@@ -26,9 +26,8 @@ from engine.core.run_commands import (
     Attempt,
     Busy,
     Command,
-    Confirm,
     Ended,
-    Read,
+    Lasting,
     Record,
     Wait,
 )
@@ -146,7 +145,7 @@ class RunStage:
             after = await self._write(task, seen, None, commands[0].event)
             assert after is not None  # what is told beside others ends nothing
             return after
-        lasting = [each for each in commands if isinstance(each, Read | Confirm | Attempt)]
+        lasting = [each for each in commands if isinstance(each, Lasting)]
         lanes.begin(lasting, lambda each: self._obey(task, seen, playbook, each, alone=False))
         waits = [(each.until - seen.now) for each in commands if isinstance(each, Wait)]
         await lanes.an_end(min([LOOK_AGAIN, *waits]).total_seconds())
