@@ -7,7 +7,7 @@ from engine.core.actions import Effect
 from engine.core.documents import CommandsDocument
 from engine.core.mistakes import Mistakes
 from engine.core.playbook_checks import check_commands
-from tests.doubles.playbooks import COMMANDS, PLAYBOOK, changed, compiled
+from tests.doubles.playbooks import COMMANDS, PLAYBOOK, assert_told, changed, compiled
 
 
 def test_a_right_playbook_is_compiled_with_defaults() -> None:
@@ -107,11 +107,7 @@ MISTAKES = [
 def test_a_mistake_is_told_with_its_place(
     change: str, value: object, path: str, column: int, message: str
 ) -> None:
-    playbook, told = compiled(changed(change, value))
-    assert playbook is None
-    (found,) = told
-    assert found[:2] == (path, column)
-    assert message in found[2]
+    assert_told(changed(change, value), path, column, message)
 
 
 def _command(**words: object) -> Mapping[str, object]:

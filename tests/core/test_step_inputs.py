@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.doubles.playbooks import changed, compiled
+from tests.doubles.playbooks import assert_told, changed, compiled
 
 MISTAKES = [
     ("steps/0/with/hots", "x", "steps/0/with/hots", 0, "did you mean 'host'?"),
@@ -43,11 +43,7 @@ MISTAKES = [
 def test_a_mistake_is_told_with_its_place(
     change: str, value: object, path: str, column: int, message: str
 ) -> None:
-    playbook, told = compiled(changed(change, value))
-    assert playbook is None
-    (found,) = told
-    assert found[:2] == (path, column)
-    assert message in found[2]
+    assert_told(changed(change, value), path, column, message)
 
 
 def test_a_command_that_changes_is_not_for_an_action_that_reads() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.doubles.playbooks import PLAYBOOK, changed, compiled
+from tests.doubles.playbooks import PLAYBOOK, assert_told, changed, compiled
 
 MISTAKES = [
     ("steps/0/uses", "ssh.rum", "steps/0/uses", 0, "did you mean 'ssh.run'?"),
@@ -29,11 +29,7 @@ MISTAKES = [
 def test_a_mistake_is_told_with_its_place(
     change: str, value: object, path: str, column: int, message: str
 ) -> None:
-    playbook, told = compiled(changed(change, value))
-    assert playbook is None
-    (found,) = told
-    assert found[:2] == (path, column)
-    assert message in found[2]
+    assert_told(changed(change, value), path, column, message)
 
 
 def test_investigation_and_verification_only_read() -> None:

@@ -116,3 +116,12 @@ def compiled(document: Mapping[str, Any]) -> tuple[Playbook | None, list[tuple[s
     model = PlaybookDocument.model_validate(document)
     playbook = compile_playbook(model, "0" * 64, CONTEXT, mistakes)
     return playbook, [("/".join(map(str, m.path)), m.column, m.message) for m in mistakes.found]
+
+
+def assert_told(document: Mapping[str, Any], path: str, column: int, message: str) -> None:
+    """That a document has one mistake, which is told there and in these words."""
+    playbook, told = compiled(document)
+    assert playbook is None
+    (found,) = told
+    assert found[:2] == (path, column)
+    assert message in found[2]

@@ -1,11 +1,12 @@
 """quell's stages in one process over a real store and stream, with time and effects by script."""
 
+import asyncio
 import json
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +36,7 @@ from engine.stages.messages import MessageStage
 from engine.stages.publishing import PublishStage
 from engine.stages.queries import QueryStage
 from engine.stages.records import RecordsStage
-from engine.stages.runs import RunStage
+from engine.stages.runs import Pace, RunStage
 from engine.stages.tasks import Handler, Park, TaskLoop
 from engine.stages.ticks import TickStage
 from engine.store.embedded_stream import EmbeddedStream
@@ -47,6 +48,7 @@ from tests.doubles.scripted import (
     MEND,
     OK,
     QUERY,
+    Hanging,
     RecordingNotifier,
     RecordingPublisher,
     RecordingTracker,
@@ -54,7 +56,7 @@ from tests.doubles.scripted import (
     ScriptedQuery,
     ScriptedSource,
 )
-from tests.doubles.virtual_time import VirtualClock
+from tests.doubles.virtual_time import VirtualClock, until
 from tests.doubles.written import (
     RESTART,
     RULES,
@@ -365,6 +367,21 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     """The usual one: a rule in approve, one that observes, and the one that takes the rest."""
     async with a_world(tmp_path) as opened:
         yield opened
+
+
+@asynccontextmanager
+async def under_way(
+    world: World, *changes: Hanging, pace: Callable[[], Pace] = lambda: "on"
+) -> AsyncIterator[asyncio.Task[None]]:
+    """All of these changes are being made; afterwards their worker has done what it can."""
+    await world.fire()
+    row = await world.approval()
+    await world.commands.decide(row.id, "approved", plan_hash=row.plan_hash, by=ONCALL)
+    task = await world.claimed("run")
+    async with asyncio.TaskGroup() as group:
+        working = group.create_task(replace(world.runs, pace=pace).advance(task))
+        await until(lambda: all(each.begun for each in changes) and world.clock.at_rest())
+        yield working
 
 
 def what_was_done(world: World) -> list[str]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from tests.simulation.framed import framed
+
 RULES = """language: 1
 defaults: {notify: [team], postmortem: [P1]}
 rules:
@@ -29,16 +31,9 @@ rules:
     group_by: [service]
     mode: suggest
 """
-MEND = """language: 1
-id: mend
-description: Restart the model server
-max_mode: auto
-parameters:
-  host: {type: target, kind: host}
-guards:
-  budget: {runs: 2, within: 5m, per: playbook}
-approval: {from: [role:oncall], expires: 90s}
-steps:
+MEND = framed(
+    "mend: Restart the model server",
+    """steps:
   - id: restart
     uses: lab.mend
     with: {what: restart, host: '${{ params.host }}'}
@@ -59,52 +54,40 @@ steps:
     timeout: 10s
     if: steps.warm.ok
     rollback: none
-verify:
-  - id: serves
-    uses: lab.look
-    with: {what: serves, host: '${{ params.host }}'}
-    until: result.ok
-    within: 10s
+""",
+    guards="""guards:
+  budget: {runs: 2, within: 5m, per: playbook}
+""",
+    proven="""    within: 10s
     every: 5s
     stable_for: 5s
 on_cancel:
   - {id: hang_up, uses: lab.mend, with: {what: hang_up, host: '${{ params.host }}'}, timeout: 10s}
-"""
-REWARM = """language: 1
-id: rewarm
-description: Restart the model server while it is slow
-max_mode: auto
-parameters:
-  host: {type: target, kind: host}
-guards:
-  cooldown: {for: 1m, per: target}
-approval: {from: [role:oncall], expires: 90s}
-steps:
+""",
+)
+REWARM = framed(
+    "rewarm: Restart the model server while it is slow",
+    """steps:
   - id: again
     uses: lab.mend
     with: {what: restart, host: '${{ params.host }}'}
     timeout: 10s
     retry: {attempts: 2, wait: 2s}
     rollback: none
-verify:
-  - id: answers
-    uses: lab.look
-    with: {what: serves, host: '${{ params.host }}'}
-    until: result.ok
-    within: 60s
+""",
+    guards="""guards:
+  cooldown: {for: 1m, per: target}
+""",
+    proof="answers",
+    proven="""    within: 60s
     every: 15s
     stable_for: 45s
-"""
+""",
+)
 # In batches of two; one of all four may be lost, and those of the first batch often are.
-FLEET = """language: 1
-id: fleet
-description: Restart all model servers, so that some always serve
-max_mode: auto
-deadline: 90s
-parameters:
-  host: {type: target, kind: host}
-approval: {from: [role:oncall], expires: 90s}
-steps:
+FLEET = framed(
+    "fleet: Restart all model servers, so that some always serve",
+    """steps:
   - id: drain
     uses: lab.mend
     with: {what: drain, host: '${{ params.host }}'}
@@ -130,21 +113,12 @@ steps:
     rollback: none
 on_cancel:
   - {id: hang_up, uses: lab.mend, with: {what: hang_up, host: '${{ params.host }}'}, timeout: 5s}
-verify:
-  - id: serves
-    uses: lab.look
-    with: {what: serves, host: '${{ params.host }}'}
-    until: result.ok
-    within: 10s
-"""
-CHOOSE = """language: 1
-id: choose
-description: Do what a person says, and something else if that fails
-max_mode: auto
-parameters:
-  host: {type: target, kind: host}
-approval: {from: [role:oncall], expires: 90s}
-investigate:
+""",
+    head="deadline: 90s\n",
+)
+CHOOSE = framed(
+    "choose: Do what a person says, and something else if that fails",
+    """investigate:
   - id: which
     ask:
       question: 'What to do on ${{ params.host }}?'
@@ -167,43 +141,29 @@ steps:
     with: {what: keep, host: '${{ params.host }}'}
     timeout: 10s
     rollback: none
-verify:
-  - id: answers
-    uses: lab.look
-    with: {what: serves, host: '${{ params.host }}'}
-    until: result.ok
-    within: 10s
+""",
+    proof="answers",
+    proven="""    within: 10s
 on_failure: {playbook: replace, with: {host: '${{ params.host }}'}}
-"""
-REPLACE = """language: 1
-id: replace
-description: Replace the model server, again where that fails
-max_mode: auto
-parameters:
-  host: {type: target, kind: host}
-approval: {from: [role:oncall], expires: 90s}
-steps:
+""",
+)
+REPLACE = framed(
+    "replace: Replace the model server, again where that fails",
+    """steps:
   - id: replace
     uses: lab.mend
     with: {what: swap, host: '${{ params.host }}'}
     timeout: 10s
     rollback: none
-verify:
-  - id: answers
-    uses: lab.look
-    with: {what: serves, host: '${{ params.host }}'}
-    until: result.ok
-    within: 10s
+""",
+    proof="answers",
+    proven="""    within: 10s
 on_failure: {playbook: replace, with: {host: '${{ params.host }}'}}
-"""
-RELIEVE = """language: 1
-id: relieve
-description: Help for a while
-max_mode: auto
-parameters:
-  host: {type: target, kind: host}
-approval: {from: [role:oncall], expires: 90s}
-steps:
+""",
+)
+RELIEVE = framed(
+    "relieve: Help for a while",
+    """steps:
   - id: restart
     uses: lab.mend
     with: {what: restart, host: '${{ params.host }}'}
@@ -216,24 +176,16 @@ steps:
     timeout: 10s
     rollback:
       - {id: gather, uses: lab.mend, with: {what: undo, host: '${{ params.host }}'}, timeout: 10s}
-verify:
-  - id: answers
-    uses: lab.look
-    with: {what: serves, host: '${{ params.host }}'}
-    until: result.ok
-    within: 10s
+""",
+    proof="answers",
+    proven="""    within: 10s
 revert: {after: 40s, when: 'incident.severity != "P1"'}
-"""
+""",
+)
 # Several things at once, one of which often fails.
-LANES = """language: 1
-id: lanes
-description: Restart what needs each other at once
-max_mode: auto
-deadline: 2m
-parameters:
-  host: {type: target, kind: host}
-approval: {from: [role:oncall], expires: 90s}
-steps:
+LANES = framed(
+    "lanes: Restart what needs each other at once",
+    """steps:
   - id: both
     parallel:
       - id: left
@@ -276,13 +228,9 @@ steps:
     rollback: none
 on_cancel:
   - {id: hang_up, uses: lab.mend, with: {what: hang_up, host: '${{ params.host }}'}, timeout: 10s}
-verify:
-  - id: serves
-    uses: lab.look
-    with: {what: serves, host: '${{ params.host }}'}
-    until: result.ok
-    within: 10s
-"""
+""",
+    head="deadline: 2m\n",
+)
 INVENTORY = """language: 1
 targets:
   gpu-07: {kind: host, service: llm, aliases: ['gpu-07:9100']}

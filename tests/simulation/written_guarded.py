@@ -3,92 +3,56 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# One at a time, and never the same target twice by itself.
-HURRY = """language: 1
-id: hurry
-description: Restart the model server, which helps for a moment
-max_mode: auto
-parameters:
-  host: {type: target, kind: host}
-guards:
-  concurrency: {max: 1, per: playbook}
-  recurrence: {times: 2, within: 10m}
-approval: {from: [role:oncall], expires: 90s}
-steps:
+from tests.simulation.framed import framed
+
+_JOLT = """steps:
   - id: jolt
     uses: lab.mend
     with: {what: jolt, host: '${{ params.host }}'}
     timeout: 10s
     rollback: none
-verify:
-  - id: serves
-    uses: lab.look
-    with: {what: serves, host: '${{ params.host }}'}
-    until: result.ok
-    within: 10s
+"""
+# One at a time, and never the same target twice by itself.
+HURRY = framed(
+    "hurry: Restart the model server, which helps for a moment",
+    _JOLT,
+    guards="""guards:
+  concurrency: {max: 1, per: playbook}
+  recurrence: {times: 2, within: 10m}
+""",
+    proven="""    within: 10s
     every: 5s
     stable_for: 5s
-"""
+""",
+)
 # It seldom helps, and is not tried again then.
-FRAIL = """language: 1
-id: frail
-description: Move the model server's work, which seldom helps
-max_mode: auto
-parameters:
-  host: {type: target, kind: host}
-guards:
-  lock: {per: service, on_busy: skip}
-  breaker: {failures: 1, per: playbook}
-approval: {from: [role:oncall], expires: 90s}
-steps:
+FRAIL = framed(
+    "frail: Move the model server's work, which seldom helps",
+    """steps:
   - id: swap
     uses: lab.mend
     with: {what: swap, host: '${{ params.host }}'}
     timeout: 10s
     rollback:
       - {id: undo, uses: lab.mend, with: {what: undo, host: '${{ params.host }}'}, timeout: 10s}
-verify:
-  - id: serves
-    uses: lab.look
-    with: {what: serves, host: '${{ params.host }}'}
-    until: result.ok
-    within: 10s
-"""
+""",
+    guards="""guards:
+  lock: {per: service, on_busy: skip}
+  breaker: {failures: 1, per: playbook}
+""",
+)
 # Only while the other service is well.
-SPARE = """language: 1
-id: spare
-description: Restart the model server, if the others can take its work
-max_mode: auto
-parameters:
-  host: {type: target, kind: host}
-guards:
+SPARE = framed(
+    "spare: Restart the model server, if the others can take its work",
+    _JOLT,
+    guards="""guards:
   requires: {healthy: [search], otherwise: skip}
-approval: {from: [role:oncall], expires: 90s}
-steps:
-  - id: jolt
-    uses: lab.mend
-    with: {what: jolt, host: '${{ params.host }}'}
-    timeout: 10s
-    rollback: none
-verify:
-  - id: serves
-    uses: lab.look
-    with: {what: serves, host: '${{ params.host }}'}
-    until: result.ok
-    within: 10s
-"""
+""",
+)
 # One after the other, as long as one of them is left to serve.
-WAVE = """language: 1
-id: wave
-description: Restart all model servers while some serve
-max_mode: auto
-deadline: 5m
-parameters:
-  host: {type: target, kind: host}
-guards:
-  blast_radius: {group: llm, max_unavailable: 1}
-approval: {from: [role:oncall], expires: 90s}
-steps:
+WAVE = framed(
+    "wave: Restart all model servers while some serve",
+    """steps:
   - id: each
     foreach: {in: [gpu-07, gpu-09], as: node}
     steps:
@@ -98,22 +62,16 @@ steps:
         timeout: 5s
         rollback:
           - {id: undo, uses: lab.mend, with: {what: undo, host: '${{ node }}'}, timeout: 5s}
-verify:
-  - id: serves
-    uses: lab.look
-    with: {what: serves, host: '${{ params.host }}'}
-    until: result.ok
-    within: 10s
-"""
+""",
+    head="deadline: 5m\n",
+    guards="""guards:
+  blast_radius: {group: llm, max_unavailable: 1}
+""",
+)
 # Steps that nothing is read before: the outcome of each carries the intent of the next.
-CHAIN = """language: 1
-id: chain
-description: Do one thing after the other
-max_mode: auto
-parameters:
-  host: {type: target, kind: host}
-approval: {from: [role:oncall], expires: 90s}
-steps:
+CHAIN = framed(
+    "chain: Do one thing after the other",
+    """steps:
   - id: warm
     uses: lab.mend
     with: {what: warm, host: '${{ params.host }}'}
@@ -142,13 +100,8 @@ steps:
     with: {what: tidy, host: '${{ params.host }}'}
     timeout: 10s
     rollback: none
-verify:
-  - id: serves
-    uses: lab.look
-    with: {what: serves, host: '${{ params.host }}'}
-    until: result.ok
-    within: 10s
-"""
+""",
+)
 # Long enough for what fires at the beginning to wait for its end, and then to meet.
 FREEZE = """language: 1
 calendars:

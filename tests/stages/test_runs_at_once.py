@@ -1,9 +1,6 @@
 """What stands side by side is done at once, and ends together, whatever happens to a part of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +13,15 @@ from engine.errors import TransientError
 from engine.stages.runs import Pace
 from tests.doubles.scripted import FAILED, OK, Hanging
 from tests.doubles.virtual_time import DEADLINE_S, until
-from tests.doubles.world import LEASE_S, ONCALL, World, a_world, approve, ended, what_was_done
+from tests.doubles.world import (
+    LEASE_S,
+    ONCALL,
+    a_world,
+    approve,
+    ended,
+    under_way,
+    what_was_done,
+)
 from tests.doubles.written import RESTART
 
 BOTH = RESTART.replace(
@@ -64,21 +69,6 @@ FLEET = RESTART.replace(
         rollback: none
 """,
 )
-
-
-@asynccontextmanager
-async def under_way(
-    world: World, *changes: Hanging, pace: Callable[[], Pace] = lambda: "on"
-) -> AsyncIterator[asyncio.Task[None]]:
-    """All of these changes are being made; afterwards their worker has done what it can."""
-    await world.fire()
-    row = await world.approval()
-    await world.commands.decide(row.id, "approved", plan_hash=row.plan_hash, by=ONCALL)
-    task = await world.claimed("run")
-    async with asyncio.TaskGroup() as group:
-        working = group.create_task(replace(world.runs, pace=pace).advance(task))
-        await until(lambda: all(each.begun for each in changes) and world.clock.at_rest())
-        yield working
 
 
 def meeting(parties: int) -> asyncio.Barrier:

@@ -1,13 +1,11 @@
 """What a run causes by its changes is expected: it waits until the run is over, and some time."""
 
-import asyncio
 from pathlib import Path
 
 from engine.core import events
 from engine.errors import TransientError
 from tests.doubles.scripted import OK, Hanging
-from tests.doubles.virtual_time import until
-from tests.doubles.world import ONCALL, World, a_world, ended, mending
+from tests.doubles.world import ONCALL, World, a_world, ended, mending, under_way
 from tests.doubles.written import RESTART, TWO_RULES
 
 EXPECTING = RESTART.replace(
@@ -33,13 +31,7 @@ async def test_what_it_causes_waits_until_it_is_over_and_some_time(tmp_path: Pat
     async with a_world(tmp_path, playbook=EXPECTING, rules=TWO_RULES) as world:
         change = Hanging()
         world.mend.will("restart", change)
-        await world.fire()
-        row = await world.approval()
-        await world.commands.decide(row.id, "approved", plan_hash=row.plan_hash, by=ONCALL)
-        task = await world.claimed("run")
-        async with asyncio.TaskGroup() as group:
-            group.create_task(world.runs.advance(task))
-            await until(lambda: change.begun == 1 and world.clock.at_rest())
+        async with under_way(world, change):
             await alert(world, "gpu-07:9100")
             assert ("slow", "silenced") in await world.held()
             await alert(world, "gpu-08:9100")

@@ -17,7 +17,7 @@ from engine.ports.store import Store
 from tests.doubles.noting import NotingStore
 from tests.doubles.scripted import FAILED, OK, Hanging
 from tests.doubles.virtual_time import until
-from tests.doubles.world import ONCALL, World, a_world, approve, ended, mending
+from tests.doubles.world import ONCALL, World, a_world, approve, ended, mending, under_way
 from tests.doubles.written import CALLED, CALLER
 
 T = TypeVar("T")
@@ -38,13 +38,7 @@ async def cancel(world: World) -> None:
 async def attempt_under_way(world: World, change: Hanging) -> AsyncIterator[asyncio.Task[None]]:
     """The approved change is being made; afterwards its worker has done what it can."""
     world.mend.will("restart", change)
-    await world.fire()
-    row = await world.approval()
-    await world.commands.decide(row.id, "approved", plan_hash=row.plan_hash, by=ONCALL)
-    task = await world.claimed("run")
-    async with asyncio.TaskGroup() as group:
-        working = group.create_task(world.runs.advance(task))
-        await until(lambda: change.begun == 1 and world.clock.at_rest())
+    async with under_way(world, change) as working:
         yield working
 
 
