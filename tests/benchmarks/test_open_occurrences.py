@@ -12,9 +12,10 @@ from benchmarks.open_occurrences import (
     storm,
 )
 
-# What 100,000 may add, and what even a few do: caches of SQLite, and the allocator's arenas.
+# What 100,000 may add, and what the first few thousand fill once, whatever follows: SQLite's page
+# caches and the allocator's arenas, 36 MiB of the 53 that 100,000 add.
 BOUND_BYTES = 120 * MIB
-ALLOWANCE_BYTES = 24 * MIB
+ALLOWANCE_BYTES = 48 * MIB
 
 
 def test_a_storm_is_measured_once_all_of_it_is_open() -> None:
