@@ -18,7 +18,7 @@ from engine.core.incident import opened
 from engine.core.plan import plan_hash
 from engine.core.planning import Planner
 from engine.core.scopes import Known
-from engine.core.trigger import run_by_hand
+from engine.core.trigger import OrderedRun, run_by_hand
 from engine.settings import load_settings
 
 PLANS = 1_000
@@ -37,7 +37,8 @@ def renderer(folder: Path) -> Callable[[], str]:
     parts = load_connectors(load_settings(None, {"inventory": path}))
     catalog = parts.catalog
     given = {"host": "gpu-07", "model": "llama"}
-    incident, story = run_by_hand("benchmark", 1, "restart-vllm", given, catalog)
+    order = OrderedRun("benchmark", "restart-vllm", given)
+    incident, story = run_by_hand(order, 1, catalog)
     created = next(event for event in story if isinstance(event, RunCreated))
     planner = Planner(catalog, parts.actions)
     playbook = catalog.playbooks["restart-vllm"]

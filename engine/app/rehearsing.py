@@ -32,7 +32,7 @@ from engine.core.planning import Planner, Rendered
 from engine.core.records import alert_json, alert_of_json
 from engine.core.scopes import Known
 from engine.core.severity import Mode, ModeLimit, effective_mode
-from engine.core.trigger import first_run, opened_by, run_by_hand
+from engine.core.trigger import OrderedRun, first_run, opened_by, run_by_hand
 from engine.errors import ConfigError, QuellError
 from engine.ports import strict_json
 from engine.ports.known_secrets import KNOWN
@@ -98,7 +98,7 @@ def rehearse_plan(
     """The plan of a run by hand, with holes where investigation would have to be asked."""
     parts = load_connectors(loaded)
     catalog = parts.catalog
-    opened, story = run_by_hand("rehearsal", 0, playbook_id, given, catalog)
+    opened, story = run_by_hand(OrderedRun("rehearsal", playbook_id, given), 0, catalog)
     created = next(event for event in story if isinstance(event, events.RunCreated))
     now = SystemClock().now()
     known = Known(created.parameters, incident_opened(opened, now), catalog.inventory)

@@ -325,7 +325,9 @@ class LocalSite:
             "start one with `quell up`"
         )
 
-    def run_playbook(self, playbook: str, parameters: object, *, reason: str = "") -> IncidentStory:
+    def run_playbook(
+        self, playbook: str, parameters: object, *, reason: str = "", dry_run: bool = False
+    ) -> IncidentStory:
         """Always refused: nobody would execute it."""
         raise TransientError(
             f"no engine runs on {str(self._data)!r} that could run {playbook!r}; "

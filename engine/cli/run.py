@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.5
 GOOD_OUTCOMES = ("succeeded", "not_needed", "skipped")
 
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Look and plan; change nothing, ask nobody.")
+]
 Decision = Literal["approve", "reject"]
 Decide = Callable[[Decision, str], None]
 
@@ -35,6 +38,7 @@ def run(
     playbook: Annotated[str, typer.Argument(metavar="PLAYBOOK", help="Its id.")],
     parameter: Parameters = None,
     reason: Reason = "",
+    dry_run: DryRun = False,
     data: Data = DATA,
     json: Json = False,
 ) -> int:
@@ -42,10 +46,13 @@ def run(
 
     It shows the plan and asks on the terminal. Without a terminal, or with --json, it waits for a
     decision elsewhere: Slack, `quell approve`, the API. Exit code 3 when the run failed.
+
+    With --dry-run what only reads is done and journaled: the investigation, the verification once,
+    and the guards. Then it ends with what would come next; nothing is changed, nobody is asked.
     """
     parameters = parse_parameters(parameter)
     with reach(data) as site:
-        incident = site.run_playbook(playbook, parameters, reason=reason)
+        incident = site.run_playbook(playbook, parameters, reason=reason, dry_run=dry_run)
         return _followed(site, incident, json=json)
 
 

@@ -180,10 +180,15 @@ class QuellClient:
         return self._order(IncidentAnswer, path, AcknowledgeOrder(note=note))
 
     def run_playbook(
-        self, playbook: str, parameters: Mapping[str, JsonValue], *, reason: str = ""
+        self,
+        playbook: str,
+        parameters: Mapping[str, JsonValue],
+        *,
+        reason: str = "",
+        dry_run: bool = False,
     ) -> IncidentAnswer:
-        """Start a run by hand and return the incident that it is in."""
-        order = RunOrder(playbook=playbook, parameters=parameters, reason=reason)
+        """Start a run by hand and return the incident that it is in; a dry one changes nothing."""
+        order = RunOrder(playbook=playbook, parameters=parameters, reason=reason, dry_run=dry_run)
         return self._order(IncidentAnswer, "/v1/runs", order)
 
     def cancel_run(self, run: str, *, reason: str = "") -> None:

@@ -25,7 +25,7 @@ def before_first_change(state: RunState, plan: Plan, world: World) -> Command | 
     """What comes before the first attempt; None when nothing does any more."""
     missing = stale_look(state, plan.of("verify"), None)
     if missing is not None:
-        return _read(missing)
+        return read_before(missing)
     if state.precheck and all(look.holds for look in state.precheck.values()):
         return end(state, "not_needed", "the verification holds already")
     if asks_source(state, world):
@@ -37,7 +37,7 @@ def before_first_change(state: RunState, plan: Plan, world: World) -> Command | 
             )
     missing = stale_look(state, plan.of("guards"), None)
     if missing is not None:
-        return _read(missing)
+        return read_before(missing)
     if world.refusal is not None:
         return _held_back(state, plan, world.refusal, world)
     return _ask(state, plan, world) if needs_approval(state, plan, world) else None
@@ -49,7 +49,7 @@ def before_batch(state: RunState, plan: Plan, step: PlannedStep, world: World) -
         return None
     stale = stale_look(state, plan.of("guards"), world.now)
     if stale is not None:
-        return _read(stale)
+        return read_before(stale)
     return None if world.refusal is None else _held_back(state, plan, world.refusal, world)
 
 
@@ -82,7 +82,7 @@ def not_fresh(state: RunState, plan: Plan, world: World) -> Command | None:
     """What has to be looked at or asked again right before the first attempt."""
     stale = stale_look(state, plan.of("verify", "guards"), world.now)
     if stale is not None:
-        return _read(stale)
+        return read_before(stale)
     if asks_source(state, world) and stale_confirmation(state, world.now):
         return Confirm()
     return None
@@ -112,7 +112,8 @@ def stale_look(
     return found
 
 
-def _read(step: PlannedStep) -> Read:
+def read_before(step: PlannedStep) -> Read:
+    """The read, as a look that stands before the first change."""
     return Read(step, "guards" if step.phase == "guards" else "precheck")
 
 
@@ -133,7 +134,7 @@ def _held_back(state: RunState, plan: Plan, refusal: Refusal, world: World) -> C
     looks = plan.of("guards") if refusal.waits else plan.of("verify", "guards")
     stale = stale_look(state, looks, world.now)
     if stale is not None:
-        return _read(stale)
+        return read_before(stale)
     if not refusal.waits:
         return end(state, "skipped", refusal.reason, by_guard=refusal.guard)
     known = state.held_back

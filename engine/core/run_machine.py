@@ -15,6 +15,7 @@ from engine.core.plan import Plan
 from engine.core.run import RunState
 from engine.core.run_clearance import before_first_change
 from engine.core.run_commands import Busy, Command, Ended, Investigate, MakePlan, Record, end
+from engine.core.run_dry import is_dry, look_only
 from engine.core.run_endings import cancel, roll_back, verify
 from engine.core.run_lanes import Walk
 from engine.core.run_questions import ask
@@ -51,12 +52,14 @@ def _before_the_plan(state: RunState, world: World) -> Command | None:
 
 
 def _prepare(state: RunState, world: World) -> Command:
-    if state.mode is Mode.OBSERVE or state.undoes:
+    dry = is_dry(state, world)
+    if (state.mode is Mode.OBSERVE and not dry) or state.undoes:
         return MakePlan()
     known = known_to(state, world.incident, world.inventory)
     for placed in investigations(world.playbook, known):
         if placed.step.ask is not None:
-            if (waiting := ask(state, placed, placed.step.ask, world)) is not None:
+            # Nobody is asked for nothing: what follows from the answer is a hole in the plan.
+            if not dry and (waiting := ask(state, placed, placed.step.ask, world)) is not None:
                 return waiting
         elif placed.id not in state.evidence:
             return Investigate(replace(placed.step, id=placed.id), placed.place)
@@ -64,6 +67,8 @@ def _prepare(state: RunState, world: World) -> Command:
 
 
 def _execute(state: RunState, plan: Plan, world: World) -> tuple[Command, ...]:
+    if is_dry(state, world):
+        return (look_only(state, plan, world),)
     if state.mode is Mode.OBSERVE:
         return (end(state, "skipped", "observe: this is what would have run"),)
     walk = Walk(state, plan, world)

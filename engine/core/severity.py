@@ -39,6 +39,10 @@ class ModeLimit:
     decided_by: str
 
 
+# Of a run by hand that may only look.
+DRY_RUN = ModeLimit(Mode.OBSERVE, "a dry run")
+
+
 def effective_mode(limits: Iterable[ModeLimit]) -> ModeLimit:
     """The lowest of all; the first one named wins a tie.
 

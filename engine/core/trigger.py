@@ -1,6 +1,7 @@
 """Whether and how an incident starts a run: the trigger, its parameters, its effective mode."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from engine.core import events
@@ -19,7 +20,7 @@ from engine.core.plan import run_id
 from engine.core.planning import trigger_limits
 from engine.core.playbook import Playbook
 from engine.core.scopes import alert_bindings, policy_facts
-from engine.core.severity import Mode, ModeLimit, effective_mode
+from engine.core.severity import DRY_RUN, Mode, ModeLimit, effective_mode
 from engine.errors import NotFoundError, PermanentError
 
 # A trigger that is older when it is decided asks a person.
@@ -115,31 +116,46 @@ def first_run(
     return (created, ended)
 
 
+@dataclass(frozen=True, slots=True)
+class OrderedRun:
+    """A person's order of a run; `id` tells it from every other. A dry run changes nothing."""
+
+    id: str
+    playbook_id: str
+    parameters: Mapping[str, Json]
+    dry_run: bool = False
+
+    @property
+    def mode(self) -> ModeLimit:
+        """The most that it may do."""
+        return DRY_RUN if self.dry_run else ModeLimit(Mode.APPROVE, "a run by hand")
+
+
 def run_by_hand(
-    order: str, number: int, playbook_id: str, given: Mapping[str, Json], catalog: Catalog
+    order: OrderedRun, number: int, catalog: Catalog
 ) -> tuple[events.IncidentOpened, Sequence[events.Event]]:
-    """The incident and the run of a person's order, in mode approve at most.
+    """The incident, which gets this number, and the run of a person's order.
 
     Raises NotFoundError for an unknown playbook and PermanentError for wrong parameters.
     """
-    playbook = catalog.playbooks.get(playbook_id)
+    playbook = catalog.playbooks.get(order.playbook_id)
     if playbook is None:
-        hint = nearest(playbook_id, catalog.playbooks)
-        raise NotFoundError(f"there is no playbook {playbook_id!r}{hint}")
-    arguments = check_parameters(playbook.parameters, given, catalog.inventory)
+        hint = nearest(order.playbook_id, catalog.playbooks)
+        raise NotFoundError(f"there is no playbook {order.playbook_id!r}{hint}")
+    arguments = check_parameters(playbook.parameters, order.parameters, catalog.inventory)
     if arguments.problems:
-        raise PermanentError(f"playbook {playbook_id}: {'; '.join(arguments.problems)}")
-    group = {"order": order}
+        raise PermanentError(f"playbook {playbook.id}: {'; '.join(arguments.problems)}")
+    group = {"order": order.id}
     key = correlation_key(BY_HAND, group)
-    mode = effective_mode((ModeLimit(Mode.APPROVE, "a run by hand"), *playbook.mode_limits()))
+    mode = effective_mode((order.mode, *playbook.mode_limits()))
     opened = events.IncidentOpened(
-        incident_id=incident_id(key, order),
+        incident_id=incident_id(key, order.id),
         number=number,
         correlation_key=key,
-        partition_key=order,
+        partition_key=order.id,
         rule_id=BY_HAND,
         severity="P3",
-        title=f"{playbook.id} by hand",
+        title=f"{playbook.id}, a dry run" if order.dry_run else f"{playbook.id} by hand",
         mode=mode.mode.value,
         group=group,
         notify=("team",),

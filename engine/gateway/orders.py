@@ -116,7 +116,7 @@ async def acknowledge(
 async def run_playbook(order: RunOrder, commands: Ordered, by: Holder) -> IncidentAnswer:
     """Start a run by hand, in an incident of its own; it is approved like any other."""
     incident = await commands.run_playbook(
-        order.playbook, order.parameters, by=by, reason=order.reason
+        order.playbook, order.parameters, by=by, reason=order.reason, dry_run=order.dry_run
     )
     return incident_answer(incident)
 

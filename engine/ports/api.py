@@ -35,11 +35,12 @@ class DecisionOrder(Order):
 
 
 class RunOrder(Order):
-    """A run by hand."""
+    """A run by hand; with `dry_run` it looks and plans, and changes and asks nothing."""
 
     playbook: str = Field(min_length=1, max_length=200)
     parameters: Mapping[str, JsonValue] = {}
     reason: str = Field(default="", max_length=2000)
+    dry_run: bool = False
 
 
 class AcknowledgeOrder(Order):

@@ -97,9 +97,18 @@ class Commands(Protocol):
         ...
 
     async def run_playbook(
-        self, playbook: str, parameters: Mapping[str, Json], *, by: "By", reason: str = ""
+        self,
+        playbook: str,
+        parameters: Mapping[str, Json],
+        *,
+        by: "By",
+        reason: str = "",
+        dry_run: bool = False,
     ) -> Incident:
-        """Start a run by hand (counts as approve) in an incident of its own."""
+        """Start a run by hand (counts as approve) in an incident of its own.
+
+        With `dry_run` it only looks and plans.
+        """
         ...
 
     async def acknowledge(self, incident: str, *, by: "By", note: str = "") -> Incident:

@@ -13,7 +13,7 @@ from engine.core.playbook import Playbook
 from engine.core.reporting import never_began, observed, prepared
 from engine.core.run_commands import Confirm, Investigate, MakePlan, Probe, Read
 from engine.core.scopes import Known
-from engine.core.severity import Mode, ModeLimit, effective_mode
+from engine.core.severity import DRY_RUN, Mode, ModeLimit, effective_mode
 from engine.core.undoing import undo_plan
 from engine.errors import QuellError
 from engine.ports.action import Action
@@ -72,7 +72,9 @@ class Looking:
             *rendered.limits,
             *freeze_limits(freezes_of(seen, rendered.plan, self.catalogs.active)),
         )
-        mode = effective_mode([ModeLimit(state.mode, state.mode_decided_by), *limits])
+        own = ModeLimit(state.mode, state.mode_decided_by)
+        # What would keep the real run from changing anything is what people want to hear of.
+        mode = effective_mode((*limits, own) if own == DRY_RUN else (own, *limits))
         return (
             events.RunPlanned(
                 run_id=state.run_id,
@@ -100,6 +102,8 @@ class Looking:
                 outcome="failed",
                 error=str(error),
             )
+            if seen.state.mode is Mode.OBSERVE:
+                return (found,)  # it follows from what a dry run asks nobody
         else:
             found = await self._read(seen, playbook, planned, "investigate")
         if not step.required or found.outcome != "failed":

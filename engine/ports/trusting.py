@@ -6,6 +6,7 @@ from datetime import datetime
 from engine.core import events
 from engine.core.incident import Incident, chain_of
 from engine.core.journal import told
+from engine.core.severity import Mode
 from engine.core.trust import Standing, Story, case_of, order_of, standings, usual_durations
 from engine.ports.rows import IncidentFilter
 from engine.ports.store import Store, Tx
@@ -54,7 +55,7 @@ def _judged(found: Sequence[tuple[Incident, Story]], now: datetime) -> Sequence[
     by_hand: dict[str, list[datetime]] = {}
     for incident, story in found:
         for event, at, _ in story if incident.by_hand else ():
-            if isinstance(event, events.RunCreated):
+            if isinstance(event, events.RunCreated) and event.mode != Mode.OBSERVE.value:
                 by_hand.setdefault(order_of(event), []).append(at)
     cases = (case_of(incident, story, usual, by_hand) for incident, story in found)
     return standings((case for case in cases if case is not None), now)

@@ -15,7 +15,7 @@ from engine.core.json_value import Json
 from engine.core.severity import Mode, ModeLimit
 from engine.core.silences import Silence, check_matchers, silence_id
 from engine.core.stops import Stop, StopScope, what_is_stopped
-from engine.core.trigger import run_by_hand
+from engine.core.trigger import OrderedRun, run_by_hand
 from engine.errors import ConflictError, DeniedError, NotFoundError, PermanentError
 from engine.ports.answering import Answer, answer_question
 from engine.ports.catalogs import ActiveCatalog
@@ -94,22 +94,28 @@ class CommandStage:
         tx.wake_task("run", row.run_id)
 
     async def run_playbook(
-        self, playbook: str, parameters: Mapping[str, Json], *, by: By, reason: str = ""
+        self,
+        playbook: str,
+        parameters: Mapping[str, Json],
+        *,
+        by: By,
+        reason: str = "",
+        dry_run: bool = False,
     ) -> Incident:
         """Start a run by hand, which counts as approve, in an incident of its own."""
         may_order(by.actor, by.roles).demand()
         catalog = self.catalogs.active
         asked_at = self.clock.now()
         # Derived from the moment of the order, so that a store's second try is the same order.
-        order = derived_id(BY_HAND, by.actor, playbook, asked_at.isoformat())
+        order_id = derived_id(BY_HAND, by.actor, playbook, asked_at.isoformat())
+        order = OrderedRun(order_id, playbook, parameters, dry_run)
 
         def work(tx: Tx) -> Incident:
-            known = tx.incident(incident_id(correlation_key(BY_HAND, {"order": order}), order))
+            key = correlation_key(BY_HAND, {"order": order_id})
+            known = tx.incident(incident_id(key, order_id))
             if known is not None:
                 return known
-            opened, story = run_by_hand(
-                order, tx.next_incident_number(), playbook, parameters, catalog
-            )
+            opened, story = run_by_hand(order, tx.next_incident_number(), catalog)
             incident = open_incident(tx, opened, self._author(by))
             return record(tx, incident, story, self._author(by))
 

@@ -73,6 +73,17 @@ def test_what_is_well_already_needs_no_run(
     assert max(map(len, out.splitlines())) <= 80
 
 
+def test_a_dry_run_looks_and_plans_and_asks_nobody(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, site: Project
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    assert run(site, "restart-llm", "--dry-run") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "restart gpu-07$ sudo systemctl restart vllm" in out
+    assert "run skipped: dry run, nothing was changed; it would ask role:oncall to approve" in out
+    assert "Approve" not in out
+
+
 @pytest.mark.parametrize(
     ("typed", "words"),
     [

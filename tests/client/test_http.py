@@ -36,7 +36,6 @@ from engine.gateway.parts import GatewayParts
 from tests.doubles.gateway import (
     APPROVAL,
     HOLDER,
-    LETTERS,
     TOKEN,
     MemoryCommands,
     MemoryQueries,
@@ -45,7 +44,7 @@ from tests.doubles.gateway import (
     served,
     served_app,
 )
-from tests.doubles.gateway_orders import POSITIONS
+from tests.doubles.gateway_orders import LETTERS, POSITIONS
 
 
 @contextmanager
@@ -89,6 +88,7 @@ def test_orders_arrive_with_all_that_was_said() -> None:
         assert (decided.approval.state, decided.sentence) == ("approved", "approved by local:token")
         assert client.acknowledge("INC-1", note="on it").acknowledged_at is not None
         assert client.run_playbook("restart", {"n": 1, "f": ["a"]}, reason="slow").name == "INC-7"
+        client.run_playbook("restart", {}, dry_run=True)
         client.cancel_run("run1", reason="wrong host")
         assert client.roll_back("run1", reason="worse than before").number == 7
         assert client.keep("run1", reason="until March").number == 7
@@ -105,6 +105,7 @@ def test_orders_arrive_with_all_that_was_said() -> None:
         ("decide", "approval1", "approved", "hash1", by, "seen"),
         ("acknowledge", "INC-1", by, "on it"),
         ("run", "restart", {"n": 1, "f": ["a"]}, by, "slow"),
+        ("dry run", "restart", {}, by, ""),
         ("cancel", "run1", by, "wrong host"),
         ("roll_back", "run1", by, "worse than before"),
         ("keep", "run1", by, "until March"),

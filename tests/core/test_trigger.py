@@ -13,7 +13,7 @@ from engine.core.classify import classify
 from engine.core.incident import BY_HAND
 from engine.core.inventory import enrich
 from engine.core.severity import Mode, ModeLimit
-from engine.core.trigger import first_run, run_by_hand, trigger_key
+from engine.core.trigger import OrderedRun, first_run, run_by_hand, trigger_key
 from engine.errors import NotFoundError, PermanentError
 from tests.core.test_planning import INVENTORY
 from tests.doubles.declarations import firing
@@ -72,10 +72,13 @@ def test_a_rule_without_a_playbook_starts_nothing(catalog: Catalog) -> None:
 
 def test_a_run_by_hand_counts_as_approve(catalog: Catalog) -> None:
     given = {"host": "gpu-07", "model": "llama"}
-    opened, (created,) = run_by_hand("order", 3, "restart-vllm", given, catalog)
+    opened, (created,) = run_by_hand(OrderedRun("order", "restart-vllm", given), 3, catalog)
     assert isinstance(created, events.RunCreated)
     assert (opened.rule_id, opened.number, created.mode) == (BY_HAND, 3, "approve")
-    again, _ = run_by_hand("order", 3, "restart-vllm", given, catalog)
+    _, (dry,) = run_by_hand(OrderedRun("o", "restart-vllm", given, dry_run=True), 4, catalog)
+    assert isinstance(dry, events.RunCreated)
+    assert (dry.mode, dry.mode_decided_by) == ("observe", "a dry run")
+    again, _ = run_by_hand(OrderedRun("order", "restart-vllm", given), 3, catalog)
     assert again.incident_id == opened.incident_id
 
 
@@ -97,7 +100,7 @@ def test_a_wrong_order_is_refused(
     catalog: Catalog, playbook: str, given: dict[str, str], error: type[Exception], says: str
 ) -> None:
     with pytest.raises(error, match=says):
-        run_by_hand("order", 1, playbook, given, catalog)
+        run_by_hand(OrderedRun("order", playbook, given), 1, catalog)
 
 
 def test_a_trigger_is_its_incident_rule_and_attempt() -> None:

@@ -38,8 +38,6 @@ from engine.ports.commands import (
     Decided,
     Intake,
     Queries,
-    Replayed,
-    Replays,
     Timeline,
     WantedSilence,
 )
@@ -47,7 +45,15 @@ from engine.ports.metrics import Metrics
 from engine.ports.rows import ApprovalRow, DeadLetter, IncidentFilter
 from engine.ports.source import Rejected
 from tests.doubles.fixed_clock import NOW, FixedClock
-from tests.doubles.gateway_orders import BRAKE, POSITIONS, RAISED, MemoryRepositions, MemorySwitches
+from tests.doubles.gateway_orders import (
+    BRAKE,
+    LETTERS,
+    POSITIONS,
+    RAISED,
+    MemoryReplays,
+    MemoryRepositions,
+    MemorySwitches,
+)
 
 TOKEN = "t0ken"
 HOLDER = By(actor="local:token", via="api", roles=frozenset({"admin"}))
@@ -114,11 +120,6 @@ APPROVAL = ApprovalRow(
 )
 
 STOP = Stop("rule", "slow", "local:me", "a drill", NOW)
-LETTERS = (
-    DeadLetter("letter1", "alertmanager", "no string", "alerts[0].labels", b"{}", NOW, NOW),
-    DeadLetter("letter2", "kafka/a/0/7", "no JSON", "", b"\0\xff", NOW, NOW, 3, record_key="k"),
-    DeadLetter("letter3", "alertmanager", "no list", "", b"x" * 70_000, NOW, NOW, replayed_at=NOW),
-)
 LOCK = Lock(
     Reservation("run1", "gpu-07", "restart", "down", "llm-70b", "incident1", "INC-1", NOW),
     kept=True,
@@ -156,9 +157,16 @@ class MemoryCommands(Commands):
 
     @override
     async def run_playbook(
-        self, playbook: str, parameters: Mapping[str, Json], *, by: By, reason: str = ""
+        self,
+        playbook: str,
+        parameters: Mapping[str, Json],
+        *,
+        by: By,
+        reason: str = "",
+        dry_run: bool = False,
     ) -> Incident:
-        return self._note("run", playbook, dict(parameters), by, reason)
+        order = "dry run" if dry_run else "run"
+        return self._note(order, playbook, dict(parameters), by, reason)
 
     @override
     async def acknowledge(self, incident_id: str, *, by: By, note: str = "") -> Incident:
@@ -323,20 +331,6 @@ class MemoryQueries(Queries):
             if letter.id == prefix:
                 return letter
         raise NotFoundError(f"no dead letter {prefix!r}")
-
-
-@dataclass
-class MemoryReplays(Replays):
-    """Takes the first letter in; the others still can't be understood."""
-
-    orders: list[tuple[str, By]] = field(default_factory=list)
-
-    @override
-    async def replay_dead_letter(self, prefix: str, *, by: By) -> Replayed:
-        self.orders.append((prefix, by))
-        if prefix == LETTERS[0].id:
-            return Replayed(replace(LETTERS[0], replayed_at=NOW), 1, "Taken in.", accepted=True)
-        return Replayed(replace(LETTERS[1], reason="no object"), 0, "Still wrong.")
 
 
 async def all_ready() -> list[str]:

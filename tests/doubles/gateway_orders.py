@@ -1,6 +1,6 @@
-"""Orders about positions and switches that are only recorded."""
+"""Orders about positions, switches and dead letters that are only recorded."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from typing_extensions import override
 
@@ -8,12 +8,18 @@ from engine.core.events import ModesRaised
 from engine.core.positions import Destination, PartitionState
 from engine.core.switches import Switch
 from engine.errors import ConflictError
-from engine.ports.commands import By, Repositioned, Repositions
+from engine.ports.commands import By, Replayed, Replays, Repositioned, Repositions
+from engine.ports.rows import DeadLetter
 from engine.ports.switches import Switches
 from tests.doubles.fixed_clock import NOW
 
 POSITIONS = (PartitionState(0, 7, 0, 9, ""), PartitionState(1, None, 5, 8, "made anew"))
 BRAKE = Switch("storm-brake", "engine", "incidents opened on 5 services within 5m", NOW)
+LETTERS = (
+    DeadLetter("letter1", "alertmanager", "no string", "alerts[0].labels", b"{}", NOW, NOW),
+    DeadLetter("letter2", "kafka/a/0/7", "no JSON", "", b"\0\xff", NOW, NOW, 3, record_key="k"),
+    DeadLetter("letter3", "alertmanager", "no list", "", b"x" * 70_000, NOW, NOW, replayed_at=NOW),
+)
 
 RAISED = ModesRaised(version="abcdef123", modes="m", raised=("rule down: auto, and keeps approve",))
 
@@ -49,3 +55,17 @@ class MemoryRepositions(Repositions):
             raise ConflictError(f"partition {partition} isn't stopped")
         self.orders.append((partition, to, by, reason))
         return Repositioned(partition, 5, 3)
+
+
+@dataclass
+class MemoryReplays(Replays):
+    """Takes the first letter in; the others still can't be understood."""
+
+    orders: list[tuple[str, By]] = field(default_factory=list)
+
+    @override
+    async def replay_dead_letter(self, prefix: str, *, by: By) -> Replayed:
+        self.orders.append((prefix, by))
+        if prefix == LETTERS[0].id:
+            return Replayed(replace(LETTERS[0], replayed_at=NOW), 1, "Taken in.", accepted=True)
+        return Replayed(replace(LETTERS[1], reason="no object"), 0, "Still wrong.")

@@ -13,10 +13,9 @@ from tests.doubles.gateway import (
     HOLDER,
     TOKEN,
     MemoryCommands,
-    MemoryReplays,
     gateway_parts,
 )
-from tests.doubles.gateway_orders import MemoryRepositions, MemorySwitches
+from tests.doubles.gateway_orders import MemoryReplays, MemoryRepositions, MemorySwitches
 
 
 async def post(parts: GatewayParts, path: str, order: object = None) -> httpx.Response:
@@ -53,7 +52,10 @@ async def test_a_run_by_hand() -> None:
     order = {"playbook": "restart-vllm", "parameters": {"host": "gpu-07"}, "reason": "slow"}
     response = await post(parts, "/v1/runs", order)
     assert (response.status_code, response.json()["name"]) == (202, "INC-7")
-    assert orders(parts) == [("run", "restart-vllm", {"host": "gpu-07"}, HOLDER, "slow")]
+    dry = await post(parts, "/v1/runs", {**order, "dry_run": True})
+    assert dry.status_code == 202
+    told = ("restart-vllm", {"host": "gpu-07"}, HOLDER, "slow")
+    assert orders(parts) == [("run", *told), ("dry run", *told)]
 
 
 async def test_a_stop_and_its_end_answer_with_what_is_stopped_now() -> None:
