@@ -79,9 +79,9 @@ _texts_of = attrgetter(*_TEXTS)
 def within_bounds(alert: Alert, size: int | None = None) -> Alert:
     """The alert, with annotations that are cut where they are long.
 
-    `size` is that of the JSON in which it came, in bytes. Labels tell alerts apart, so none of them
-    is cut: raises PayloadError for the first that is too large, and for too many. A link that is
-    too long is none.
+    `size` is that of the JSON in which it came, or of all its texts, in bytes. Labels tell alerts
+    apart, so none of them is cut: raises PayloadError for the first that is too large, and for too
+    many. A link that is too long is none.
     """
     if _is_small(alert, size):
         return alert

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
-from typing import Self, TypedDict, TypeGuard
+from typing import Self, TypedDict, cast
 
 from engine.core.alert import Alert, AlertStatus, SeverityHint, within_bounds
 from engine.core.json_value import Json
@@ -118,6 +118,21 @@ class Texts:
         """The text as it can be stored."""
         return self.kept.get(text) or self.kept.setdefault(text, storable(text))
 
+    def of_both(
+        self, labels: Json, annotations: Json
+    ) -> tuple[dict[str, str], dict[str, str], int | None]:
+        """Labels and annotations as `of` reads them; null annotations are none.
+
+        With the bytes of all their texts where these are plain and few, else None.
+        """
+        if annotations is None:
+            annotations = {}
+        if not self.shares and isinstance(labels, dict) and isinstance(annotations, dict):
+            size = _plain_size(labels, annotations)
+            if size is not None:
+                return cast("dict[str, str]", labels), cast("dict[str, str]", annotations), size
+        return self.of(labels, "labels"), self.of(annotations, "annotations"), None
+
     def of(self, value: Json, where: str) -> dict[str, str]:
         """An object of strings, without the empty ones: to Prometheus they are absent.
 
@@ -126,11 +141,12 @@ class Texts:
         if not isinstance(value, dict):
             raise WrongField(where, f"expected an object of strings, got {shown(value)}")
         kept, texts = self.kept, {}
-        if _is_storable(value):
+        if _plain_size(value) is not None:
+            plain = cast("dict[str, str]", value)
             if not self.shares:
-                return value
+                return plain
             share = kept.setdefault
-            return {share(name, name): share(text, text) for name, text in value.items()}
+            return {share(name, name): share(text, text) for name, text in plain.items()}
         for key, text in value.items():
             if not isinstance(text, str):
                 raise WrongField(f"{where}.{storable(key[:80])}", no_string(text))
@@ -141,10 +157,13 @@ class Texts:
         return texts
 
 
-def bounded(alert: Alert) -> Alert:
-    """The alert within quell's bounds. Raises WrongField for what may not be cut."""
+def bounded(alert: Alert, size: int | None = None) -> Alert:
+    """The alert within quell's bounds; `size` is that of all its texts in bytes, where it is known.
+
+    Raises WrongField for what may not be cut.
+    """
     try:
-        return within_bounds(alert)
+        return within_bounds(alert, size)
     except PayloadError as error:
         raise WrongField(error.field, error.problem) from error
 
@@ -267,10 +286,14 @@ def raw_bytes(raw: Json) -> bytes:
     return json.dumps(raw, separators=(",", ":")).encode()
 
 
-def _is_storable(value: dict[str, Json]) -> TypeGuard[dict[str, str]]:
-    """Whether all are plain texts with names, as most are; else they are looked at one by one."""
+def _plain_size(*objects: dict[str, Json]) -> int | None:
+    """The bytes of all names and values; None where one isn't a plain text with something in it."""
+    texts: list[Json] = []
+    for each in objects:
+        texts += each
+        texts += each.values()
     try:
-        written = "".join(value) + "".join(value.values())  # type: ignore[arg-type]
+        written = "".join(texts)  # type: ignore[arg-type]
     except TypeError:
-        return False
-    return written.isascii() and "\0" not in written and all(value) and all(value.values())
+        return None
+    return len(written) if written.isascii() and "\0" not in written and all(texts) else None

@@ -184,11 +184,10 @@ class _Reader:
     def _alert(self, raw: Json, *, from_api: bool) -> Alert:
         if not isinstance(raw, dict):
             raise WrongField("", f"expected an object, got {shown(raw)}")
-        labels = self.texts.of(raw.get("labels"), "labels")
+        labels, annotations, size = self.texts.of_both(raw.get("labels"), raw.get("annotations"))
         if not labels:
             raise WrongField("labels", "no label has a value, so nothing tells which alert it is")
-        said = raw.get("annotations")
-        annotations = {} if said is None else self.texts.of(said, "annotations")
+        generator = self._generator(raw)
         interval = self._interval_of_api(raw) if from_api else self._interval_of_webhook(raw)
         alert = Alert(
             fingerprint=fingerprint_of(self.source, labels),
@@ -201,10 +200,11 @@ class _Reader:
             ends_at=interval.ends_at,
             received_at=self.received_at,
             expires_at=interval.expires_at,
-            links=self._links(raw, annotations),
+            links=_links(generator, annotations),
             **self.names.fields(labels),
         )
-        return bounded(alert)
+        # A character takes four bytes at most.
+        return bounded(alert, None if size is None else size + 4 * len(generator))
 
     def _interval_of_webhook(self, raw: Mapping[str, Json]) -> "_Interval":
         """The status decides; a firing alert's end is year 1, or a guess that binds nobody."""
@@ -224,16 +224,16 @@ class _Reader:
         expires_at = ends_at or self.received_at + self.resolve_timeout
         return _Interval("firing", starts_at or self.received_at, expires_at=expires_at)
 
-    def _links(self, raw: Mapping[str, Json], annotations: Mapping[str, str]) -> tuple[str, ...]:
+    def _generator(self, raw: Mapping[str, Json]) -> str:
         generator = raw.get("generatorURL")
         if generator is not None and not isinstance(generator, str):
             raise WrongField("generatorURL", no_string(generator))
-        candidates = (
-            self.texts.keep(generator or ""),
-            annotations.get("runbook_url", ""),
-            annotations.get("dashboard_url", ""),
-        )
-        return links_of(candidates)
+        return self.texts.keep(generator) if generator else ""
+
+
+def _links(generator: str, annotations: Mapping[str, str]) -> tuple[str, ...]:
+    told = annotations.get
+    return links_of((generator, told("runbook_url", ""), told("dashboard_url", "")))
 
 
 class _Interval(Struct, frozen=True, gc=False):
