@@ -6,7 +6,6 @@ What isn't (spaces between fields, UnsubscribeURL) is read by nobody.
 
 import asyncio
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -71,12 +70,10 @@ class SnsSignatures:
             if now - sent_at > MAX_AGE:
                 raise _Wrong(f"it was sent at {sent_at.isoformat()}, over 25 h ago")
             algorithm = self._algorithm(message)
-            signature = base64.b64decode(_text(message, "Signature"), validate=True)
+            signature = _signature(message)
             key = await self.certificates.key(_text(message, "SigningCertURL"), topic, now)
         except (_Wrong, WrongCertificateError) as wrong:
             return denied(str(wrong))
-        except binascii.Error:
-            return denied("its signature is no base64")
         if not _is_signed(key, signature, text, algorithm):
             return denied("its signature is wrong")
         if sent_at - now > LEEWAY:
@@ -134,6 +131,18 @@ def _text(message: Mapping[str, Json], name: str) -> str:
     if not isinstance(value, str):
         raise _Wrong(f"it has no {name}")
     return value
+
+
+def _signature(message: Mapping[str, Json]) -> bytes:
+    text = _text(message, "Signature")
+    try:
+        signature = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise _Wrong("its signature is no base64") from error
+    # Bytes have one spelling (RFC 4648, section 3.5), so that no other gets in.
+    if base64.b64encode(signature).decode() != text:
+        raise _Wrong("its signature can be spelled otherwise")
+    return signature
 
 
 def _sent_at(message: Mapping[str, Json]) -> datetime:

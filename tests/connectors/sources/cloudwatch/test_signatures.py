@@ -65,6 +65,13 @@ async def test_sha1_counts_only_where_it_is_configured() -> None:
     assert found.outcome == "denied"
 
 
+def respelled(message: dict[str, Any]) -> dict[str, Any]:
+    """The same signature: the last four bits of its last letter stand for nothing."""
+    letters, padding = message["Signature"][:-2], message["Signature"][-2:]
+    assert (letters[-1] in "AQgw", padding) == (True, "==")
+    return {**message, "Signature": f"{letters[:-1]}{chr(ord(letters[-1]) + 1)}{padding}"}
+
+
 DENIED: dict[str, tuple[Any, str]] = {
     "other-topic": (
         replace(sns(), topic=TOPIC + "-of-others").notification(MESSAGE, NOW),
@@ -87,6 +94,8 @@ DENIED: dict[str, tuple[Any, str]] = {
         "its signature is wrong",
     ),
     "no-base64": (sns().notification(MESSAGE, NOW, Signature="?"), "no base64"),
+    "no-ascii": (sns().notification(MESSAGE, NOW, Signature="é"), "no base64"),
+    "other-spelling": (respelled(sns().notification(MESSAGE, NOW)), "can be spelled otherwise"),
     "version-3": (sns().notification(MESSAGE, NOW, SignatureVersion="3"), "version is '3'"),
     "version-number": (sns().notification(MESSAGE, NOW, SignatureVersion=2), "version is 2"),
     "no-time": (sns().notification(MESSAGE, NOW, Timestamp="noon"), "Timestamp is no time"),
