@@ -5,7 +5,6 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.
 """
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
@@ -55,10 +54,10 @@ def event_of(raw: Json) -> JsonObject:
         return raw
     try:
         data = strict_json.decode(base64.b64decode(str(raw["data_base64"]), validate=True))
-    except binascii.Error as error:
-        raise WrongField("data_base64", f"this is no base64: {error}") from error
     except PayloadError as error:
         raise WrongField("data_base64", error.problem) from error
+    except ValueError as error:
+        raise WrongField("data_base64", f"this is no base64: {error}") from error
     return {name: value for name, value in raw.items() if name != "data_base64"} | {"data": data}
 
 

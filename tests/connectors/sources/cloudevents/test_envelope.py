@@ -84,6 +84,7 @@ def test_data_in_base64_is_decoded() -> None:
         ({"source": None}, "source"),
         ({"type": []}, "type"),
         ({"data_base64": "!"}, "data_base64"),
+        ({"data_base64": "é"}, "data_base64"),
         ({"data_base64": 1}, "data_base64"),
         ({"data_base64": base64.b64encode(b'{"x": NaN}').decode()}, "data_base64"),
         ({"data_base64": base64.b64encode(b'{"x": 1, "x": 2}').decode()}, "data_base64"),
