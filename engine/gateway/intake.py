@@ -15,10 +15,10 @@ import structlog
 from starlette.responses import Response
 from structlog.contextvars import bound_contextvars
 
-from engine.errors import FullError, TransientError
+from engine.errors import FullError, PayloadError, TransientError
 from engine.gateway.access import neighbourhood
 from engine.gateway.body import BodyReader, Incoming, Refused
-from engine.gateway.keeping import Keeper, Kept
+from engine.gateway.keeping import Keeper, Kept, Understood, nothing_in
 from engine.gateway.parts import GatewayParts
 from engine.gateway.problems import json_answer, problem, unauthorised, unavailable
 from engine.gateway.rates import Rates
@@ -99,14 +99,8 @@ class AlertIntake:
             return await self._read(source, sender, body)
 
     async def _read(self, source: Source, sender: Sender, body: bytes) -> Response:
-        encoding = sender.headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in ("identity", "gzip", "x-gzip"):
-            detail = f"content-encoding {encoding[:40]!r} is not understood; send gzip or none"
-            return self._refusal(source.name, Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail))
         try:
-            understood = await self._keeper.understand(
-                source, body, sender, is_gzip=encoding != "identity"
-            )
+            understood = await self._understand(source, sender, body)
             if isinstance(understood, Refused):
                 return self._refusal(source.name, understood)
             kept = await self._keeper.keep_understood(source, understood)
@@ -124,6 +118,15 @@ class AlertIntake:
             answer = unavailable(COME_AGAIN, self._parts.limits.retry_after_s)
             return self._counted(source.name, answer)
         return self._counted(source.name, _verdict(source, kept))
+
+    async def _understand(
+        self, source: Source, sender: Sender, body: bytes
+    ) -> Understood | Refused:
+        encoding = sender.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in ("identity", "gzip", "x-gzip"):
+            wrong = f"content-encoding {encoding[:40]!r} is not understood; send gzip or none"
+            return nothing_in(body, PayloadError(wrong), HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        return await self._keeper.understand(source, body, sender, is_gzip=encoding != "identity")
 
     def _denied(self, address: str, sender: Sender, why: str) -> Response:
         if refusal := self._too_many(address, UNKNOWN, sender.peer):
@@ -211,6 +214,9 @@ async def knock(
                 found.append((source, await source.admit_body(sender, body, now)))
         except TransientError as error:
             unclear = error
+        except Exception:  # a gap in one source lets nobody in, and is no word about its sender
+            log.exception("admission_failed", source=source.name)
+            unclear = TransientError(f"{source.name} failed to tell who sent it")
     for source, admission in found:
         if admission.outcome == "admitted":
             return Door(source, sender=admission.sender)

@@ -162,7 +162,7 @@ def understand(
             return body
         value = strict_json.decode(body)
     except PayloadError as error:
-        return _nothing(raw, error, HTTPStatus.BAD_REQUEST)
+        return nothing_in(raw, error, HTTPStatus.BAD_REQUEST)
     if (alerts := _longest_list(value)) > MAX_ALERTS:
         return Refused(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -171,11 +171,11 @@ def understand(
     try:
         parsed = source.parse(value, received_at, sender)
     except PayloadError as error:
-        return _nothing(raw, error, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return nothing_in(raw, error, HTTPStatus.UNPROCESSABLE_ENTITY)
     except Exception as error:  # a body that finds a gap in a connector is kept, too
         log.exception("parse_failed", source=source.name)
         gap = PayloadError(f"quell could not read this ({type(error).__name__}), and kept it")
-        return _nothing(raw, gap, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return nothing_in(raw, gap, HTTPStatus.UNPROCESSABLE_ENTITY)
     return Understood(raw, parsed, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
@@ -201,5 +201,6 @@ def _longest_list(value: Json) -> int:
     return max((len(each) for each in lists if isinstance(each, list)), default=0)
 
 
-def _nothing(raw: bytes, error: PayloadError, status: int) -> Understood:
+def nothing_in(raw: bytes, error: PayloadError, status: int) -> Understood:
+    """A body that can't be understood, which is its only part; `status` to answer once kept."""
     return Understood(raw, Parsed((), (Rejected(-1, error.field, error.problem, raw),)), status)

@@ -21,7 +21,7 @@ from engine.gateway.app import build_gateway
 from engine.gateway.parts import GatewayParts, Limits
 from engine.logs import configure_logs
 from engine.ports.source import BY_BODY, Admission, Sender, denied
-from tests.doubles.gateway import gateway_parts
+from tests.doubles.gateway import MemoryIntake, gateway_parts
 from tests.doubles.production_server import connected, serving, whole
 from tests.doubles.virtual_time import VirtualClock
 
@@ -173,6 +173,39 @@ async def test_what_comes_through_a_proxy_of_this_machine_is_not_from_this_machi
     assert (await callers.post(peer="127.0.0.1")).status_code == 401
     assert (await callers.post(peer="127.0.0.1", path="/v1/runs")).status_code == 401
     assert (await Callers(replace(named_parts(), loopback=True)).post()).status_code == 200
+
+
+class GapAtTheDoor(AlertmanagerSource):
+    """Finds a gap in itself with whatever it is shown."""
+
+    @override
+    async def admit(self, sender: Sender, now: datetime) -> Admission:
+        if sender.headers.get("authorization") == "by the body":
+            return BY_BODY
+        raise KeyError("unforeseen")
+
+    @override
+    async def admit_body(self, sender: Sender, body: bytes, now: datetime) -> Admission:
+        raise KeyError("unforeseen")
+
+
+@pytest.mark.parametrize("authorization", ["by itself", "by the body"])
+async def test_a_gap_in_who_gets_in_lets_nobody_in_and_costs_no_alert(authorization: str) -> None:
+    """The sender comes again, until the gap is closed."""
+    parts = gateway_parts(GapAtTheDoor(AlertmanagerConfig()), loopback=False)
+    with capture_logs() as logs:
+        answer = await Callers(parts).post({"authorization": authorization})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "unforeseen" not in answer.text
+    assert [each["event"] for each in logs] == ["admission_failed", "intake_unavailable"]
+    assert isinstance(parts.intake, MemoryIntake)
+    assert (parts.intake.alerts, parts.intake.letters) == ([], [])
+
+
+async def test_a_gap_in_one_source_keeps_no_sender_of_another_out() -> None:
+    gap, sound = GapAtTheDoor(AlertmanagerConfig(name="gap")), source_of(NAMED)
+    parts = gateway_parts(gap, sound, loopback=False)
+    assert (await Callers(parts).post(FRA)).status_code == 200
 
 
 SECRET = "t0ken-in-the-url"

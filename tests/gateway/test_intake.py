@@ -274,10 +274,13 @@ async def test_gzip_is_taken_within_the_same_limit() -> None:
     assert [letter.raw for letter in kept(parts).letters] == [content]
 
 
-async def test_another_encoding_is_415() -> None:
+async def test_another_encoding_is_kept_and_415() -> None:
     parts = gateway_parts()
     response = await post(parts, b"x", headers={"content-encoding": "br"})
     assert response.status_code == 415
+    assert response.json()["rejected"][0]["dead_letter"] == "letter-0"
+    [letter] = kept(parts).letters
+    assert (letter.raw, "'br' is not understood" in letter.problem) == (b"x", True)
 
 
 @pytest.mark.parametrize("over", [0, 1])
