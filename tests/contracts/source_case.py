@@ -25,17 +25,20 @@ class Case:
     """A source, a body of `count` sound alerts, and what a true sender makes of a body at NOW.
 
     `signed` gives the headers and the bytes that are sent; `covers_body` says whether the headers
-    or the body itself hold a signature over all of it; where not `whole_body`, then over all that
-    the source reads. `notice` lets the suite tell whole stories of one alert.
+    or the body itself hold a signature over all that the source reads of it. `signed_fields` are
+    some of those in the body, and `names_its_key` says that it tells where the key is. `notice`
+    lets the suite tell whole stories of one alert.
     """
 
     make: Callable[[str], Source]
     signed: Signed
     body: Any
     count: int
+    notice: MakeNotice
     covers_body: bool = False
-    whole_body: bool = True
-    notice: MakeNotice | None = None
+    signed_fields: tuple[str, ...] = ()
+    names_its_key: bool = False
+    max_body_bytes: int = 1 << 20
 
 
 def by_headers(headers: Mapping[str, str]) -> Signed:

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import random
 from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
@@ -11,10 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.json_value import Json
-from engine.errors import PayloadError, TransientError
+from engine.errors import PayloadError
 from engine.ports import strict_json
-from engine.ports.source import Parsed, Source
 from tests.connectors.sources.alertmanager import case as alertmanager
 from tests.connectors.sources.azure_monitor import case as azure_monitor
 from tests.connectors.sources.cloud_monitoring import case as cloud_monitoring
@@ -33,7 +30,6 @@ CASES: Mapping[str, Case] = {
     "cloud-monitoring webhook": cloud_monitoring.WEBHOOK,
     "cloud-monitoring push": cloud_monitoring.PUSH,
 }
-FORGERIES = 1_000
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
@@ -42,7 +38,7 @@ def test_a_source_is_what_its_configuration_calls_it(case: Case) -> None:
     source = case.make("first")
     assert source.name == "first"
     assert {alert.source for alert in source.parse(case.body, NOW).alerts} == {"first"}
-    assert source.max_body_bytes > 0
+    assert source.max_body_bytes == case.max_body_bytes
 
 
 @each_case
@@ -56,54 +52,6 @@ async def test_a_true_sender_gets_in_and_nobody_else(case: Case) -> None:
         for wrong in (value[:-1], value + "x", ""):
             found = await admission(source, {**headers, name: wrong}, body)
             assert found.outcome == "denied", (name, wrong)
-
-
-@each_case
-async def test_no_forgery_of_one_bit_gets_in(case: Case) -> None:
-    """Each flips one bit of a header that lets in, or of the body where that is signed."""
-    source, draw = case.make("first"), random.Random(1)
-    headers, body = case.signed(json.dumps(case.body).encode())
-    fields = [*headers, *([""] if case.covers_body else [])]
-    unread = 0
-    for _ in range(FORGERIES):
-        field = draw.choice(fields)
-        text = headers.get(field, "").encode() or body
-        at = draw.randrange(len(text) * 8)
-        flipped = bytearray(text)
-        flipped[at // 8] ^= 1 << at % 8
-        if field:
-            forged = {**headers, field: flipped.decode("latin-1")}
-            # A scheme is the same in any case, and so is the space behind it.
-            if _as_read(forged[field]) == _as_read(headers[field]):
-                continue
-            found = await admission(source, forged, body)
-        else:
-            try:
-                found = await admission(source, headers, bytes(flipped))
-            except TransientError:
-                assert not case.whole_body
-                continue  # it can't be told now, so nobody is let in
-            if found.outcome == "admitted" and not case.whole_body:
-                assert read(source, bytes(flipped)) in (read(source, body), None), at
-                unread += 1
-                continue
-        assert found.outcome == "denied", (field, at)
-        assert found.why
-    assert unread < FORGERIES // 20
-
-
-def read(source: Source, body: bytes) -> Parsed | None:
-    """What the gateway comes to; None where it refuses."""
-    try:
-        value: Json = strict_json.decode(body)
-        return source.parse(value, NOW)
-    except PayloadError:
-        return None
-
-
-def _as_read(value: str) -> tuple[str, str]:
-    scheme, _, rest = value.partition(" ")
-    return scheme.lower(), rest.strip()
 
 
 @each_case
@@ -121,6 +69,14 @@ def test_parsing_is_pure(case: Case) -> None:
     source, body = case.make("first"), copy.deepcopy(case.body)
     assert source.parse(body, NOW) == source.parse(body, NOW)
     assert body == case.body
+
+
+@each_case
+def test_what_is_kept_of_a_body_is_read_again_as_what_was_sent(case: Case) -> None:
+    """A body that finds a gap in quell is kept, and nothing is lost once the gap is closed."""
+    source = case.make("first")
+    kept = source.keepable(json.dumps(case.body).encode())
+    assert source.parse(strict_json.decode(kept), NOW) == source.parse(case.body, NOW)
 
 
 @each_case

@@ -17,7 +17,7 @@ from engine.errors import PayloadError
 from engine.gateway.app import build_gateway
 from engine.gateway.parts import GatewayParts
 from engine.ports.source import Source
-from tests.contracts.source_case import NOW, Case, MakeNotice
+from tests.contracts.source_case import NOW, Case
 from tests.contracts.test_source import each_case
 from tests.doubles.gateway import MemoryIntake, gateway_parts
 from tests.doubles.world import World
@@ -25,15 +25,9 @@ from tests.doubles.world import World
 ORDERS = 1_000
 KINDS: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 2**63, 1.5, -1e308),
-    *("", "x", "\0\ud800", [], ["x"], [{}], {}, {"x": None}, {"": ""}),
+    *("", "x", "é", "\0\ud800", [], ["x"], [{}], {}, {"x": None}, {"": ""}),
 )
 FIRST = "/v1/alerts/first"
-
-
-def notice_of(case: Case) -> MakeNotice:
-    if case.notice is None:
-        pytest.skip("this case tells no stories")
-    return case.notice
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -58,6 +52,13 @@ def inside(value: Any) -> Any:
     return value
 
 
+def value_at(value: Any, path: tuple[Any, ...]) -> Any:
+    """What is at a place."""
+    for key in path:
+        value = inside(value)[key]
+    return value
+
+
 def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
     """The value with another one at this place."""
     if not path:
@@ -73,6 +74,24 @@ def test_a_change_is_made_at_its_place_also_within_a_text() -> None:
     assert ("text", "c", 0) in list(places(body))
     assert changed(body, ("a", 1, "b"), "x") == {"a": [1, {"b": "x"}], "text": '{"c": [3]}'}
     assert changed(body, ("text", "c", 0), "x") == {**body, "text": '{"c": ["x"]}'}
+
+
+@each_case
+def test_an_unknown_field_anywhere_loses_nothing(case: Case) -> None:
+    """Where names are free it is one more label, and else it is nothing."""
+    source = case.make("first")
+    known = source.parse(case.body, NOW).alerts
+    for path in places(case.body):
+        there = value_at(case.body, path)
+        if isinstance(inside(there), dict):
+            more = {**inside(there), "x-unknown": "y"}
+            body = changed(case.body, path, json.dumps(more) if isinstance(there, str) else more)
+            parsed = source.parse(body, NOW)
+            assert list(parsed.rejected) == [], path
+            assert len(parsed.alerts) == case.count, path
+            for alert, before in zip(parsed.alerts, known, strict=True):
+                assert (alert.name, alert.status) == (before.name, before.status), path
+                assert before.labels.items() <= alert.labels.items(), path
 
 
 @each_case
@@ -177,7 +196,7 @@ def a_story(draw: random.Random, statuses: list[AlertStatus]) -> list[Told]:
 def test_in_any_order_notices_come_to_what_the_newest_says(case: Case) -> None:
     """A source with event times may deliver in any order; another one's notices are ordered by
     when they were received, in whatever order they are folded."""
-    make, source, draw = notice_of(case), case.make("first"), random.Random(5)
+    make, source, draw = case.notice, case.make("first"), random.Random(5)
     statuses: list[AlertStatus] = ["firing", "resolved"]
     told_by = [each for each in statuses if make(each, NOW, NOW) is not None]
     (sample,) = source.parse(make("firing", NOW, NOW), NOW).alerts
@@ -253,7 +272,7 @@ async def test_a_replay_of_what_fires_changes_nothing_however_late(
     case: Case, sent: Sent, after_s: float
 ) -> None:
     """Let in again or, where what lets in has expired, refused."""
-    make, clock = notice_of(case), sent.world.clock
+    make, clock = case.notice, sent.world.clock
     firing = make("firing", clock.now(), clock.now())
     (alert,) = case.make("first").parse(firing, NOW).alerts
     assert await sent.post(firing) == 200
@@ -268,7 +287,7 @@ async def test_a_replay_of_what_fires_changes_nothing_however_late(
 async def test_a_replay_of_what_has_ended_opens_nothing_however_late(
     case: Case, sent: Sent, after_s: float
 ) -> None:
-    make, clock = notice_of(case), sent.world.clock
+    make, clock = case.notice, sent.world.clock
     firing = make("firing", clock.now(), clock.now())
     (alert,) = case.make("first").parse(firing, NOW).alerts
     assert await sent.post(firing) == 200

@@ -44,4 +44,5 @@ CASE = Case(
     },
     count=2,
     notice=notice,
+    max_body_bytes=32 << 20,
 )

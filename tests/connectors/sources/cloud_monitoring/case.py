@@ -55,6 +55,11 @@ def notice(status: AlertStatus, event_time: datetime, received_at: datetime) -> 
     return opened(started_at=at) if status == "firing" else closed(started_at=at, ended_at=at)
 
 
+def pushed_notice(status: AlertStatus, event_time: datetime, received_at: datetime) -> Any:
+    """The same in Pub/Sub's envelope."""
+    return wrapped(notice(status, event_time, received_at))
+
+
 WEBHOOK = Case(
     make=lambda name: CloudMonitoringSource(
         CloudMonitoringConfig(
@@ -66,5 +71,4 @@ WEBHOOK = Case(
     count=1,
     notice=notice,
 )
-# The stories of what is in the envelope are the webhook's.
-PUSH = Case(make=pushed, signed=signed, body=wrapped(OPEN), count=1)
+PUSH = Case(make=pushed, signed=signed, body=wrapped(OPEN), count=1, notice=pushed_notice)

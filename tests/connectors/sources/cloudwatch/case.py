@@ -61,6 +61,7 @@ CASE = Case(
     body=envelope(notification(), NOW),
     count=1,
     covers_body=True,
-    whole_body=False,
+    signed_fields=("Message", "Timestamp", "Signature"),
+    names_its_key=True,
     notice=notice,
 )

@@ -12,6 +12,7 @@ from tests.contracts.source_case import NOW, Case
 from tests.services.signed_bodies import signed_by
 
 GRAFANA = "https://grafana.example"
+TIMESTAMP_HEADER = "X-Grafana-Alerting-Timestamp"
 
 
 def alert(number: int, status: AlertStatus, starts_at: datetime, ends_at: str) -> dict[str, Any]:
@@ -72,9 +73,16 @@ def notice(status: AlertStatus, event_time: datetime, received_at: datetime) -> 
 
 CASE = Case(
     make=lambda name: GrafanaSource(
-        GrafanaConfig(name=name, hmac=GrafanaHmac(secrets=(SecretStr("s3cret"),)))
+        GrafanaConfig(
+            name=name,
+            hmac=GrafanaHmac(secrets=(SecretStr("s3cret"),), timestamp_header=TIMESTAMP_HEADER),
+        )
     ),
-    signed=signed_by("s3cret", header="x-grafana-alerting-signature"),
+    signed=signed_by(
+        "s3cret",
+        header="x-grafana-alerting-signature",
+        timestamp_header=TIMESTAMP_HEADER.lower(),
+    ),
     body=notification(
         *(alert(number, "firing", NOW, "0001-01-01T00:00:00Z") for number in range(2))
     ),
