@@ -229,13 +229,15 @@ def sns() -> Sns:
 
 @dataclass
 class PublishedFiles:
-    """What is at which address, and every address that was asked for."""
+    """What is at which address, every address that was asked for, and within which bounds."""
 
     files: Mapping[str, bytes]
     asked: list[str] = field(default_factory=list)
+    bounds: set[tuple[float, int]] = field(default_factory=set)
 
     async def __call__(self, url: str, *, timeout_s: float, max_bytes: int) -> bytes:
         self.asked.append(url)
+        self.bounds.add((timeout_s, max_bytes))
         if url not in self.files:
             raise TransientError("answered with status 404")
         return self.files[url]

@@ -140,6 +140,7 @@ async def test_a_leaf_alone_is_completed_by_the_issuer_that_amazon_publishes() -
     certificates, there = keys({CERTIFICATE_URL: leaf.pem, ISSUER_URL: sns().issuer.der})
     await certificates.key(CERTIFICATE_URL, topic(), NOW)
     assert there.asked == [CERTIFICATE_URL, ISSUER_URL]
+    assert there.bounds == {(5.0, 32 * 1024)}
 
 
 @pytest.mark.parametrize(

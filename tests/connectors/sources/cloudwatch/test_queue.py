@@ -1,6 +1,7 @@
 """Alarms by SQS, over moto's SQS: what is kept is deleted, what isn't comes again."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,6 +68,15 @@ async def test_every_form_of_an_alarm_is_taken_and_then_deleted(
     names = ["EndpointErrors", "TablesIdle", "EndpointErrors", "EndpointErrors"]
     assert [name for name, _ in taken.told()] == names
     assert sqs.left() == (0, 0)
+
+
+async def test_an_empty_queue_is_waited_at(
+    queue: AlarmQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.sources.cloudwatch.queue.POLL_S", 1)
+    began = time.monotonic()
+    assert await queue.take_some(source(), Taken()) == 0
+    assert time.monotonic() - began >= 1
 
 
 async def test_what_cannot_be_understood_is_kept_once_and_deleted(
