@@ -29,7 +29,7 @@ from engine.core.catalog import Catalog
 from engine.core.retention import Retention
 from engine.errors import ConfigError, TransientError
 from engine.gateway.access import TrustedProxy
-from engine.gateway.keeping import parse_again
+from engine.gateway.keeping import finish_again, parse_again
 from engine.gateway.parts import GatewayParts, Limits
 from engine.pipeline import Pipeline
 from engine.ports.commands import By
@@ -76,7 +76,6 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
         keys = checking_keys(signer, settings.audit.verify_keys)
         stop_path = DataDirectory(settings.data).stop_path
         commands = CommandStage(store, clock, catalogs, partial(stop_file_of, stop_path))
-        parse = partial(parse_again, parts.sources)
         queries = QueryStage(store, stream, partial(_bodies, metrics), spooled, lambda: keys)
         pipeline = Pipeline(store, stream, clock, catalogs, metrics, settings.retention)
         tasks = task_loop(ground, signer, shutdown)
@@ -106,7 +105,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
                 intake=intake,
                 commands=commands,
                 queries=queries,
-                replays=ReplayStage(store, stream, intake, parse, ground.author),
+                replays=_replays(ground, intake),
                 repositions=RepositionStage(store, stream, metrics, ground.author),
                 switches=SwitchStage(store, ground.author),
                 clock=clock,
@@ -148,6 +147,12 @@ def _begin(tx: Tx, catalog: Catalog) -> Catalog:
     schedule_checkpoints(tx)
     schedule_housekeeping(tx)
     return active
+
+
+def _replays(ground: Ground, intake: StreamIntake) -> ReplayStage:
+    sources = ground.connectors.sources
+    parse, finish = partial(parse_again, sources), partial(finish_again, sources, ground.clock)
+    return ReplayStage(ground.store, ground.stream, intake, parse, finish, ground.author)
 
 
 async def _warnings(store: Store, retention: Retention, reload: CatalogReload) -> list[str]:

@@ -186,13 +186,30 @@ def parse_again(
 
     Raises NotFoundError when there is no such source any more.
     """
-    source = next((each for each in sources.get(name, ()) if each.name == name), None)
-    if source is None:
-        raise NotFoundError(f"there is no source {name!r} any more; name it in quell.yaml again")
+    source = _named(sources, name)
     understood = understand(source, raw, received_at, is_gzip=raw.startswith(GZIP_MAGIC))
     if isinstance(understood, Refused):
         raise PayloadError(understood.detail)
     return understood.parsed
+
+
+async def finish_again(
+    sources: Mapping[str, Sequence[Source]], clock: Clock, name: str, parsed: Parsed
+) -> Sequence[Alert]:
+    """Do what is left to do of a kept body, and the alerts that came of it; see Source.finish.
+
+    Raises NotFoundError when there is no such source any more.
+    """
+    if parsed.unfinished is None:
+        return ()
+    return await _named(sources, name).finish(parsed, clock.now())
+
+
+def _named(sources: Mapping[str, Sequence[Source]], name: str) -> Source:
+    source = next((each for each in sources.get(name, ()) if each.name == name), None)
+    if source is None:
+        raise NotFoundError(f"there is no source {name!r} any more; name it in quell.yaml again")
+    return source
 
 
 def _longest_list(value: Json) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,6 +21,8 @@ from engine.ports.stream import Message, Stream
 
 # A source's name, a body, when it was received. Raises NotFoundError when the source is gone.
 Parse = Callable[[str, bytes, datetime], Parsed]
+# A source's name, and what a body left it to do. Raises TransientError and PermanentError.
+Finish = Callable[[str, Parsed], Awaitable[Sequence[Alert]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class ReplayStage:
     stream: Stream
     intake: Intake
     parse: Parse
+    finish: Finish
     author: Callable[[], Author]
 
     async def replay_dead_letter(self, prefix: str, *, by: By) -> Replayed:
@@ -87,7 +90,10 @@ class ReplayStage:
         await self.intake.accept(letter.source, parsed.alerts, parsed.truncated)
         if parsed.rejected:
             await self.intake.dead_letter(letter.source, parsed.rejected)
-        return len(parsed.alerts)
+        more = await self.finish(letter.source, parsed)
+        if more:
+            await self.intake.accept(letter.source, more, 0)
+        return len(parsed.alerts) + len(more)
 
     async def _restate(self, letter: DeadLetter, error: PayloadError | PermanentError) -> Replayed:
         reason, field = str(error), ""

@@ -17,7 +17,7 @@ from engine.core.alert import Alert
 from engine.core.json_value import Json
 from engine.errors import NotFoundError, PayloadError, PermanentError, TransientError
 from engine.gateway.app import build_gateway
-from engine.gateway.keeping import MAX_ALERTS, Keeper, parse_again
+from engine.gateway.keeping import MAX_ALERTS, Keeper, finish_again, parse_again
 from engine.gateway.parts import GatewayParts
 from engine.ports.source import BY_BODY, NOBODY, Admission, Parsed, Sender, denied
 from tests.doubles.fixed_clock import NOW
@@ -156,6 +156,17 @@ def test_a_kept_body_is_parsed_again_as_it_was_sent_by_the_source_of_that_name()
     bomb = gzip.compress(bytes(40 * MIB))
     with pytest.raises(PayloadError, match="larger than"):
         parse_again(sources, "two", bomb, NOW)
+
+
+async def test_what_a_kept_body_left_to_do_is_done_by_the_source_of_that_name() -> None:
+    (more,) = guarded("alertmanager", "a").parse(json.loads(BODY), NOW).alerts
+    parts = gateway_parts(SignedSource([more]), loopback=False)
+    left = parse_again(parts.sources, "alertmanager", BODY, NOW)
+    assert await finish_again(parts.sources, parts.clock, "alertmanager", left) == [more]
+    nothing = Parsed(left.alerts)
+    assert await finish_again(parts.sources, parts.clock, "alertmanager", nothing) == ()
+    with pytest.raises(NotFoundError, match="no source 'gone' any more"):
+        await finish_again(parts.sources, parts.clock, "gone", left)
 
 
 class DiscreetSource(SignedSource):

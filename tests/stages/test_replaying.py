@@ -2,19 +2,31 @@
 
 import gzip
 import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource
 from engine.core import events
+from engine.core.alert import Alert
+from engine.core.json_value import Json
 from engine.core.records import Tick, decode_record, encode_alert, encode_tick
-from engine.errors import ConflictError, DeniedError, NotFoundError, TransientError
-from engine.gateway.keeping import parse_again
+from engine.errors import (
+    ConflictError,
+    DeniedError,
+    NotFoundError,
+    PermanentError,
+    TransientError,
+)
+from engine.gateway.keeping import finish_again, parse_again
 from engine.ports.commands import Replayed
 from engine.ports.rows import DeadLetter
-from engine.ports.source import Rejected
+from engine.ports.source import NOBODY, Parsed, Rejected, Sender
 from engine.ports.stream import Batch, Record
 from engine.stages.replaying import ReplayStage
 from tests.doubles.world import ONCALL, STRANGER, World
@@ -24,8 +36,9 @@ GAP = "quell could not read this (KeyError), and kept it"
 
 
 def a_stage(world: World, *sources: AlertmanagerSource) -> ReplayStage:
-    parse = partial(parse_again, {each.name: (each,) for each in sources or (SOURCE,)})
-    return ReplayStage(world.store, world.stream, world.intake, parse, world.author)
+    named = {each.name: (each,) for each in sources or (SOURCE,)}
+    parse, finish = partial(parse_again, named), partial(finish_again, named, world.clock)
+    return ReplayStage(world.store, world.stream, world.intake, parse, finish, world.author)
 
 
 def an_alert(name: str = "Down", status: str = "firing", **more: Any) -> dict[str, Any]:
@@ -151,6 +164,41 @@ async def test_what_is_wrong_beside_sound_alerts_becomes_letters_of_its_own(worl
     assert (await replay(world, letter)).alerts == 1
     (rest,) = await world.queries.dead_letters(10, waiting=True)
     assert (rest.field, rest.count, rest.is_part) == ("alerts[1].labels", 1, True)
+
+
+class Unfinished(AlertmanagerSource):
+    """Has to ask somebody about each body; `outcome` is what comes of that."""
+
+    outcome: Sequence[Alert] | Exception = ()
+
+    @override
+    def parse(self, body: Json, received_at: datetime, sender: Sender = NOBODY) -> Parsed:
+        return replace(super().parse(body, received_at, sender), unfinished="the rest")
+
+    @override
+    async def finish(self, parsed: Parsed, received_at: datetime) -> Sequence[Alert]:
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+async def test_what_a_body_left_to_do_is_done_or_the_letter_waits(world: World) -> None:
+    source, letter = (
+        Unfinished(AlertmanagerConfig()),
+        await keep(world, a_body(an_alert("DoorOpen"))),
+    )
+    source.outcome = PermanentError("no account can confirm it")
+    replayed = await replay(world, letter, source)
+    assert (replayed.accepted, replayed.letter.reason) == (False, "no account can confirm it")
+    source.outcome = TransientError("nobody answers")
+    with pytest.raises(TransientError, match="nobody answers"):
+        await replay(world, letter, source)
+    assert (await world.queries.dead_letter(letter)).replayed_at is None
+    source.outcome = SOURCE.parse(json.loads(a_body(an_alert("FanNoisy"))), world.clock.at).alerts
+    replayed = await replay(world, letter, source)
+    assert (replayed.accepted, replayed.alerts) == (True, 2)
+    # The body's own alert came three times, as it would from a sender.
+    assert dict(await world.consume()) == {"unmatched": 2, "repeat": 2}
 
 
 async def test_a_body_that_comes_again_waits_again(world: World) -> None:

@@ -35,7 +35,6 @@ from engine.ports.source import (
     denied,
 )
 
-# Azure's own limit is 256 KB an alert.
 TOKEN_IN_QUERY = "token"
 
 

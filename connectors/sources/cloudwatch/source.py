@@ -231,9 +231,9 @@ class CloudwatchSource(Source):
         accounts.sort(key=lambda account: account.config.id != topic.account)
         if not accounts:
             raise PermanentError(
-                f"no account in `aws` can confirm a subscription to {topic.arn}; add one, or run "
-                "aws sns confirm-subscription --authenticate-on-unsubscribe true with the Token "
-                "of this dead letter"
+                f"no account in `aws` can confirm a subscription to {topic.arn}; add one and "
+                "replay this dead letter, or run aws sns confirm-subscription "
+                "--authenticate-on-unsubscribe true with its Token"
             )
         return accounts[0]
 

@@ -15,6 +15,7 @@ from connectors.sources.cloudwatch import CloudwatchConfig, CloudwatchSource
 from engine.core.alert import Alert, Occurrence, receive
 from engine.errors import ConfigError, PayloadError, PermanentError, TransientError
 from engine.gateway.app import build_gateway
+from engine.gateway.keeping import finish_again, parse_again
 from engine.gateway.parts import GatewayParts
 from engine.ports.source import NOBODY
 from tests.connectors.sources.cloudwatch.case import roots, source
@@ -56,8 +57,11 @@ async def finished(of: CloudwatchSource, body: Any) -> list[Alert]:
 async def test_a_subscription_is_confirmed_by_the_api_and_never_by_its_address(
     aws: AwsServer,
 ) -> None:
-    of = asking(aws)
-    await finished(of, sns().confirmation(NOW, "SubscriptionConfirmation"))
+    of, opened = asking(aws), list[str]()
+    with published({}, opened) as address:
+        told = {"SubscribeURL": f"{address}/?Token={TOKEN}"}
+        await finished(of, sns().confirmation(NOW, "SubscriptionConfirmation", **told))
+    assert opened == []
     [confirmed] = aws.confirmed
     assert confirmed == {
         "TopicArn": TOPIC,
@@ -343,6 +347,17 @@ async def test_a_confirmation_that_cannot_be_is_a_dead_letter() -> None:
     assert "confirm-subscription" in letter.problem
     assert TOKEN not in letter.problem
     assert TOKEN.encode() in letter.raw  # which is what confirms it by hand
+
+
+async def test_a_kept_confirmation_confirms_once_there_is_an_account(aws: AwsServer) -> None:
+    parts, intake = gateway(source())
+    await post(parts, sns().confirmation(NOW, "SubscriptionConfirmation"))
+    [letter] = intake.letters
+    mended = {"cloudwatch": (asking(aws),)}
+    left = parse_again(mended, "cloudwatch", letter.raw, NOW)
+    [told] = await finish_again(mended, parts.clock, "cloudwatch", left)
+    assert (told.name, told.status) == ("SnsUnsubscribed", "resolved")
+    assert [each["Token"] for each in aws.confirmed] == [TOKEN]
 
 
 async def post(parts: GatewayParts, message: Any) -> httpx.Response:
