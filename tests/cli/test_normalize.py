@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from engine.cli.main import execute
 from engine.core.alert import Alert
 from engine.core.records import decode_record, encode_alert
+from tests.contracts.test_source import BY_KIND
 
 ALERT = TypeAdapter(Alert)
 WEBHOOK: dict[str, Any] = {
@@ -114,6 +115,18 @@ def test_a_kind_that_is_not_configured_is_understood_by_its_defaults(
     alert = json.loads(capsys.readouterr().out)
     assert (alert["source"], alert["name"]) == ("cloudevents", "EndpointDown")
     assert alert["service"] == "checkout"
+
+
+@pytest.mark.parametrize("kind", BY_KIND)
+def test_every_kind_of_source_is_understood(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    give(monkeypatch, json.dumps(BY_KIND[kind].body))
+    assert execute(["normalize", "--source", kind]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    alerts = [ALERT.validate_json(line) for line in out.splitlines()]
+    assert [alert.source for alert in alerts] == [kind] * BY_KIND[kind].count
 
 
 CLOUDWATCH = "sources: {aws: {uses: cloudwatch, topics: ['arn:aws:sns:eu-west-1:123456789012:a']}}"

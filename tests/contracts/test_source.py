@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.registry import SOURCES
 from engine.errors import PayloadError
 from engine.ports import strict_json
 from tests.connectors.sources.alertmanager import case as alertmanager
@@ -62,6 +63,34 @@ def test_sound_alerts_are_stamped_and_in_utc(case: Case) -> None:
         assert alert.received_at == NOW
         for at in (alert.starts_at, alert.ends_at, alert.event_at, alert.expires_at):
             assert at is None or at.tzinfo is UTC
+
+
+BY_KIND: Mapping[str, Case] = {
+    "alertmanager": alertmanager.CASE,
+    "azure-monitor": azure_monitor.CASE,
+    "cloud-monitoring": cloud_monitoring.WEBHOOK,
+    "cloudevents": cloudevents.CASE,
+    "cloudwatch": cloudwatch.CASE,
+    "grafana": grafana.CASE,
+}
+FIELDS = ("service", "resource", "target", "environment", "team", "customer", "region")
+
+
+def test_every_kind_of_source_is_in_the_suite() -> None:
+    assert BY_KIND.keys() == SOURCES.keys()
+
+
+@pytest.mark.parametrize("kind", BY_KIND)
+def test_the_labels_that_fill_a_field_can_be_named_and_the_others_stay(kind: str) -> None:
+    plugin, body = SOURCES[kind], BY_KIND[kind].body
+    default = plugin.build(plugin.config()).parse(body, NOW).alerts[0]
+    label, value = next(iter(default.labels.items()))
+    for field in FIELDS:
+        config = plugin.config.model_validate({"labels": {field: [label]}})
+        alert = plugin.build(config).parse(body, NOW).alerts[0]
+        assert getattr(alert, field) == value, field
+        for other in set(FIELDS) - {field}:
+            assert getattr(alert, other) == getattr(default, other), (field, other)
 
 
 @each_case
