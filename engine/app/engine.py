@@ -63,7 +63,7 @@ class Engine:
     store: Store
     stream: Stream
     spool: SpooledStream | None
-    store_time: StoreTime | None
+    store_time: StoreTime
     clock: Clock
     commands: CommandStage
     queries: QueryStage
@@ -130,8 +130,7 @@ class Engine:
         yield "catalog", self.reload.run
         if self.spool is not None:
             yield "spool", self.spool.run
-        if self.store_time is not None:
-            yield "store time", self.store_time.run
+        yield "store time", self.store_time.run
         if "gateway" in roles:
             yield from self._feeds()
             if self.tls is not None:

@@ -48,10 +48,8 @@ async def open_store(
     return store
 
 
-async def open_time(store: Store, machine: Clock) -> tuple[Clock, StoreTime | None]:
-    """What dates things, and what keeps it right: alone, the machine's clock is as good as any."""
-    if isinstance(store, SqliteStore):
-        return machine, None
+async def open_time(store: Store, machine: Clock) -> tuple[Clock, StoreTime]:
+    """What dates things, as the store does; the machine's own clock may be set meanwhile."""
     time = StoreTime(store, AnchoredClock(machine))
     await time.look()
     return time.clock, time
