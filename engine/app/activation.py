@@ -9,6 +9,7 @@ from engine.core.actions import Declaration
 from engine.core.catalog import Catalog
 from engine.core.journal import NewEntry
 from engine.core.playbook import Playbook
+from engine.errors import PermanentError
 from engine.ports.accepted_modes import take_modes
 from engine.ports.store import Tx
 from engine.stages.deciding import expect_heartbeats
@@ -43,6 +44,26 @@ def activate(tx: Tx, catalog: Catalog, actor: str) -> Catalog:
 
 def activated(tx: Tx) -> str:
     """The catalog version that was activated last, "" before the first."""
+    event = _last_activation(tx)
+    return "" if event is None else event.version
+
+
+def activated_texts(tx: Tx) -> Mapping[str, bytes]:
+    """The texts of that version, by name; none before the first.
+
+    Raises PermanentError where one is lost.
+    """
+    event = _last_activation(tx)
+    found = {}
+    for name, sha256 in ({} if event is None else event.files).items():
+        text = tx.text(sha256)
+        if text is None:
+            raise PermanentError(f"the text {sha256!r} of {name} is lost")
+        found[name] = text
+    return found
+
+
+def _last_activation(tx: Tx) -> events.CatalogActivated | None:
     entry = tx.last_entry("system", events.CatalogActivated.KIND)
     event = None if entry is None else entry.event()
-    return event.version if isinstance(event, events.CatalogActivated) else ""
+    return event if isinstance(event, events.CatalogActivated) else None

@@ -17,7 +17,7 @@ from engine.catalog import (
     load_catalog,
     shipped_folder,
 )
-from engine.catalog.sources import read_sources
+from engine.catalog.sources import Kind, read_sources
 from engine.catalog.yaml_composer import compose
 from engine.catalog.yaml_nodes import locate
 from engine.core.catalog import Catalog
@@ -80,7 +80,7 @@ def load_connectors(loaded: LoadedSettings, from_files: CatalogSources | None = 
     from_files = from_files or catalog_sources(loaded)
     mistakes = _Collected(loaded.file)
     catalog = mistakes.of(lambda: load_catalog(from_files, registry.declarations()))
-    actions = mistakes.of(lambda: _actions(loaded, from_files.inventory))
+    actions = mistakes.of(lambda: _actions(loaded, from_files))
     sources = mistakes.of(lambda: alert_sources(loaded))
     streams = mistakes.of(lambda: _streams(loaded))
     people = mistakes.of(lambda: _people(loaded))
@@ -195,14 +195,16 @@ def with_path(sources: CatalogSources, path: Path) -> CatalogSources:
     )
 
 
-def _actions(loaded: LoadedSettings, file: Path | None) -> Mapping[str, Action]:
+def _actions(loaded: LoadedSettings, from_files: CatalogSources) -> Mapping[str, Action]:
     """Every action with its connections, whose configurations stand in the inventory's file."""
     inventory, written = Inventory(), loaded
-    if file is not None:
-        alone = load_catalog(CatalogSources(inventory=file), {})
-        inventory = alone.inventory
-        (text,) = alone.texts.values()
-        written = replace(loaded, file=str(file), node=compose(text, str(file)))
+    only = CatalogSources(inventory=from_files.inventory, kept=from_files.kept)
+    for file in read_sources(only, []):
+        if file.kind is Kind.INVENTORY:
+            inventory = load_catalog(CatalogSources(kept=[file]), {}).inventory
+            # What it names lies beside it, wherever its text is from.
+            path = str(from_files.inventory or loaded.file)
+            written = replace(loaded, file=path, node=compose(file.text, path))
     secrets = loaded.settings.secrets
     return {
         name: MaskedAction(ActionWithSecrets(each, secrets))

@@ -1,7 +1,7 @@
 """Takes up edited rules, playbooks, commands, inventory and policy while the engine works.
 
-All of them or nothing: a file with a mistake leaves in force what was active, and says so until it
-is mended. Whoever folds a run goes on with the texts that the run began with.
+All of them or nothing: a file with a mistake leaves in force what was active, at a start as well,
+and says so until it is mended. Whoever folds a run goes on with the texts that the run began with.
 """
 
 import asyncio
@@ -79,7 +79,7 @@ class CatalogReload:
         try:
             catalog = await asyncio.to_thread(self._loaded)
         except ConfigError as error:
-            self._refuse(error)
+            self.refuse(error)
             return
         self._refused = ""
         self.metrics.catalog_refused.set(0)
@@ -111,7 +111,8 @@ class CatalogReload:
             )
         return catalog
 
-    def _refuse(self, error: ConfigError) -> None:
+    def refuse(self, error: ConfigError) -> None:
+        """Tell, until it is mended, that the files have a mistake and what was active still is."""
         told = [str(each) for each in error.findings[:FINDINGS_TOLD]] or [str(error)]
         left = len(error.findings) - len(told)
         if left > 0:

@@ -15,7 +15,8 @@ from pydantic import SecretStr
 from connectors import registry
 from engine.app.activation import Catalogs, activate
 from engine.app.audit_keys import checking_keys, configured_signer, folder_signer
-from engine.app.configured import Connectors, load_connectors
+from engine.app.beginning import load_parts
+from engine.app.configured import Connectors
 from engine.app.engine import Engine
 from engine.app.loops import Loops
 from engine.app.opening import open_publisher, open_store, open_stream, open_time
@@ -58,7 +59,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
     """Open every part, and close them in reverse. Raises ConfigError with all mistakes."""
     settings, machine, metrics = loaded.settings, SystemClock(), Metrics()
     shutdown, token = Shutdown(), settings.access.token or _made_token()
-    parts, signer = load_connectors(loaded), configured_signer(settings)
+    (parts, refused), signer = await load_parts(loaded, machine), configured_signer(settings)
     _refuse_open_doors(settings, parts.sources)
     async with AsyncExitStack() as stack:
         stack.callback(shutdown.done)  # called last: until then something may hang
@@ -71,7 +72,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
         catalogs, reload = _catalogs(loaded, parts, store, machine, metrics)
         signer = signer or folder_signer(settings)
         await open_publisher(parts.publisher)
-        await _take_up(store, catalogs, reload)
+        await _take_up(store, catalogs, reload, refused)
         ground = Ground(settings, parts, store, stream, clock, machine, metrics, catalogs)
         keys = checking_keys(signer, settings.audit.verify_keys)
         stop_path = DataDirectory(settings.data).stop_path
@@ -134,11 +135,15 @@ def _catalogs(
     return catalogs, CatalogReload(loaded, catalogs, store, machine, metrics, actor=actor)
 
 
-async def _take_up(store: Store, catalogs: Catalogs, reload: CatalogReload) -> None:
-    """Activate what the files say, as far as it may go."""
+async def _take_up(
+    store: Store, catalogs: Catalogs, reload: CatalogReload, refused: ConfigError | None
+) -> None:
+    """Activate what the files say, or said before they were refused, as far as it may go."""
     files = catalogs.active
     catalogs.active = await store.write(partial(_begin, catalog=files))
     reload.hold(files)
+    if refused is not None:
+        reload.refuse(refused)
 
 
 def _begin(tx: Tx, catalog: Catalog) -> Catalog:

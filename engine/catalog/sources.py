@@ -25,7 +25,8 @@ class CatalogSources:
     is the most that shipped rules with a playbook do unless the overlay gives them a mode.
     `commands.yaml` in a folder of playbooks belongs to `commands`. Without `policy` the shipped one
     counts. `roles` are those that approvals may name; empty when they aren't known. `secrets` are
-    the names of those that playbooks may use, None when they aren't known.
+    the names of those that playbooks may use, None when they aren't known. `kept` are the texts of
+    an earlier version, None reads the paths.
     """
 
     rules: Sequence[Path] = ()
@@ -39,6 +40,7 @@ class CatalogSources:
     overlay_file: str = "quell.yaml"
     roles: frozenset[str] = frozenset()
     secrets: frozenset[str] | None = None
+    kept: "Sequence[SourceFile] | None" = None
 
 
 class Kind(Enum):
@@ -74,6 +76,8 @@ def read_sources(sources: CatalogSources, findings: list[Finding]) -> list[Sourc
 
     What is missing or can't be read becomes a finding.
     """
+    if sources.kept is not None:
+        return list(sources.kept)
     reader = _Reader(findings)
     for kind, roots in (
         (Kind.RULES, sources.rules),
@@ -104,7 +108,7 @@ class _Reader:
         folder = {Kind.RULES: "rules/", Kind.PLAYBOOK: "playbooks/"}.get(kind, "")
         try:
             for path, relative in _paths(root):
-                own = _kind_of(kind, path.name, shipped=shipped)
+                own = kind_within(kind, path.name, shipped=shipped)
                 name = self._unique(f"{'shipped/' if shipped else ''}{folder}{relative}")
                 self.files.append(SourceFile(own, name, str(path), _text_of(path), shipped))
         except OSError as error:
@@ -158,7 +162,8 @@ def _text_of(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _kind_of(kind: Kind, name: str, *, shipped: bool) -> Kind:
+def kind_within(kind: Kind, name: str, *, shipped: bool) -> Kind:
+    """What a file of this name says in a folder of this kind."""
     if kind in (Kind.RULES, Kind.PLAYBOOK) and name.endswith(TEST_SUFFIX):
         return Kind.REHEARSALS
     if kind is Kind.PLAYBOOK and name == COMMANDS_FILE:

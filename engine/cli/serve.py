@@ -122,6 +122,8 @@ def _greet(engine: "Engine", url: str) -> None:
     catalog, settings = engine.catalogs.active, engine.loaded.settings
     shown = "" if str(settings.data) == "quell-data" else f" --data {settings.data}"
     say(f"quell is up on {url}", style="bold green")
+    for warning in engine.reload.warnings():
+        say(f"  {warning}", style="bold red")
     facts = (
         ("data", str(settings.data.resolve())),
         ("rules", f"{len(catalog.rules)}, and {len(catalog.playbooks)} playbooks"),

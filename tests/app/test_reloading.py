@@ -103,3 +103,24 @@ def test_other_connections_need_a_restart_and_say_so(project: Project, engine: P
     path.write_text(path.read_text().replace("port: 9", "port: 10"))
     os.kill(engine.pid, signal.SIGHUP)
     assert "restart quell" in wait_for(project, "catalog_refused", 1)["findings"][0]
+
+
+def test_a_restart_with_a_mistake_goes_on_with_what_was_active(
+    project: Project, engine: Process
+) -> None:
+    assert severity(project, "a") == "P1"
+    engine.stop()
+    write(project, RULES.replace("severity: P1", "severity: P9"))
+    engine.start(project.is_up)
+    (told,) = wait_for(project, "catalog_refused", 1)["findings"]
+    assert "llm.yaml:6:15" in told
+    (warning,) = ready(project)["warnings"]
+    assert "llm.yaml:6:15" in warning
+    lines = (project.folder / "engine.log").read_text().splitlines()
+    assert any("not in force" in line for line in lines if not line.startswith("{"))
+    assert severity(project, "b") == "P1"
+
+    write(project, RULES.replace("P1", "P3"))
+    wait_for(project, "catalog_active", 1)
+    assert "warnings" not in ready(project)
+    assert severity(project, "c") == "P3"
