@@ -34,6 +34,8 @@ Column = Literal["target", "service", "playbook_id", "rule_id"]
 FAILURES = frozenset({"failed", "partial", "unknown"})
 # A failure that a person excused, so that one more run may try.
 EXCUSED = "excused"
+# However a run ends that takes another one back: it says nothing of the remedy.
+TAKES_BACK = "takes_back"
 # A run that waits longer for a lock finds that nobody remembers why it was to be made.
 HELD_AT_MOST = timedelta(minutes=30)
 # A lock is let go at the end of its run, which wakes nobody in particular.
@@ -65,7 +67,8 @@ class Reservation:
 
     `service` is the target's, or the incident's where the inventory knows none. `incident` is what
     people call the run's incident. `released_at` is None while it is held. `outcome` is how the
-    run ended, or EXCUSED; "" while it is under way.
+    run ended, or EXCUSED; "" while it is under way. Of one that takes another back it is TAKES_BACK
+    from its beginning.
     """
 
     run_id: str
@@ -238,7 +241,8 @@ def failed_in_a_row(reservations: Iterable[Reservation]) -> tuple[list[str], boo
 
 def _broken(guard: Guard, others: Sequence[Reservation]) -> Refusal | None:
     failed, trial = failed_in_a_row(others)
-    what, held = _what(guard), [each for each in others if each.released_at is None]
+    what = _what(guard)
+    held = [e for e in others if e.released_at is None and e.outcome != TAKES_BACK]
     verb = f"`quell breaker try {dict(guard.among)['playbook_id']}` lets one more run try"
     if trial and failed:
         told = f"the run that was let try {what} failed too; {verb}"

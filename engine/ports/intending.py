@@ -1,7 +1,7 @@
 """The point of no return as a transaction: what it judges over, and the intent that it writes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from engine.core import events
@@ -9,7 +9,13 @@ from engine.core.actions import Call, Repeat
 from engine.core.catalog import Catalog
 from engine.core.evaluating import known_to
 from engine.core.freezes import CheckedFreeze, freeze_refusal, freezes_over
-from engine.core.guards import Refusal, Reservation, reservations_of, services_of
+from engine.core.guards import (
+    TAKES_BACK,
+    Refusal,
+    Reservation,
+    reservations_of,
+    services_of,
+)
 from engine.core.json_value import JsonObject
 from engine.core.plan import Plan, attempt_id
 from engine.core.planning import subjects_of_plan
@@ -175,7 +181,12 @@ def _reservations(seen: Seen, catalog: Catalog) -> Sequence[Reservation]:
     if plan is None:
         return ()
     services = services_of(plan, catalog.inventory, incident.service)
-    return reservations_of(plan, services, rule_id=incident.rule_id, incident=incident, at=seen.now)
+    taken = reservations_of(
+        plan, services, rule_id=incident.rule_id, incident=incident, at=seen.now
+    )
+    if not seen.state.undoes:
+        return taken
+    return [replace(each, outcome=TAKES_BACK) for each in taken]
 
 
 def _approved_hash(tx: Tx, seen: Seen) -> str:

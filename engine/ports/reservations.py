@@ -30,7 +30,7 @@ class ReservationRows(Protocol):
         ...
 
     def release(self, run: str, outcome: str = "") -> None:
-        """Let go of all that a run holds; `outcome` is how it ended."""
+        """Let go of all that a run holds; `outcome` is how it ended, "" where a person let go."""
         ...
 
     def excuse(self, runs: Sequence[str]) -> None:

@@ -9,9 +9,20 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Select,
+    Text,
+    bindparam,
+    case,
+    delete,
+    or_,
+    select,
+    update,
+)
 
-from engine.core.guards import EXCUSED, Column, Guard, Reservation
+from engine.core.guards import EXCUSED, TAKES_BACK, Column, Guard, Reservation
 from engine.core.journal import from_us, to_us
 from engine.store.statements import bare_rows, insert_new, upsert
 from engine.store.tables import IS_HELD, guards, reservations, storable
@@ -25,10 +36,15 @@ _HELD = (
     select(reservations).where(IS_HELD).order_by(_table.taken_at_us, _table.run_id, _table.target)
 )
 _OF_RUN = _table.run_id == bindparam("of")
+# What takes another run back stays that, unless a person let go of what it had kept.
+_STAYS = (_table.outcome == TAKES_BACK) & (bindparam("ended", Text) != "")
 _RELEASE = (
     update(reservations)
     .where(_OF_RUN, IS_HELD)
-    .values(released_at_us=bindparam("at_us"), outcome=bindparam("ended"))
+    .values(
+        released_at_us=bindparam("at_us", BigInteger),
+        outcome=case((_STAYS, TAKES_BACK), else_=bindparam("ended", Text)),
+    )
 )
 _EXCUSE = update(reservations).where(_OF_RUN).values(outcome=EXCUSED)
 _FORGET = delete(reservations).where(_OF_RUN)
@@ -83,7 +99,7 @@ def reserve(connection: Connection, taken: Sequence[Reservation]) -> None:
             each.incident,
             to_us(each.taken_at),
             None,
-            "",
+            each.outcome,
         )
         for each in taken
     ]

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.guards import (
+    TAKES_BACK,
     Guard,
     Refusal,
     Reservation,
@@ -64,6 +65,12 @@ RECURRENCE = {"recurrence": {"times": 3, "within": "1d"}}
 
 def failed(minutes_ago: float, run_id: str, outcome: str = "failed") -> Reservation:
     return released(minutes_ago, run_id=run_id, target="b", outcome=outcome)
+
+
+FAILED = (failed(6, "1"),)
+EXCUSED = failed(5, "1", "excused")
+TOOK_BACK = failed(5, "2", TAKES_BACK)
+TAKING_BACK = replace(TAKEN, target="b", outcome=TAKES_BACK)
 
 
 @pytest.mark.parametrize(
@@ -179,20 +186,14 @@ def failed(minutes_ago: float, run_id: str, outcome: str = "failed") -> Reservat
             id="who was cancelled proved nothing",
         ),
         pytest.param(
-            BREAKER, [failed(5, "1", "excused"), failed(4, "2", "excused")], None, id="one may try"
+            BREAKER, [*FAILED, TOOK_BACK, failed(4, "3")], "breaker", id="nor taking back"
         ),
-        pytest.param(
-            BREAKER,
-            [failed(5, "1", "excused"), replace(TAKEN, run_id="2", target="b")],
-            "breaker",
-            id="and one only",
-        ),
-        pytest.param(
-            BREAKER, [failed(5, "1", "excused"), failed(4, "2")], "breaker", id="it failed too"
-        ),
-        pytest.param(
-            BREAKER, [failed(5, "1", "excused"), failed(4, "2", "succeeded")], None, id="it helped"
-        ),
+        pytest.param(BREAKER, [*FAILED, TOOK_BACK], None, id="taking back is no failure"),
+        pytest.param(BREAKER, [EXCUSED, failed(4, "2", "excused")], None, id="one may try"),
+        pytest.param(BREAKER, [EXCUSED, replace(TAKEN, target="b")], "breaker", id="and one only"),
+        pytest.param(BREAKER, [EXCUSED, TAKING_BACK], None, id="taking back is no try"),
+        pytest.param(BREAKER, [EXCUSED, failed(4, "2")], "breaker", id="it failed too"),
+        pytest.param(BREAKER, [EXCUSED, failed(4, "2", "succeeded")], None, id="it helped"),
         pytest.param(
             {"breaker": {"failures": 1, "per": "target"}},
             [failed(5, "1")],

@@ -10,9 +10,9 @@ from engine.core import events
 from engine.errors import DeniedError, NotFoundError, TransientError
 from engine.ports.store import Store
 from tests.doubles.noting import NotingStore
-from tests.doubles.scripted import BAD, OK, up
+from tests.doubles.scripted import BAD, FAILED, OK, up
 from tests.doubles.world import ONCALL, STRANGER, World, a_world, approve, mending, what_was_done
-from tests.doubles.written import RESTART, TWO_RULES
+from tests.doubles.written import RESTART, TWO_RULES, UNDOABLE
 
 
 async def fail_once(world: World, name: str) -> None:
@@ -55,6 +55,30 @@ async def test_a_breaker_stops_the_playbook_until_a_person_lets_one_run_try(
         assert world.mend.done("restart") == 3, "one more run may try"
         await fail_once(world, "Slow")
         assert world.mend.done("restart") == 3, "and when it fails, none may"
+
+
+async def test_what_takes_a_run_back_neither_helps_nor_fails_for_the_breaker(
+    tmp_path: Path,
+) -> None:
+    broken = UNDOABLE.replace("approval:", "guards: {breaker: {failures: 2}}\napproval:")
+    async with a_world(tmp_path, mode="auto", rules=TWO_RULES, playbook=broken) as world:
+        world.mend.will("undo", FAILED)
+        await fail_once(world, "Down")
+        run = (await world.incident()).run_id
+        # One that fails is no second failure, and one that succeeds doesn't end the row.
+        for undone in (FAILED, OK):
+            world.mend.will("undo", undone)
+            await world.commands.roll_back(run, by=ONCALL)
+            await world.settle()
+            await approve(world)
+            await world.elapse(10)
+        outcomes = [end.outcome for end in await world.told(events.RunEnded)]
+        assert outcomes == ["partial", "failed", "succeeded"]
+        await fail_once(world, "Down")
+        assert world.mend.done("restart") == 2, "it failed once until now"
+        await fail_once(world, "Slow")
+        (end,) = await world.told(events.RunEnded, "slow")
+        assert (end.outcome, end.by_guard) == ("skipped", "breaker")
 
 
 async def test_what_recurs_asks_a_person_and_says_why(tmp_path: Path) -> None:

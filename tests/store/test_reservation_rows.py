@@ -11,7 +11,7 @@ import pytest
 
 from engine.core.blast_radius import first_excess, radii_of
 from engine.core.documents import InventoryDocument
-from engine.core.guards import Guard, Refusal, Reservation, first_refusal, guards_of
+from engine.core.guards import TAKES_BACK, Guard, Refusal, Reservation, first_refusal, guards_of
 from engine.core.inventory import build_inventory
 from engine.core.mistakes import Mistakes
 from engine.core.policy_documents import NO_LIMITS, Limits
@@ -53,6 +53,24 @@ async def test_what_was_reserved_is_held_until_it_is_let_go(database: Database) 
         await store.write(lambda tx: tx.release("r1"))
         (again,) = await store.read(lambda tx: tx.counted(replace(LOCK, within=DAY)))
         assert again == released, "what was let go stays as it was"
+
+
+@pytest.mark.parametrize(
+    ("begun", "ended", "told"),
+    [
+        ("", "failed", "failed"),
+        (TAKES_BACK, "succeeded", TAKES_BACK),
+        (TAKES_BACK, "", ""),
+    ],
+    ids=["an outcome", "taken back, however it ended", "let go by a person"],
+)
+async def test_what_is_let_go_says_how_it_ended(
+    store: Store, begun: str, ended: str, told: str
+) -> None:
+    await reserve(store, replace(TAKEN, outcome=begun))
+    await store.write(lambda tx: tx.release("r1", ended))
+    (released,) = await store.read(lambda tx: tx.counted(replace(LOCK, within=DAY)))
+    assert released.outcome == told
 
 
 async def test_a_guard_counts_among_its_own(store: Store) -> None:
