@@ -20,6 +20,7 @@ from engine.catalog.sources import Kind, SourceFile
 from engine.core.actions import Declaration
 from engine.core.catalog import Catalog
 from engine.core.documents import CommandDocument, Document, PlaybookDocument
+from engine.core.guard_words import told_written
 from engine.core.json_value import Json
 from engine.core.playbook import Playbook
 from engine.core.rule import Cases, Rule
@@ -208,12 +209,15 @@ def _limits(document: PlaybookDocument) -> Iterator[str]:
     """The guards, and what else of the playbook is no list of steps."""
     yield "## Guards and limits"
     yield ""
-    guards = _written(document.guards)
-    rest = {key: value for key, value in _written(document).items() if key not in _SAID}
-    for words, values in (("Guards", guards), ("PlaybookDocument", rest)):
-        for key, value in values.items():
-            if not _is_steps(value):
-                yield f"- `{key}: {_flow(_plain(value))}` {WORDS[words].get(key, '')}".rstrip()
+    told: dict[str, list[str]] = {}
+    for guard in told_written(document.guards, document.id):
+        told.setdefault(guard.guard, []).append(_shown(guard.text))
+    about = WORDS["PlaybookDocument"]
+    for key, value in _written(document.guards).items():
+        yield f"- `{key}: {_flow(_plain(value))}` {'. '.join(told[key])}"
+    for key, value in _written(document).items():
+        if key not in _SAID and not _is_steps(value):
+            yield f"- `{key}: {_flow(_plain(value))}` {about.get(key, '')}".rstrip()
     yield ""
 
 

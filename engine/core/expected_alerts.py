@@ -39,7 +39,7 @@ def expected_silences(plan: Plan, incident: str, now: datetime) -> Iterator[Sile
     `incident` is what people call the run's incident.
     """
     longest = timedelta(seconds=plan.deadline_s) if plan.deadline_s else LONGEST_RUN
-    for number, expected in enumerate(_expected(plan)):
+    for number, expected in enumerate(expected_of(plan)):
         origin = f"{OF_RUN}{plan.run_id}/{number}"
         yield Silence(
             id=silence_id(ENGINE, expected.matchers, now, origin),
@@ -56,11 +56,12 @@ def expected_silences(plan: Plan, incident: str, now: datetime) -> Iterator[Sile
 def no_longer_expected(silence: Silence, plan: Plan, now: datetime) -> Silence:
     """The same of a run that has ended: what trails behind waits for some time more."""
     number = int(silence.origin.rpartition("/")[2])
-    after = parse_duration([*_expected(plan)][number].after)
+    after = parse_duration([*expected_of(plan)][number].after)
     return replace(silence, ends_at=min(silence.ends_at, now + after))
 
 
-def _expected(plan: Plan) -> Iterable[ExpectedAlerts]:
+def expected_of(plan: Plan) -> Iterable[ExpectedAlerts]:
+    """What the guards of a plan, and of what it calls, expect; each once."""
     guards = (plan.guards, *(called.guards for called in plan.called))
     found = (each["expected_alerts"] for each in guards if "expected_alerts" in each)
     return dict.fromkeys(map(ExpectedAlerts.model_validate, found))

@@ -44,8 +44,31 @@ def freezes_over(
     freezes: Sequence[CheckedFreeze], subjects: Sequence[Mapping[str, str]], at: datetime
 ) -> Sequence[CheckedFreeze]:
     """Those in force at `at` over a change of these subjects; see `policy_limits` for them."""
+    return [each for each in _over(freezes, subjects) if each.calendar.contains(at)]
+
+
+def freezes_ahead(
+    freezes: Sequence[CheckedFreeze],
+    subjects: Sequence[Mapping[str, str]],
+    at: datetime,
+    until: datetime,
+) -> Sequence[CheckedFreeze]:
+    """Those in force at `at`, and then those that begin by `until`, the next one first."""
+    in_force = freezes_over(freezes, subjects, at)
+    begins = (
+        (each.calendar.next_change(at), index, each)
+        for index, each in enumerate(_over(freezes, subjects))
+        if each not in in_force
+    )
+    coming = sorted((when, index, each) for when, index, each in begins if when and when <= until)
+    return [*in_force, *(each for _, _, each in coming)]
+
+
+def _over(
+    freezes: Sequence[CheckedFreeze], subjects: Sequence[Mapping[str, str]]
+) -> Sequence[CheckedFreeze]:
     bindings = [Bindings({name: each.get(name, "") for name in POLICY_FIELDS}) for each in subjects]
-    return [each for each in freezes if each.calendar.contains(at) and each.covers(bindings)]
+    return [each for each in freezes if each.covers(bindings)]
 
 
 def freeze_limits(found: Sequence[CheckedFreeze]) -> list[ModeLimit]:

@@ -114,6 +114,16 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
+class Touched:
+    """What runs touch that are counted: whose they are, and on which targets and services."""
+
+    playbook_id: str
+    rule_id: str
+    targets: tuple[str, ...]
+    services: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """Which guard stands in the way, and the sentence that says why.
 
@@ -135,14 +145,19 @@ def guards_of(
 
     `services` are those of the targets that it changes, `limits` are policy's.
     """
-    targets = plan.changed_targets
-    wanted = Guards.model_validate(plan.guards)
-    playbook: Among = (("playbook_id", plan.playbook_id),)
+    of = Touched(plan.playbook_id, rule_id, plan.changed_targets, tuple(sorted(set(services))))
+    return guards_over(Guards.model_validate(plan.guards), of, limits)
+
+
+def guards_over(wanted: Guards, of: Touched, limits: Limits = NO_LIMITS) -> tuple[Guard, ...]:
+    """The same of what a playbook wants, for runs that touch this."""
+    targets = of.targets
+    playbook: Among = (("playbook_id", of.playbook_id),)
     among: Mapping[str, Sequence[Among]] = {
         "overall": [()],
-        "service": [(("service", each),) for each in sorted(set(services))],
+        "service": [(("service", each),) for each in of.services],
         "playbook": [playbook],
-        "rule": [(*playbook, ("rule_id", rule_id))],
+        "rule": [(*playbook, ("rule_id", of.rule_id))],
         "target": [(*playbook, ("target", each)) for each in targets],
     }
     lock = wanted.lock or TargetLock()
@@ -274,12 +289,16 @@ def _counts(guard: Guard, reservation: Reservation, now: datetime) -> bool:
             return reservation.outcome in FAILURES
 
 
+def runs_on(playbook_id: str, *places: str) -> str:
+    """Whose runs, and where: `restart-vllm on gpu-07`; "" is every playbook, or no place."""
+    told = playbook_id or "all playbooks together"
+    return told + "".join(f" on {each}" for each in places if each)
+
+
 def _what(guard: Guard) -> str:
     where = dict(guard.among)
-    told = where.get("playbook_id", "all playbooks together")
-    for column in ("target", "service"):
-        told += f" on {where[column]}" if where.get(column) else ""
-    return told
+    places = (where.get(column, "") for column in ("target", "service"))
+    return runs_on(where.get("playbook_id", ""), *places)
 
 
 def _reason(guard: Guard, others: Sequence[Reservation]) -> str:

@@ -45,10 +45,15 @@ def nearby(plan: Plan, services: Iterable[str], inventory: Inventory) -> Nearby:
     by_target: list[Among] = [(("target", each),) for each in targets]
     by_service: list[Among] = [(("service", each),) for each in sorted(reached)]
     return Nearby(
-        [_lately_released("others_at_work", each, within) for each in by_target],
+        [lately_changed(each, within) for each in targets],
         [_lately_released("caused_by", each, MAY_FOLLOW) for each in (*by_target, *by_service)],
         within,
     )
+
+
+def lately_changed(target: str, within: timedelta) -> Guard:
+    """What others did to a target."""
+    return _lately_released("others_at_work", (("target", target),), within)
 
 
 def _lately_released(name: GuardName, among: Among, within: timedelta) -> Guard:

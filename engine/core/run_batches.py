@@ -23,16 +23,27 @@ def next_change(state: RunState, plan: Plan) -> PlannedStep | None:
     return None
 
 
+def touched_in(plan: Plan, batch: str) -> frozenset[str]:
+    """The targets that a plan changes in a batch, and outside of batches at any time."""
+    steps = (each for each in plan.steps if each.changes and each.batch in ("", batch))
+    return frozenset(target for each in steps for target in each.targets)
+
+
+def touched_by_batch(plan: Plan) -> tuple[frozenset[str], ...]:
+    """The same of each batch, in their order; one for all where there is no batch."""
+    batches = dict.fromkeys(each.batch for each in plan.steps if each.changes and each.batch)
+    found = tuple(touched_in(plan, each) for each in batches or ("",))
+    return found if any(found) else (frozenset(plan.changed_targets),)
+
+
 def touched_with(state: RunState, plan: Plan, step: PlannedStep | None) -> frozenset[str]:
     """The targets that this run may make unavailable at once while it does this step.
 
     They are those of its batch and of items that failed, and those that are changed outside of
     batches at any time. "" stands for a target that nobody knows.
     """
-    batch = step.batch if step is not None else ""
-    found = set[str]()
+    found = set(touched_in(plan, step.batch if step is not None else ""))
     for each in plan.steps:
-        known = state.step(each.phase, each.id)
-        if each.changes and (each.batch in ("", batch) or is_lost(each, known)):
+        if each.changes and is_lost(each, state.step(each.phase, each.id)):
             found |= set(each.targets)
     return frozenset(found) or frozenset(plan.changed_targets)

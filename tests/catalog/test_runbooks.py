@@ -19,7 +19,10 @@ max_mode: approve
 parameters:
   host: {type: target, kind: host, description: what is mended}
   days: {type: integer, default: 7, minimum: 1, maximum: 30}
-guards: {lock: {per: service}, cooldown: {for: 15m}}
+guards:
+  lock: {per: service}
+  cooldown: {for: 15m}
+  blast_radius: {group: '${{ target(params.host).service }}', max_unavailable: 1}
 approval: {from: [role:oncall], expires: 10m, always: true}
 steps:
   - id: restart
@@ -82,7 +85,13 @@ def pages(folder: Path, runs: Sequence[PastRun] | None = None) -> Mapping[str, s
         "By hand: `quell run mend -p host=…`",
         "| `host` | target `{kind: host}` | **needed** | what is mended |",
         "| `days` | integer `{minimum: 1.0, maximum: 30.0}` | `7` |  |",
-        "- `lock: {per: service, on_busy: queue}` what others wait for while a run is at work",
+        "- `lock: {per: service, on_busy: queue}` no other run is at work on the same target; "
+        "else it waits, 30m at most. no other run is at work on the same service; else it waits, "
+        "30m at most",
+        "- `cooldown: {for: 15m, per: target}` 15m since the end of the last run of mend on the "
+        "same target; else it is skipped",
+        "- `blast_radius: {group: '${{ target(params.host).service }}', max_unavailable: 1}` at "
+        "most 1 of <target(params.host).service> unavailable at once; else it waits, 30m at most",
         "- `max_mode: approve` the most that any rule may do with it",
         "1. **restart**: Begin anew",
         "   - `sudo systemctl restart vllm` on `<host>` (change, restart-unit)",

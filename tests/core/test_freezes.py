@@ -1,8 +1,14 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engine.core.freezes import DEFERRED_AT_MOST, freeze_limits, freeze_refusal, freezes_over
+from engine.core.freezes import (
+    DEFERRED_AT_MOST,
+    freeze_limits,
+    freeze_refusal,
+    freezes_ahead,
+    freezes_over,
+)
 from engine.core.mistakes import Mistakes
 from engine.core.policy import Policy, compile_policy
 from engine.core.policy_documents import PolicyDocument
@@ -62,6 +68,33 @@ def test_what_each_policy_makes_of_a_run() -> None:
     assert waiting.longest == DEFERRED_AT_MOST
     (asked,) = policy(policy="ask").freezes
     assert [limit.mode for limit in freeze_limits([asked, deferred])] == [Mode.APPROVE]
+
+
+def test_what_is_in_force_comes_before_what_begins_soon() -> None:
+    calendars = {"weekend": ["saturday", "sunday"], "monday": ["monday"], "tuesday": ["tuesday"]}
+    where = {"calendar": "monday", "when": 'environment == "production"'}
+    freezes = [
+        {"id": "later", "calendar": "tuesday"},
+        {"id": "elsewhere", **where},
+        {"id": "soon", "calendar": "monday"},
+        {"id": "now", "calendar": "weekend"},
+    ]
+    written = {
+        "language": 1,
+        "calendars": {name: {"intervals": [{"weekdays": d}]} for name, d in calendars.items()},
+        "freezes": [{"policy": "defer", "why": "closed", **each} for each in freezes],
+    }
+    found = compile_policy(PolicyDocument.model_validate(written), Mistakes()).freezes
+
+    def ahead(days: int) -> list[str]:
+        until = SATURDAY + timedelta(days=days)
+        return [each.id for each in freezes_ahead(found, [STAGING], SATURDAY, until)]
+
+    assert [ahead(days) for days in (1, 2, 3)] == [
+        ["now"],
+        ["now", "soon"],
+        ["now", "soon", "later"],
+    ]
 
 
 def test_mistakes_of_the_policy_are_told_where_they_stand() -> None:

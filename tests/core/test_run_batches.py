@@ -6,7 +6,7 @@ import pytest
 
 from engine.core.plan import Place, Plan, PlannedStep
 from engine.core.run import RunState, StepKey, StepState, fold
-from engine.core.run_batches import begins_batch, next_change, touched_with
+from engine.core.run_batches import begins_batch, next_change, touched_by_batch, touched_with
 from tests.doubles.runs import RUN, START, a_plan, a_playbook, a_step, created, planned
 
 
@@ -84,3 +84,12 @@ def test_what_comes_next_touches_its_batch(ended: dict[str, StepState], touched:
 def test_a_change_of_which_no_target_is_known_touches_one() -> None:
     state, plan = a_state(TELL.model_copy(update={"targets": ()}))
     assert touched_with(state, plan, next_change(state, plan)) == {""}
+
+
+def test_each_batch_touches_its_own_and_what_is_in_none() -> None:
+    _, plan = a_state(LOOK, *ITEMS, TELL)
+    assert touched_by_batch(plan) == (frozenset({"desk", "a"}), frozenset({"desk", "b", "c"}))
+    no_batch = plan.model_copy(update={"steps": (LOOK, TELL)})
+    assert touched_by_batch(no_batch) == (frozenset({"desk"}),)
+    nothing = plan.model_copy(update={"steps": (LOOK,)})
+    assert touched_by_batch(nothing) == (frozenset({""}),)
