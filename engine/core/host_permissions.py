@@ -1,17 +1,19 @@
 """What accounts on hosts must be permitted: the commands that playbooks can run there."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from engine.core.actions import Declaration, Effect
 from engine.core.catalog import Catalog
 from engine.core.documents import CommandDocument
-from engine.core.expressions import ExpressionError
+from engine.core.expansion import Placed
+from engine.core.expressions import ExpressionError, ExpressionFailedError
 from engine.core.host_commands import command_scope
 from engine.core.inventory import Inventory
 from engine.core.parameters import TypedParameter
 from engine.core.playbook import Playbook, Step
-from engine.core.rendering import Renderable
+from engine.core.rendering import Renderable, render
 from engine.core.sudo_patterns import UnsayableError, literal, of_argument
 from engine.core.templates import Template, compile_template
 
@@ -62,11 +64,46 @@ class Permissions:
     untold: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class _Needs:
-    """What one host needs: each command with the constant arguments that playbooks give it."""
+# Of one host: each command with the constant arguments that playbooks give it.
+_Needs = dict[str, list[Mapping[str, Renderable]]]
 
-    given: dict[str, list[Mapping[str, Renderable]]] = field(default_factory=dict)
+
+@dataclass(slots=True)
+class _Gathered:
+    """What steps need, by host, and what can't be said of them."""
+
+    catalog: Catalog
+    actions: Mapping[str, Declaration]
+    only_reads: bool
+    needs: dict[str, _Needs] = field(default_factory=dict)
+    untold: dict[str, None] = field(default_factory=dict)
+
+    def add(self, step: Step, hosts: Iterable[str], lacking: str) -> None:
+        """One step on these hosts; `lacking` is what to say where there is none."""
+        if self.only_reads and step.may_change:
+            return
+        declared = self.actions[step.uses].permits
+        if declared == "unknown":
+            self.untold[f"{step.uses} declares nothing on what it must be permitted"] = None
+        if declared != "host_commands":
+            return
+        known = list(hosts)
+        if not known:
+            self.untold[lacking] = None
+        commands = self.catalog.estate.commands
+        arguments = step.inputs.get("args") or {}
+        for name in _commands_of(step, commands, only_reads=self.only_reads):
+            for host in known:
+                given = self.needs.setdefault(host, {}).setdefault(name, [])
+                given.append(arguments if isinstance(arguments, Mapping) else {})
+
+    def permissions(self) -> Permissions:
+        """All of it, by host."""
+        hosts = [
+            _of_host(host, self.needs[host], self.catalog, self.untold)
+            for host in sorted(self.needs)
+        ]
+        return Permissions(tuple(hosts), tuple(self.untold))
 
 
 def permissions_of(
@@ -77,32 +114,39 @@ def permissions_of(
     only_reads: bool,
 ) -> Permissions:
     """What these playbooks need on the hosts of the inventory; with `only_reads`, to observe."""
-    needs: dict[str, _Needs] = {}
-    untold: dict[str, None] = {}
+    found = _Gathered(catalog, actions, only_reads=only_reads)
     every = {each.id: each for each in playbooks}
     for playbook in playbooks:
         every.update(playbook.called)
     for playbook in every.values():
         for step in playbook.calls:
-            if only_reads and step.may_change:
-                continue
-            declared = actions[step.uses].permits
-            if declared == "unknown":
-                untold[f"{step.uses} declares nothing on what it must be permitted"] = None
-            if declared != "host_commands":
-                continue
-            hosts = list(_hosts_of(step, playbook, catalog.inventory))
-            if not hosts:
-                untold[
-                    f"playbook {playbook.id}, step {step.id}: the inventory has no host for it"
-                ] = None
-            for name in _commands_of(step, catalog.estate.commands, only_reads=only_reads):
-                for host in hosts:
-                    given = needs.setdefault(host, _Needs()).given.setdefault(name, [])
-                    arguments = step.inputs.get("args") or {}
-                    given.append(arguments if isinstance(arguments, Mapping) else {})
-    hosts_found = [_of_host(host, needs[host], catalog, untold) for host in sorted(needs)]
-    return Permissions(tuple(hosts_found), tuple(untold))
+            hosts = _hosts_of(step, playbook, catalog.inventory)
+            lacking = f"playbook {playbook.id}, step {step.id}: the inventory has no host for it"
+            found.add(step, hosts, lacking)
+    return found.permissions()
+
+
+def permissions_of_steps(
+    catalog: Catalog, actions: Mapping[str, Declaration], steps: Iterable[Placed]
+) -> Permissions:
+    """What these steps need on the very hosts that they are given; see `permissions_of`."""
+    found = _Gathered(catalog, actions, only_reads=False)
+    for placed in steps:
+        if placed.step.uses:
+            step = _given(placed)
+            host = _constant(step.inputs.get("host")) or ""
+            hosts = [host] if _connection_of(host, catalog.inventory) else []
+            found.add(step, hosts, f"step {placed.id}: on which host it runs isn't known yet")
+    return found.permissions()
+
+
+def _given(placed: Placed) -> Step:
+    """The step with the host and the command that it is given, as far as that is known."""
+    inputs = dict(placed.step.inputs)
+    for name in {"host", "command"} & inputs.keys():
+        with suppress(ExpressionFailedError):
+            inputs[name] = str(render(inputs[name], placed.known.bindings()))
+    return replace(placed.step, inputs=inputs)
 
 
 def _hosts_of(step: Step, playbook: Playbook, inventory: Inventory) -> Iterator[str]:
@@ -152,11 +196,11 @@ def _of_host(
     inventory = catalog.inventory
     connection = _connection_of(host, inventory)
     commands, sudo = [], set[SudoCommand]()
-    for name in sorted(needs.given):
+    for name in sorted(needs):
         command = catalog.estate.commands[name]
         probe = command.probe.argv if command.probe is not None else ()
         commands.append(PermittedCommand(name, command.effect, _shown(command.argv), _shown(probe)))
-        for arguments in needs.given[name]:
+        for arguments in needs[name]:
             for argv in (command.argv, probe):
                 if argv[:1] and argv[0].rpartition("/")[2] == "sudo":
                     try:

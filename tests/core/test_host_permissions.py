@@ -1,10 +1,21 @@
 """Which commands an account needs where, from playbooks, commands and the inventory."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from connectors import registry
 from engine.catalog import CatalogSources, load_catalog
-from engine.core.host_permissions import Permissions, SudoCommand, permissions_of
+from engine.core.actions import Declaration
+from engine.core.catalog import Catalog
+from engine.core.expansion import expand
+from engine.core.host_permissions import (
+    Permissions,
+    SudoCommand,
+    permissions_of,
+    permissions_of_steps,
+)
+from engine.core.scopes import Known
+from tests.doubles.runs import an_incident
 
 COMMANDS = """\
 language: 1
@@ -64,15 +75,19 @@ def needed(folder: Path, change: str, *, only_reads: bool = False) -> Permission
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
+    catalog, declared = catalog_of(folder)
+    playbooks = list(catalog.playbooks.values())
+    return permissions_of(catalog, declared, playbooks, only_reads=only_reads)
+
+
+def catalog_of(folder: Path) -> tuple[Catalog, Mapping[str, Declaration]]:
     sources = CatalogSources(
         playbooks=[folder / "playbooks"],
         commands=[folder / "commands.yaml"],
         inventory=folder / "inventory.yaml",
     )
     declared = registry.declarations()
-    catalog = load_catalog(sources, declared)
-    playbooks = list(catalog.playbooks.values())
-    return permissions_of(catalog, declared, playbooks, only_reads=only_reads)
+    return load_catalog(sources, declared), declared
 
 
 def test_a_parameter_may_name_each_host_and_a_pattern_each_unit(tmp_path: Path) -> None:
@@ -109,3 +124,26 @@ def test_what_cannot_be_told_is_said(tmp_path: Path) -> None:
         "command odd: sudoers can't say it: sudo's option -i",
         "prometheus.query declares nothing on what it must be permitted",
     }
+
+
+def test_a_step_needs_only_the_host_and_command_that_it_is_given(tmp_path: Path) -> None:
+    needed(tmp_path, ANY_UNIT)
+    catalog, declared = catalog_of(tmp_path)
+    playbook = catalog.playbooks["mend"]
+    known = Known({"host": "gpu-08", "unit": "vllm"}, an_incident(), catalog.inventory)
+    (eight,) = permissions_of_steps(
+        catalog, declared, expand(playbook, known, lambda *_: None).steps
+    ).hosts
+    assert (eight.host, [each.name for each in eight.commands]) == ("gpu-08", ["restart"])
+    # What sudoers permits doesn't change from run to run.
+    assert eight.sudo[0].arguments == "restart ([a-z]+)"
+
+
+def test_a_step_whose_host_is_not_known_yet_is_told(tmp_path: Path) -> None:
+    needed(tmp_path, "{host: '${{ params.host }}', command: odd}")
+    catalog, declared = catalog_of(tmp_path)
+    known = Known({}, an_incident(), catalog.inventory)
+    placed = expand(catalog.playbooks["mend"], known, lambda *_: None).steps
+    found = permissions_of_steps(catalog, declared, placed)
+    assert found.hosts == ()
+    assert "step change: on which host it runs isn't known yet" in found.untold
