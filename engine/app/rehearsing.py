@@ -21,6 +21,7 @@ from engine.catalog.runbooks import PastRun, Runbooks
 from engine.core import events
 from engine.core.actions import Declaration
 from engine.core.alert import Alert, receive
+from engine.core.briefing import Briefing, brief
 from engine.core.catalog import Catalog
 from engine.core.classify import Explanation, Match, classify, explain
 from engine.core.emergency import trial_text
@@ -28,7 +29,7 @@ from engine.core.findings import Finding, nearest
 from engine.core.host_permissions import Permissions, permissions_of
 from engine.core.incident import opened as incident_opened
 from engine.core.inventory import enrich
-from engine.core.planning import Planner, Rendered
+from engine.core.planning import Planner
 from engine.core.records import alert_json, alert_of_json
 from engine.core.scopes import Known
 from engine.core.severity import Mode, ModeLimit, effective_mode
@@ -94,7 +95,7 @@ def needed_permissions(
 
 def rehearse_plan(
     loaded: LoadedSettings, playbook_id: str, given: Mapping[str, JsonValue]
-) -> Rendered:
+) -> Briefing:
     """The plan of a run by hand, with holes where investigation would have to be asked."""
     parts = load_connectors(loaded)
     catalog = parts.catalog
@@ -103,9 +104,8 @@ def rehearse_plan(
     now = SystemClock().now()
     known = Known(created.parameters, incident_opened(opened, now), catalog.inventory)
     playbook = catalog.playbooks[playbook_id]
-    return Planner(catalog, parts.actions, KNOWN.masker).render(
-        playbook, created.run_id, known, with_holes=True
-    )
+    planner = Planner(catalog, parts.actions, KNOWN.masker)
+    return brief(planner, playbook, created.run_id, known, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class Explained:
     match: Match | None
     mode: ModeLimit | None
     failures: Sequence[str]
-    plan: Rendered | None
+    plan: Briefing | None
     no_plan: str
 
 
@@ -151,7 +151,7 @@ def _explained(sent: Alert, planner: Planner) -> Explained:
 
 def _planned(
     match: Match, alert: Alert, planner: Planner
-) -> tuple[Rendered | None, ModeLimit, str]:
+) -> tuple[Briefing | None, ModeLimit, str]:
     """The plan of the run that would begin, and its mode, or why there is no plan."""
     catalog, now = planner.catalog, SystemClock().now()
     if not match.rule.playbook:
@@ -168,10 +168,10 @@ def _planned(
     known = Known(created.parameters, incident, catalog.inventory)
     playbook = catalog.playbooks[match.rule.playbook]
     try:
-        rendered = planner.render(playbook, created.run_id, known, with_holes=True)
+        briefing = brief(planner, playbook, created.run_id, known, now)
     except QuellError as error:
         return None, mode, str(error)
-    return rendered, effective_mode((mode, *rendered.limits)), ""
+    return briefing, effective_mode((mode, *briefing.limits)), ""
 
 
 def normalize_payload(

@@ -9,8 +9,7 @@ import typer
 from engine.cli.normalize import payloads_of, read_input
 from engine.cli.options import Config, Inventory, Json, Playbooks, Rules, project_settings
 from engine.cli.output import complain, print_indented, print_json, say
-from engine.cli.plan import described, print_lines
-from engine.core.plan import plan_hash
+from engine.cli.plan import described, described_plainly, print_lines
 from engine.errors import PayloadError
 from engine.settings import load_settings
 
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 STYLES = {"takes": "bold green", "observes": "yellow", "differs": "dim", "not reached": ""}
 # What an alert has beside its labels, in the order in which people ask.
 FIELDS = ("service", "target", "environment", "team", "customer", "region", "severity_hint")
+# What `described_plainly` has of one.
+_NO_PLAN = {"plan": None, "plan_hash": "", "holes": (), "investigation": (), "guards": ()}
 
 
 def register(app: typer.Typer) -> None:
@@ -90,11 +91,12 @@ def _print(explained: "Explained") -> None:
     for failure in explained.failures:
         complain(f"an expression failed: {failure}")
     print_lines(_outcome(explained))
-    if explained.plan is None:
+    plan = explained.plan
+    if plan is None:
         say(f"no plan: {explained.no_plan}")
         return
     say("plan", style="bold")
-    print_lines(described(explained.plan.plan, explained.plan.holes), indent="  ")
+    print_lines(described(plan.plan, plan.holes, plan.looks, plan.guards), indent="  ")
 
 
 def _outcome(explained: "Explained") -> Iterator[tuple[str, str]]:
@@ -125,8 +127,6 @@ def _plain(explained: "Explained") -> dict[str, object]:
         "mode": mode.mode.value if mode else "",
         "mode_decided_by": mode.decided_by if mode else "",
         "group": dict(match.group) if match else {},
-        "plan": plan.plan if plan else None,
-        "plan_hash": plan_hash(plan.plan.to_bytes()) if plan else "",
-        "holes": list(plan.holes) if plan else [],
+        **(described_plainly(plan) if plan else _NO_PLAN),
         "no_plan": explained.no_plan,
     }

@@ -54,7 +54,7 @@ def permissions(  # noqa: PLR0913 - one argument an option
     if check is not None:
         return _check(check, needed, json=json)
     if json:
-        print_json({**asdict(needed), "hosts": [_plain(each) for each in needed.hosts]})
+        print_json(plain(needed))
         return 0
     for each in needed.hosts:
         for line in _shown(each):
@@ -72,8 +72,10 @@ def _of_host(needed: Permissions, host: str) -> Permissions:
     return Permissions(found, needed.untold)
 
 
-def _plain(needed: HostPermissions) -> dict[str, object]:
-    return {**asdict(needed), "sudoers": list(sudoers_lines(needed))}
+def plain(needed: Permissions) -> dict[str, object]:
+    """For programs, with the lines of each host's sudoers file."""
+    hosts = [{**asdict(each), "sudoers": list(sudoers_lines(each))} for each in needed.hosts]
+    return {**asdict(needed), "hosts": hosts}
 
 
 def _shown(needed: HostPermissions) -> Sequence[str]:

@@ -94,7 +94,7 @@ class Planner:
         expansion = expand(playbook, known, lacking)
         for placed in expansion.steps:
             try:
-                planned.append(self._placed(placed))
+                planned.append(self.place(placed))
             except PlanError as error:
                 if not with_holes:
                     raise
@@ -135,7 +135,8 @@ class Planner:
             )
         return Rendered(plan, self._limits(playbook, plan, known), tuple(holes))
 
-    def _placed(self, placed: Placed) -> PlannedStep:
+    def place(self, placed: Placed) -> PlannedStep:
+        """One step at its place in the plan. Raises PlanError."""
         step = replace(placed.step, id=placed.id)
         if step.uses:
             planned = self.prepare(step, placed.known)

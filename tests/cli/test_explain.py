@@ -42,6 +42,9 @@ def test_who_takes_it_why_and_what_that_starts(
     assert "not reached: it would, but endpoint-down comes first" in words
     assert "group service=llm-70b" in words
     assert "restart gpu-07$ sudo systemctl restart vllm" in words
+    assert "lock no other run is at work on gpu-07; else it waits, 30m at most" in words
+    # It would be a rule's run: what may have caused the alert is looked for, too.
+    assert "caused by no other run changed any of gpu-07, llm-70b within 30m" in words
 
 
 def test_the_mode_is_the_one_that_a_run_would_have(
@@ -55,6 +58,8 @@ def test_the_mode_is_the_one_that_a_run_would_have(
         "approve",
         "playbook restart-llm (max_mode)",
     )
+    assert (found["investigation"], found["holes"]) == ([], [])
+    assert [each["guard"] for each in found["guards"]][:2] == ["lock", "changes"]
 
 
 def test_a_rule_that_differs_says_on_which_value(
@@ -67,6 +72,7 @@ def test_a_rule_that_differs_says_on_which_value(
     assert of["endpoint-down"]["reasons"] == ["alertname=\"LLMEndpointDown\" fails on 'FanNoisy'"]
     assert (found["rule"], found["severity"], found["plan"]) == ("unmatched", "P3", None)
     assert found["no_plan"] == "rule unmatched starts no playbook"
+    assert (found["plan_hash"], found["investigation"], found["guards"]) == ("", [], [])
 
 
 def test_a_plan_that_cannot_be_made_says_why(
