@@ -163,6 +163,8 @@ def told_radius(radius: Radius, batches: Sequence[frozenset[str]]) -> ToldGuard:
     text = otherwise(holds, "wait")
     if not members:
         text = f"the inventory has no target of {group}, so it can't begin"
+    elif not most:
+        text = f"{holds}, so it never says no"
     elif len(most) > at_most:
         number = next(n for n, batch in enumerate(touched, 1) if len(batch) > at_most)
         ends = "it can't begin" if number == 1 else f"it ends before batch {number}"
