@@ -6,12 +6,15 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from ipaddress import ip_network
 from typing import Any
 
 import httpx
 import pytest
 import structlog
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from typing_extensions import override
 
@@ -54,7 +57,10 @@ class Callers:
 
     async def post(
         self,
-        headers: Mapping[str, str] | list[tuple[str, str]] | None = None,
+        headers: Mapping[str, str]
+        | list[tuple[str, str]]
+        | list[tuple[bytes, bytes]]
+        | None = None,
         *,
         peer: str = "192.0.2.1",
         path: str = HOOK,
@@ -206,6 +212,39 @@ async def test_a_gap_in_one_source_keeps_no_sender_of_another_out() -> None:
     gap, sound = GapAtTheDoor(AlertmanagerConfig(name="gap")), source_of(NAMED)
     parts = gateway_parts(gap, sound, loopback=False)
     assert (await Callers(parts).post(FRA)).status_code == 200
+
+
+READ = st.sampled_from(
+    [
+        *("host", "origin", "referer", "forwarded", "x-forwarded-for", "authorization"),
+        *("content-length", "content-type", "content-encoding", "user-agent", "x-client-cert"),
+    ]
+)
+PIECES = st.sampled_from(
+    [
+        *(b"[", b"]", b"::1", b":", b"localhost", b"//", b"@", b"?", b".", b"=", b",", b";", b'"'),
+        *(b"\0", b"\xff", "é".encode(), b"%ff", b"%00", b"\\", b" ", b"-1", b"9" * 20, b"gzip"),
+        *(b"Bearer ", b"Basic ", b"CN=a,", b":AAAA:", b"-----BEGIN CERTIFICATE-----"),
+    ]
+)
+HEADERS = st.lists(st.tuples(READ, st.lists(PIECES, max_size=5).map(b"".join)), max_size=4)
+
+
+@cache
+def unbounded_door() -> Callers:
+    """One for all examples: making it takes longer than an example."""
+    return Callers(named_parts(proxy=PROXY, limits=Limits(requests_per_s=1e9, burst=10**9)))
+
+
+@settings(deadline=None, max_examples=300)
+@given(HEADERS, st.sampled_from(["10.1.2.3", "192.0.2.1"]), st.sampled_from([HOOK, "/v1/runs"]))
+async def test_no_header_of_a_stranger_is_a_fault_of_ours(
+    headers: list[tuple[str, bytes]], peer: str, path: str
+) -> None:
+    callers = unbounded_door()
+    sent = [(name.encode(), value) for name, value in headers]
+    answer = await callers.post(sent, peer=peer, path=path)
+    assert answer.status_code in (401, 413), answer.text
 
 
 SECRET = "t0ken-in-the-url"
