@@ -86,7 +86,8 @@ def reference_of(kind: Kind, path: Path, *, in_expression: bool = False) -> str:
     page = PAGES.get(kind)
     if page is None:
         return ""
-    if in_expression:
+    # A mistake in a matcher has a column, too.
+    if in_expression and not {"matchers", "all_of"}.intersection(path):
         return f"{FOLDER}/{EXPRESSIONS}"
     if kind is Kind.PLAYBOOK and ("with" in path or path[-1:] == ("uses",)):
         return f"{FOLDER}/{ACTIONS}"

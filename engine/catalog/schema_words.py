@@ -68,7 +68,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "ExpectedAlerts": {
         "matchers": "all hold for an alert of a target that the run changes",
-        "after": "so long past the run's end, 1h at most",
+        "after": "so long past the run's end, 1h at most; 0s ends with the run",
     },
     "Cooldown": {"for": "since the end of the last run", "per": "of which last run"},
     "Budget": {"runs": "at most so many", "within": "a duration", "per": "counted of what"},

@@ -9,8 +9,7 @@ from engine.core.durations import parse_duration
 from engine.core.journal import ENGINE
 from engine.core.mistakes import Mistakes
 from engine.core.plan import Plan
-from engine.core.silences import OF_RUN, Silence, check_matchers, silence_id
-from engine.errors import PermanentError
+from engine.core.silences import OF_RUN, Silence, compile_silencing, silence_id
 
 # Whoever restarts a host doesn't want to hear of it for longer.
 LONGEST_AFTER = timedelta(hours=1)
@@ -19,11 +18,8 @@ LONGEST_RUN = timedelta(days=1)
 
 
 def check_expected(expected: ExpectedAlerts, mistakes: Mistakes) -> None:
-    """Check its matchers, and how long it lasts."""
-    try:
-        check_matchers(expected.matchers)
-    except PermanentError as error:
-        mistakes.at("matchers").add(str(error))
+    """Check its matchers, and how long it lasts; `after: 0s` ends with the run."""
+    compile_silencing(expected.matchers, mistakes.at("matchers"))
     try:
         after = parse_duration(expected.after)
     except ValueError as error:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from engine.core.actions import Effect
 from engine.core.calendars import Calendar, compile_calendars
 from engine.core.compiling import compile_condition, compile_duration
-from engine.core.condition_words import compile_matchers
 from engine.core.expressions import Bindings, Expression, ExpressionFailedError
 from engine.core.freezes import CheckedFreeze
 from engine.core.mistakes import Mistakes
 from engine.core.policy_documents import NO_LIMITS, Limits, PolicyDocument, StormBrake
 from engine.core.scopes import POLICY, POLICY_FIELDS
 from engine.core.severity import Mode, ModeLimit
-from engine.core.silences import RecurringSilence
+from engine.core.silences import RecurringSilence, compile_silencing
 from engine.core.storm_brake import CheckedBrake
 
 # What a playbook has to declare. Every run has a verification, a precheck and a lock; and whether
@@ -83,9 +82,7 @@ def _silences(
     found = []
     for index, each in enumerate(document.silences):
         here = mistakes.at(index)
-        matchers = compile_matchers(each.matchers, here.at("matchers"))
-        if matchers and all(matcher.matches({}) for matcher in matchers):
-            here.at("matchers").add("they would silence every alert; name a label's value")
+        matchers = compile_silencing(each.matchers, here.at("matchers"))
         calendar = _calendar(each.calendar, document, calendars, here)
         if calendar is not None:
             found.append(RecurringSilence(each.id, calendar, matchers, each.why))

@@ -6,9 +6,11 @@ from datetime import datetime
 from functools import lru_cache
 
 from engine.core.calendars import Calendar
+from engine.core.condition_words import compile_matchers
 from engine.core.ids import derived_id
 from engine.core.matcher_index import MatcherIndex, keys_of_all
-from engine.core.matchers import Matcher, MatcherError, parse_matcher
+from engine.core.matchers import Matcher
+from engine.core.mistakes import Mistakes
 from engine.errors import PermanentError
 
 MAX_MATCHERS = 20
@@ -73,16 +75,20 @@ def check_matchers(texts: Sequence[str]) -> tuple[Matcher, ...]:
     """The matchers of a silence. Raises PermanentError, with what is wrong."""
     if not 0 < len(texts) <= MAX_MATCHERS:
         raise PermanentError(f"a silence has 1 to {MAX_MATCHERS} matchers, not {len(texts)}")
-    found = []
-    for text in texts:
-        try:
-            found.append(parse_matcher(text))
-        except MatcherError as error:
-            raise PermanentError(f"matcher {text!r}: {error.message}") from None
-    if all(matcher.matches({}) for matcher in found):
-        told = ", ".join(texts)
-        raise PermanentError(f"{told} would silence every alert; name a label's value")
-    return tuple(found)
+    mistakes = Mistakes()
+    found = compile_silencing(texts, mistakes)
+    for each in mistakes.found:
+        matcher = "".join(f"matcher {texts[int(index)]!r}: " for index in each.path)
+        raise PermanentError(f"{matcher}{each.message}")
+    return found
+
+
+def compile_silencing(texts: Sequence[str], mistakes: Mistakes) -> tuple[Matcher, ...]:
+    """The matchers of what silences; a mistake is at its element, or at all of them."""
+    found = compile_matchers(texts, mistakes)
+    if len(found) == len(texts) and all(matcher.matches({}) for matcher in found):
+        mistakes.add(f"{', '.join(texts)} would silence every alert; name a label's value")
+    return found
 
 
 @lru_cache(maxsize=4096)

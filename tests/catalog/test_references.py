@@ -34,6 +34,8 @@ def test_a_place_has_its_section(kind: Kind, path: Path, leads_to: str) -> None:
 def test_expressions_have_a_page_and_some_kinds_have_none() -> None:
     told = reference_of(Kind.RULES, ("rules", 0, "when"), in_expression=True)
     assert told == "docs/reference/expressions.md"
+    matcher = reference_of(Kind.RULES, ("rules", 0, "matchers", 1), in_expression=True)
+    assert matcher == "docs/reference/rules.md#rule"
     assert reference_of(Kind.MAPPING, ()) == ""
     assert {Kind.MAPPING} == set(Kind) - set(PAGES)
 

@@ -49,6 +49,15 @@ def test_what_is_called_expects_its_own_and_each_has_its_own_end() -> None:
     assert ends == [timedelta(minutes=5), timedelta(minutes=1)]
 
 
+def test_what_may_last_no_longer_ends_with_the_run() -> None:
+    brief = {"expected_alerts": {"matchers": ["alertname=HostDown"], "after": "0s"}}
+    whole = plan(guards=brief, deadline_s=600)
+    (found,) = expected_silences(whole, "INC-1", NOW)
+    over = NOW + timedelta(minutes=1)
+    assert found.holds_at(over)
+    assert not no_longer_expected(found, whole, over).holds_at(over)
+
+
 def test_an_end_never_comes_later() -> None:
     (found,) = expected_silences(plan(deadline_s=600), "INC-1", NOW)
     late = NOW + timedelta(minutes=14)
@@ -58,7 +67,9 @@ def test_an_end_never_comes_later() -> None:
 @pytest.mark.parametrize(
     ("expected", "path", "message"),
     [
-        pytest.param({"matchers": ("a~b",)}, ("matchers",), "matcher 'a~b'", id="matcher"),
+        pytest.param(
+            {"matchers": ("a=b", "a~b")}, ("matchers", 1), "isn't an operator", id="matcher"
+        ),
         pytest.param({"matchers": ("a=~.*",)}, ("matchers",), "every alert", id="all"),
         pytest.param(
             {"matchers": ("a=b",), "after": "2h"}, ("after",), "1h is the most", id="long"

@@ -45,6 +45,23 @@ async def test_what_it_causes_waits_until_it_is_over_and_some_time(tmp_path: Pat
         assert await incidents_of(world, "slow") == ["llm", "llm"], "it still fires"
 
 
+async def test_without_time_after_it_what_still_fires_is_decided_when_it_ends(
+    tmp_path: Path,
+) -> None:
+    playbook = EXPECTING.replace("after: 5m", "after: 0s")
+    async with a_world(tmp_path, playbook=playbook, rules=TWO_RULES) as world:
+        change = Hanging()
+        world.mend.will("restart", change)
+        async with under_way(world, change):
+            await alert(world, "gpu-07:9100")
+            assert await incidents_of(world, "slow") == []
+            world.look.will("serves", OK)
+            change.let_go.set()
+        await world.elapse(60)
+        assert (await ended(world))[0] == "succeeded"
+        assert await incidents_of(world, "slow") == ["llm"]
+
+
 async def test_it_is_told_once_and_keeps_nobody_from_hearing_of_the_incident(
     tmp_path: Path,
 ) -> None:
