@@ -187,16 +187,28 @@ def _plainer(error: ExpressionError, text: str, scope: Scope) -> str:
             f"like `token: {{type: secret, default: {usual}}}`, and use `params.token` here"
         )
     if name.startswith("steps."):
-        _, step, *rest = name.split(".")
-        prefix = f"steps.{step}."
-        gives = sorted(each.removeprefix(prefix) for each in scope.names if each.startswith(prefix))
-        if gives:
-            return f"step {step!r} gives no {'.'.join(rest)!r}; it gives {', '.join(gives)}"
-        return (
-            f"{name!r} isn't known here: inputs see what `investigate` gave, `if` also earlier "
-            "steps, and no change is fed by another change"
-        )
+        return _unknown_output(name, scope)
     return error.message
+
+
+def _unknown_output(name: str, scope: Scope) -> str:
+    _, step, *rest = name.split(".")
+    prefix = f"steps.{step}."
+    gives = sorted(each.removeprefix(prefix) for each in scope.names if each.startswith(prefix))
+    if gives:
+        return f"step {step!r} gives no {'.'.join(rest)!r}; it gives {', '.join(gives)}"
+    loop = scope.loops.get(step)
+    if loop == step:
+        return f"step {step!r} is a loop, and gives nothing itself: read anew what it changed"
+    if loop is not None:
+        return (
+            f"step {step!r} is one of the loop {loop!r}, done for each of its items; outside of "
+            "the loop it has no value: name it in a step of the loop, or read anew what it changed"
+        )
+    return (
+        f"{name!r} isn't known here: inputs see what `investigate` gave, `if` also earlier "
+        "steps, and no change is fed by another change"
+    )
 
 
 def _name_at(text: str, start: int) -> str:

@@ -116,7 +116,8 @@ class Scope:
     compiled with the names that it mentions, and equal ones of all such scopes are compiled once.
 
     `secrets` are names of references to secrets. No environment has them: such a name is a whole
-    expression by itself, and that only where the place `takes_secrets`.
+    expression by itself, and that only where the place `takes_secrets`. `loops` leads from the id
+    of a step that is done for each item of a loop to that loop's, which it is known in alone.
     """
 
     names: Mapping[str, ValueType] = field(default_factory=dict)
@@ -124,6 +125,7 @@ class Scope:
     narrow: bool = False
     secrets: frozenset[str] = frozenset()
     takes_secrets: bool = False
+    loops: Mapping[str, str] = field(default_factory=dict)
 
     def with_(self, name: str, declared: ValueType) -> "Scope":
         """This scope and one more name; an object becomes one dotted name per field."""
@@ -137,6 +139,10 @@ class Scope:
         """This scope where references to secrets may stand."""
         return replace(self, takes_secrets=True) if self.secrets else self
 
+    def inside(self, loop: str) -> "Scope":
+        """This scope where the steps of this loop aren't those of another place."""
+        return replace(self, loops={k: v for k, v in self.loops.items() if v != loop})
+
     def merged(self, other: "Scope") -> "Scope":
         """Both scopes; where both declare a name, the other's type counts."""
         return Scope(
@@ -145,6 +151,7 @@ class Scope:
             self.narrow or other.narrow,
             self.secrets | other.secrets,
             self.takes_secrets or other.takes_secrets,
+            {**self.loops, **other.loops},
         )
 
 

@@ -1,13 +1,13 @@
 """`foreach`: what it goes through, in which batches, and how its items are told apart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import re2
 
 from engine.core.compiling import compile_value
-from engine.core.documents import MAX_ITEMS, Foreach
+from engine.core.documents import MAX_ITEMS, Foreach, StepDocument
 from engine.core.expressions import Bindings, ExpressionFailedError, Scope, ValueType
 from engine.core.mistakes import Mistakes
 from engine.core.rendering import Renderable, render
@@ -32,6 +32,15 @@ class Loop:
     name: str
     serial: tuple[int | str, ...]
     stop_after: int
+
+
+def looped(documents: Iterable[StepDocument], loop: str = "") -> Iterator[tuple[str, str]]:
+    """Each loop, and each step that stands in one, however deep, with the loop's id."""
+    for each in documents:
+        around = each.id if each.foreach is not None else loop
+        if around:
+            yield each.id, around
+        yield from looped((*each.steps, *(each.parallel or ())), around)
 
 
 def compile_loop(

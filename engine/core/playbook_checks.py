@@ -1,6 +1,7 @@
 """A playbook's document checked against the actions, commands and inventory, and compiled."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from engine.core.argv_checks import check_argv
@@ -25,6 +26,7 @@ from engine.core.expressions import Scope, ValueType
 from engine.core.guards import LONGEST_LOOK_BACK
 from engine.core.host_commands import DONE_SCOPE, command_scope
 from engine.core.inventory import Inventory
+from engine.core.loops import looped
 from engine.core.mistakes import Mistakes
 from engine.core.outputs import compile_outputs
 from engine.core.parameters import TypedParameter, spec_problem
@@ -61,7 +63,7 @@ def compile_playbook(
     """The playbook, or None when it has mistakes, which are then in `mistakes`."""
     before = len(mistakes.found)
     parameters = compile_parameters(document, context.inventory, mistakes)
-    scope = playbook_scope(document.parameters)
+    scope = replace(playbook_scope(document.parameters), loops=dict(looped(document.steps)))
     group = _guards(document.guards, scope, mistakes.at("guards"))
     healthy = _healthy(document.guards, scope, context.inventory, mistakes.at("guards"))
     approval = _approval(document, context.roles, mistakes.at("approval"))

@@ -154,8 +154,8 @@ class StepCompiler:
         loop, element = compile_loop(document.id, foreach, self.inputs, mistakes.at("foreach"))
         self._condition(document, mistakes)
         inputs, outcomes = self.inputs, self.outcomes
-        self.inputs = inputs.with_(loop.name, element)
-        self.outcomes = outcomes.with_(loop.name, element)
+        self.inputs = inputs.with_(loop.name, element).inside(loop.id)
+        self.outcomes = outcomes.with_(loop.name, element).inside(loop.id)
         self._around = FOREACH
         with self._behind(document):
             for step in self.compile_part("steps", document.steps, mistakes.at("steps")):

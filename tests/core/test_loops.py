@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from engine.core.expressions import Bindings, ExpressionFailedError
@@ -53,7 +55,7 @@ def test_the_id_in_the_text_is_found_behind_items() -> None:
     ]
 
 
-INNER = {
+INNER: dict[str, Any] = {
     "id": "restart",
     "uses": "ssh.run",
     "with": {"host": "${{ host }}", "command": "restart-unit", "args": {"unit": "vllm"}},
@@ -108,8 +110,25 @@ def test_what_is_in_a_loop_sees_its_item_and_nothing_behind_it_does() -> None:
     assert "'host'" in message
     asks = {**PLAYBOOK["steps"][0], "id": "after", "if": "steps.restart.exit_code == 0"}
     _, told = compiled(changed("steps", [each, asks]))
-    ((path, _, _),) = told
+    ((path, _, message),) = told
     assert path == "steps/1/if"
+    assert "'restart' is one of the loop 'each'" in message
+
+
+def test_a_step_of_a_loop_is_told_as_one_wherever_it_is_named() -> None:
+    nested = {"id": "both", "steps": [INNER]}
+    each = {"id": "each", "foreach": EACH, "steps": [nested]}
+    before = {**INNER, "id": "before", "with": {**INNER["with"], "host": "gpu-07"}}
+    for named, said in (("restart", "is one of the loop 'each'"), ("each", "is a loop, and")):
+        asks = {**before, "if": f'steps.{named}.outcome == "succeeded"'}
+        _, told = compiled(changed("steps", [asks, each]))
+        assert [path for path, _, message in told if said in message] == ["steps/0/if"]
+    # In the loop itself it is a step like any other.
+    early = {"id": "early", "wait": "1s"}
+    inner = {**INNER, "with": {**INNER["with"], "host": "${{ steps.restart.stdout }}"}}
+    _, told = compiled(changed("steps", [{**each, "steps": [early, inner]}]))
+    ((_, _, message),) = told
+    assert "isn't known here" in message
 
 
 def test_the_condition_of_a_loop_is_that_of_each_of_its_steps() -> None:
