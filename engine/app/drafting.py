@@ -1,14 +1,15 @@
 """Rules and playbooks with their tests, made so that they are right in the project they go into."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
 
 from connectors import registry
-from engine.app.configured import catalog_sources, checked_catalog
+from engine.app.configured import catalog_sources
 from engine.app.process import SystemClock
 from engine.app.rehearsals import alert_of_step
+from engine.catalog import CatalogSources, load_what_is_right
 from engine.catalog.drafts import (
     MORE,
     SKELETON,
@@ -19,9 +20,11 @@ from engine.catalog.drafts import (
     outcome_of,
 )
 from engine.catalog.playbook_drafts import PlaybookDraft, Surroundings
+from engine.catalog.sources import Kind, SourceFile, read_sources
+from engine.core.catalog import Catalog
 from engine.core.classify import classify
 from engine.core.egress import EgressConfig
-from engine.core.findings import nearest
+from engine.core.findings import Finding, nearest
 from engine.core.inventory import enrich
 from engine.core.rehearsal_documents import AlertStep
 from engine.errors import ConfigError
@@ -30,22 +33,68 @@ from engine.settings import LoadedSettings
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The texts of ID.yaml and ID.test.yaml, and what its author should know, "" for nothing."""
+    """The texts of ID.yaml and ID.test.yaml, and what its author should know, "" for nothing.
+
+    `mistakes` are those of the project's other files, which the draft has no part in.
+    """
 
     id: str
     text: str
     test: str
     note: str = ""
+    mistakes: Sequence[Finding] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Project:
+    """What is right of the project's files, and the mistakes of its rules and playbooks."""
+
+    sources: CatalogSources
+    catalog: Catalog
+    mistakes: Sequence[Finding]
+
+    @staticmethod
+    def of(loaded: LoadedSettings) -> "_Project":
+        """Raises ConfigError for mistakes in what a draft is made from, as the inventory."""
+        sources = catalog_sources(loaded)
+        files = read_sources(sources, [])
+        catalog, mistakes = load_what_is_right(sources, registry.declarations())
+        beside = {sources.overlay_file, *(each.path for each in files if each.kind in _BESIDE)}
+        underneath = [each for each in mistakes if each.file not in beside]
+        if underneath:
+            raise ConfigError("nothing can be drafted from files with mistakes", underneath)
+        return _Project(replace(sources, kept=files), catalog, mistakes)
+
+    def with_draft(self, kind: Kind, draft: Draft) -> Draft:
+        """The draft, once it is right among these files. Raises ConfigError where it isn't."""
+        folder = "rules" if kind is Kind.RULES else "playbooks"
+        added = [
+            SourceFile(each, name, name, text.encode(), shipped=False)
+            for each, name, text in (
+                (kind, f"{folder}/{draft.id}.yaml", draft.text),
+                (Kind.REHEARSALS, f"{folder}/{draft.id}.test.yaml", draft.test),
+            )
+        ]
+        # Behind the user's own, so that a name that is taken is told of the draft.
+        files = sorted((*(self.sources.kept or ()), *added), key=lambda each: each.shipped)
+        _, found = load_what_is_right(replace(self.sources, kept=files), registry.declarations())
+        if new := [each for each in found if each not in self.mistakes]:
+            raise ConfigError("the draft would not be right in this project", new)
+        return replace(draft, mistakes=self.mistakes)
+
+
+# What has no part in a draft beside it.
+_BESIDE = (Kind.RULES, Kind.PLAYBOOK, Kind.REHEARSALS)
 
 
 def draft(loaded: LoadedSettings, rule_id: str, examples: Sequence[Example]) -> Draft:
     """A rule that takes these alerts, and a test that fires the first of them.
 
-    Without examples it is a skeleton. Raises ConfigError for mistakes in the project's files, for
-    an id that is taken, and where an earlier rule takes the alert, because the new one would then
-    never be asked.
+    Without examples it is a skeleton. Raises ConfigError for an id that is taken, and where an
+    earlier rule takes the alert, because the new one would then never be asked.
     """
-    catalog = checked_catalog(catalog_sources(loaded))
+    project = _Project.of(loaded)
+    catalog = project.catalog
     for rule in catalog.rules:
         if rule.id == rule_id:
             raise ConfigError(f"{rule.file} has a rule {rule_id!r} already; choose another --id")
@@ -75,7 +124,8 @@ def draft(loaded: LoadedSettings, rule_id: str, examples: Sequence[Example]) -> 
             f"rule {taken.rule.id!r} of {taken.rule.file} takes this alert so far, and is asked "
             "behind this one; keep one of them, or narrow the `matchers`"
         )
-    return Draft(rule_id, draft_rule(rule_id, examples, more), draft_test(first, outcomes), note)
+    made = Draft(rule_id, draft_rule(rule_id, examples, more), draft_test(first, outcomes), note)
+    return project.with_draft(Kind.RULES, made)
 
 
 def _is_asked_before(file: str, place: str) -> bool:
@@ -86,10 +136,11 @@ def _is_asked_before(file: str, place: str) -> bool:
 def draft_playbook(loaded: LoadedSettings, playbook_id: str, uses: Sequence[str]) -> Draft:
     """A playbook that uses these actions, and tests that it passes unedited.
 
-    Raises ConfigError for mistakes in the project's files, an id that is taken, an unknown action,
-    and where nothing can be drafted for one.
+    Raises ConfigError for an id that is taken, an unknown action, and where nothing can be drafted
+    for one.
     """
-    catalog = checked_catalog(catalog_sources(loaded))
+    project = _Project.of(loaded)
+    catalog = project.catalog
     configs: dict[str, type[BaseModel]] = {}
 
     def note(kind: str, config: type[BaseModel]) -> Mapping[str, BaseModel]:
@@ -115,7 +166,8 @@ def draft_playbook(loaded: LoadedSettings, playbook_id: str, uses: Sequence[str]
         samples={"url": f"http://{allowed[0].removeprefix('*.')}/"} if allowed else {},
     )
     drafted = PlaybookDraft(playbook_id, uses, around)
-    return Draft(playbook_id, drafted.playbook, drafted.test)
+    made = Draft(playbook_id, drafted.playbook, drafted.test)
+    return project.with_draft(Kind.PLAYBOOK, made)
 
 
 def _example(config: type[BaseModel]) -> Mapping[str, str]:

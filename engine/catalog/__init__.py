@@ -1,6 +1,12 @@
 """Loads rules, playbooks, commands, inventory and policy; all mistakes at once, each in place."""
 
-from engine.catalog.loading import context_of, load_catalog, parse_playbook, written_version
+from engine.catalog.loading import (
+    context_of,
+    load_catalog,
+    load_what_is_right,
+    parse_playbook,
+    written_version,
+)
 from engine.catalog.rehearsals import ParsedRehearsals, load_rehearsals, rehearsed_inventory
 from engine.catalog.rule_warnings import rule_warnings
 from engine.catalog.shipped import shipped_folder
@@ -12,6 +18,7 @@ __all__ = [
     "context_of",
     "load_catalog",
     "load_rehearsals",
+    "load_what_is_right",
     "parse_playbook",
     "rehearsed_inventory",
     "rule_warnings",

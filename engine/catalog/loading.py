@@ -40,14 +40,22 @@ OVERLAY_NAME = "overlay"
 
 def load_catalog(sources: CatalogSources, actions: Mapping[str, Declaration]) -> Catalog:
     """Read and check everything. Raises ConfigError with all mistakes of all files."""
+    catalog, findings = load_what_is_right(sources, actions)
+    if findings:
+        count = f"{len(findings)} mistake{'s' if len(findings) != 1 else ''}"
+        raise ConfigError(f"{count} in the catalog; nothing was loaded", findings)
+    return catalog
+
+
+def load_what_is_right(
+    sources: CatalogSources, actions: Mapping[str, Declaration]
+) -> tuple[Catalog, Sequence[Finding]]:
+    """The catalog without whatever has a mistake, and all mistakes: nobody decides by that one."""
     findings: list[Finding] = []
     files = read_sources(sources, findings)
     with _uncollected():
         catalog = _Loader(sources, actions, findings).load(files)
-    if findings or catalog is None:
-        count = f"{len(findings)} mistake{'s' if len(findings) != 1 else ''}"
-        raise ConfigError(f"{count} in the catalog; nothing was loaded", sorted(set(findings)))
-    return catalog
+    return catalog, sorted(set(findings))
 
 
 @contextmanager
@@ -120,7 +128,7 @@ class _Loader:
     _owners: dict[str, SourceFile] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
 
-    def load(self, files: Sequence[SourceFile]) -> Catalog | None:
+    def load(self, files: Sequence[SourceFile]) -> Catalog:
         by_kind = {kind: [each for each in files if each.kind is kind] for kind in Kind}
         inventory, connections = self._inventory(by_kind[Kind.INVENTORY])
         commands = self._commands(by_kind[Kind.COMMANDS])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from engine.cli.output import say
+from engine.cli.output import complain, say
 from engine.core.documents import Id
 from engine.errors import ConfigError
 from engine.settings import Settings
@@ -57,6 +57,7 @@ def checked_id(given: str) -> str:
 def tell(draft: "Draft") -> None:
     """Print both files."""
     say(f"# {draft.id}.yaml\n{draft.text}\n# {draft.id}.test.yaml\n{draft.test}".rstrip())
+    _warn(draft)
 
 
 def write(draft: "Draft", folder: Path, options: dict[str, Path | None]) -> None:
@@ -83,3 +84,12 @@ def write(draft: "Draft", folder: Path, options: dict[str, Path | None]) -> None
     given = [word for name, path in options.items() if path for word in (name, str(path))]
     command = shlex.join(["quell", "test", str(path), *given])
     say(f"now write a `description`; then: {command}")
+    _warn(draft)
+
+
+def _warn(draft: "Draft") -> None:
+    """Of mistakes in other files, without which the project isn't right."""
+    if draft.mistakes:
+        complain("the draft is right, and other files of the project have mistakes:")
+        for each in draft.mistakes:
+            complain(each.told)

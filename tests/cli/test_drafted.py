@@ -8,6 +8,7 @@ import typer
 
 from engine.app import Draft
 from engine.cli.drafted import checked_id, folder_for, write
+from engine.core.findings import Finding
 from engine.errors import ConfigError
 from engine.settings import Settings
 
@@ -53,3 +54,13 @@ def test_only_an_id_is_an_id() -> None:
     assert checked_id("restart-gateway") == "restart-gateway"
     with pytest.raises(typer.BadParameter, match="'Restart' is no id"):
         checked_id("Restart")
+
+
+def test_mistakes_of_other_files_are_a_warning(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    mistake = Finding("rules/a.yaml", 3, 5, "unknown key 'x'")
+    write(replace(DRAFT, mistakes=[mistake]), tmp_path, {})
+    out, err = capsys.readouterr()
+    assert "wrote" in out
+    assert err.splitlines()[1:] == ["rules/a.yaml:3:5: unknown key 'x'"]
