@@ -63,7 +63,12 @@ class Parsed(Generic[M]):
 
     def follows(self, mistake: Mistake) -> bool:
         """Whether it may only follow from something dropped inside of it."""
-        return any(path[: len(mistake.path)] == mistake.path for path in self.dropped)
+        return mistake.path in self._around_dropped
+
+    @cached_property
+    def _around_dropped(self) -> frozenset[Path]:
+        """Every place that holds something dropped: both it and mistakes may be thousands."""
+        return frozenset(path[:depth] for path in self.dropped for depth in range(len(path) + 1))
 
 
 def parse(source: SourceFile, model: type[M], findings: list[Finding]) -> Parsed[M] | None:

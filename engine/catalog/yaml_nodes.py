@@ -1,7 +1,8 @@
 """A YAML file as nodes that know their place, so that every later mistake can be shown there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias
 
 from engine.catalog.yaml_hints import disguised
@@ -73,7 +74,8 @@ class SequenceNode:
     elements: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots, because its index is made when a key is asked for: most are only gone through.
+@dataclass(frozen=True)
 class MappingNode:
     """Keys and values in the order of the file; keys are texts and unique."""
 
@@ -84,7 +86,12 @@ class MappingNode:
 
     def entry(self, name: str) -> "tuple[Scalar, Node] | None":
         """The key and value of that name, None when there is none."""
-        return next((entry for entry in self.entries if entry[0].text == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> "Mapping[str, tuple[Scalar, Node]]":
+        """Thousands of unknown keys in one mapping are each looked up."""
+        return {entry[0].text: entry for entry in self.entries}
 
 
 Node: TypeAlias = Scalar | SequenceNode | MappingNode
