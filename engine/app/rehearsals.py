@@ -47,6 +47,7 @@ from engine.ports.commands import By
 from engine.ports.confirming import Confirming
 from engine.ports.masked_action import MaskedAction
 from engine.ports.metrics import Metrics
+from engine.ports.notifier import Notifier
 from engine.ports.recording import Author
 from engine.ports.rows import ApprovalRow, IncidentFilter, TaskKind
 from engine.ports.source import NOBODY, Admission, Parsed, Sender, Source, denied
@@ -54,6 +55,7 @@ from engine.ports.store import Tx
 from engine.ports.stream import Batch, Message
 from engine.rehearsal.record_log import PARTITION, RecordLog
 from engine.rehearsal.rehearsed_action import RehearsedAction
+from engine.rehearsal.told_people import ToldPeople
 from engine.rehearsal.virtual_clock import START, VirtualClock
 from engine.settings import LoadedSettings
 from engine.stages.commands import CommandStage
@@ -68,7 +70,8 @@ from engine.store.sqlite_store import SqliteStore
 # More than any test needs; a story that doesn't come to rest is a gap in quell.
 MAX_TASKS_AT_ONCE = 10_000
 MAX_INCIDENTS = 1_000
-LEASE_S = 30.0
+# Nobody else works, and a call that times out takes longer than a worker's lease.
+LEASE_S = 30 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +205,7 @@ class _Stage:
     handlers: Mapping[TaskKind, Handler]
     sources: Mapping[str, _FiringSource]
     commands: CommandStage
+    people: ToldPeople
     fired: dict[str, AlertStep] = field(default_factory=dict)
     sent: list[Alert] = field(default_factory=list)
 
@@ -281,7 +285,10 @@ class _Stage:
 
     async def incidents(self) -> Sequence[SeenIncident]:
         """All there are, oldest first."""
-        return [seen_incident(incident, story) for incident, story in await self.stories()]
+        return [
+            seen_incident(incident, story, self.people.texts(incident.id))
+            for incident, story in await self.stories()
+        ]
 
     async def stories(self) -> Sequence[tuple[Incident, Sequence[Event]]]:
         """All incidents, oldest first, each with what its chain tells."""
@@ -311,6 +318,12 @@ def alert_of_step(told: AlertStep, now: datetime, *, firing: bool) -> Alert:
     return alert
 
 
+def _listening(test: Rehearsal, people: ToldPeople) -> Mapping[str, Notifier]:
+    """Who is told: nobody where the test asks for no message, because each takes its time."""
+    asks = any(each.messages is not None for then in test.expect for each in then.incidents)
+    return {people.name: people} if asks else {}
+
+
 def _asked(tx: Tx) -> Sequence[ApprovalRow]:
     return [row for run in tx.active_runs() for row in tx.find_approvals(run.id)]
 
@@ -331,7 +344,7 @@ async def _a_stage(
     declarations: Mapping[str, Declaration],
     path: Path,
 ) -> AsyncIterator[_Stage]:
-    clock, log, metrics = VirtualClock(), RecordLog(), Metrics()
+    clock, log, metrics, people = VirtualClock(), RecordLog(), Metrics(), ToldPeople()
     catalogs = Catalogs(catalog, declarations)
     store = SqliteStore(path, clock)
     await store.open()
@@ -339,7 +352,8 @@ async def _a_stage(
         await store.write(partial(activate, catalog=catalog, actor=ENGINE))
         sources = {name: _FiringSource(name) for name in {each.source for each in test.alerts}}
         rehearsed = {
-            name: MaskedAction(RehearsedAction(each, test.fakes)) for name, each in actions.items()
+            name: MaskedAction(RehearsedAction(each, test.fakes, clock))
+            for name, each in actions.items()
         }
         runs = RunStage(store, clock, catalogs, rehearsed, Confirming(sources, clock), metrics)
 
@@ -350,12 +364,12 @@ async def _a_stage(
         ticks = TickStage(store, log, clock)
         handlers: Mapping[TaskKind, Handler] = {
             "run": runs.advance,
-            "message": MessageStage(store, {}, author).tell,
+            "message": MessageStage(store, _listening(test, people), author).tell,
             "postmortem": records.write_postmortem,
             "ticket": records.open_ticket,
             "tick": ticks.fire,
         }
         commands = CommandStage(store, clock, catalogs)
-        yield _Stage(test, clock, store, log, catalogs, handlers, sources, commands)
+        yield _Stage(test, clock, store, log, catalogs, handlers, sources, commands, people)
     finally:
         await store.close()

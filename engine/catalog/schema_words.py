@@ -272,7 +272,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "playbook": "its id",
         "with": "its parameters",
     },
-    "FakeCall": {"outcome": "how the call ends", "result": "what expressions see"},
+    "FakeCall": {
+        "outcome": "how the call ends",
+        "result": "what expressions see",
+        "probe": "what a look at an unknown outcome finds; cannot_tell unless written",
+    },
     "Expectation": {
         "at": "the time since the start",
         "incidents": "all of them, in the order in which they were opened",
@@ -283,6 +287,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "mode": "the rule's",
         "status": "open, resolved or closed",
         "group": "the values that correlate, by name",
+        "messages": "texts, each in something that people were told; [] for nothing",
         "runs": "all of them, in order",
     },
     "ExpectedRun": {

@@ -101,6 +101,18 @@ def view(incident: Incident, entries: Sequence[Entry]) -> IncidentView:
     )
 
 
+def told_by(shown: IncidentView) -> tuple[str, ...]:
+    """All that a message which shows this says, one text a line or part, without times."""
+    approval = shown.approval
+    return (
+        f"{shown.severity} {shown.name}: {shown.title}",
+        *(f"{asked}: {seen}" for asked, seen in shown.evidence),
+        *((*approval.commands, *approval.rollback, *approval.verification) if approval else ()),
+        *(line.partition(" ")[2] for line in shown.lines),
+        *((f"{shown.outcome}: {shown.outcome_reason}",) if shown.outcome else ()),
+    )
+
+
 def _evidence(
     story: Sequence[tuple[events.Event, datetime, str]], run_id: str
 ) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,9 @@ from engine.core.incident import Incident, needs_person
 from engine.core.rehearsal_documents import ExpectedIncident, ExpectedRun
 from engine.core.severity import Severity
 
+# So many texts help an author who expected another one.
+LATEST_TOLD = 5
+
 
 @dataclass(frozen=True, slots=True)
 class SeenRun:
@@ -31,7 +34,7 @@ class SeenRun:
 
 @dataclass(frozen=True, slots=True)
 class SeenIncident:
-    """An incident at a time."""
+    """An incident at a time; `messages` are the texts that people were told, oldest first."""
 
     rule: str
     severity: Severity
@@ -39,6 +42,7 @@ class SeenIncident:
     status: str
     group: Mapping[str, str]
     runs: tuple[SeenRun, ...]
+    messages: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -53,7 +57,9 @@ class _Told:
     outputs: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
-def seen_incident(incident: Incident, story: Sequence[events.Event]) -> SeenIncident:
+def seen_incident(
+    incident: Incident, story: Sequence[events.Event], messages: Sequence[str] = ()
+) -> SeenIncident:
     """The incident with the runs that its story tells of, in the order in which they began."""
     runs: dict[str, _Told] = {}
     then = replace(incident, status="open")
@@ -99,6 +105,7 @@ def seen_incident(incident: Incident, story: Sequence[events.Event]) -> SeenInci
             )
             for run in runs.values()
         ),
+        messages=tuple(messages),
     )
 
 
@@ -138,6 +145,7 @@ def _of_incident(
         if seen.group.get(name, "") != value:
             problem = f"expected {value!r}, it is {seen.group.get(name, '')!r}"
             yield Difference((*path, "group", name), problem)
+    yield from _of_messages((*path, "messages"), wanted.messages, seen.messages)
     if wanted.runs is None:
         return
     if len(wanted.runs) != len(seen.runs):
@@ -147,6 +155,18 @@ def _of_incident(
         yield Difference((*path, "runs"), problem)
     for index, (run, there) in enumerate(zip(wanted.runs, seen.runs, strict=False)):
         yield from _of_run((*path, "runs", index), run, there)
+
+
+def _of_messages(
+    path: tuple[str | int, ...], wanted: Sequence[str] | None, told: Sequence[str]
+) -> Iterator[Difference]:
+    latest = ", ".join(repr(each) for each in told[-LATEST_TOLD:])
+    if wanted is not None and not wanted and told:
+        yield Difference(path, f"expected no message, the latest say: {latest}")
+    for index, text in enumerate(wanted or ()):
+        if not any(text in each for each in told):
+            there = f"the latest say: {latest}" if told else "there is none"
+            yield Difference((*path, index), f"no message says {text!r}; {there}")
 
 
 def _of_run(

@@ -47,11 +47,16 @@ class RunByHand(Document):
     with_: Mapping[str, JsonValue] = Field(default={}, alias="with")
 
 
+# How a call ends of which nobody knows whether it did something: what a probe then finds.
+UNSETTLED = frozenset({"timed_out", "unknown"})
+
+
 class FakeCall(Document):
     """What a step's call gives in the rehearsal; a list is used up in order, its last repeats."""
 
-    outcome: Literal["succeeded", "failed", "unknown"] = "succeeded"
+    outcome: Literal["succeeded", "failed", "not_begun", "timed_out", "unknown"] = "succeeded"
     result: Mapping[str, JsonValue] = {}
+    probe: Literal["done", "not_done", "cannot_tell"] | None = None
 
 
 class ExpectedRun(Document):
@@ -74,6 +79,7 @@ class ExpectedIncident(Document):
     mode: ModeName | None = None
     status: IncidentStatus | None = None
     group: Mapping[str, str] | None = None
+    messages: tuple[Annotated[str, Field(min_length=1)], ...] | None = None
     runs: tuple[ExpectedRun, ...] | None = None
 
 
@@ -131,6 +137,7 @@ def check_rehearsals(document: RehearsalsDocument, mistakes: Mistakes) -> None:
                     there.add("an alert that fires needs `labels` with an `alertname`")
             elif step.resolve is not None and step.resolve not in fired:
                 there.at("resolve").unknown("alert that fired before", step.resolve, fired)
+        _check_probes(test, here.at("fakes"))
         for number, expectation in enumerate(test.expect):
             _check_time(expectation.at, here.at("expect", number, "at"))
 
@@ -156,6 +163,14 @@ def check_names(
             for name in names:
                 if without_items(name) not in known:
                     here.at(key, name).unknown("step", name, known)
+
+
+def _check_probes(test: Rehearsal, mistakes: Mistakes) -> None:
+    for name, calls in test.fakes.items():
+        for number, call in enumerate(calls):
+            if call.probe is not None and call.outcome not in UNSETTLED:
+                here = mistakes.at(name, number, "probe")
+                here.add(f"a call that {call.outcome} is not probed; write `outcome: unknown`")
 
 
 def _check_orders(test: Rehearsal, mistakes: Mistakes) -> None:

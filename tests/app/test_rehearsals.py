@@ -52,6 +52,24 @@ BAD, GOOD = "{result: {status: 500}}", "{result: {status: 200}}"
             "{outcome: unknown, paged: true}",
         ),
         (
+            f"    fakes: {{answers: [{BAD}, {GOOD}], restart: [{{outcome: timed_out}}]}}\n",
+            "{outcome: unknown, ran: [restart], paged: true}",
+        ),
+        (
+            f"    fakes: {{answers: [{BAD}, {GOOD}], "
+            "restart: [{outcome: unknown, probe: done}]}\n",
+            "{outcome: succeeded, ran: [restart, answers]}",
+        ),
+        (
+            f"    fakes: {{answers: [{BAD}], "
+            "restart: [{outcome: unknown, probe: not_done}, {outcome: failed}]}\n",
+            "{outcome: failed, ran: [restart]}",
+        ),
+        (
+            f"    fakes: {{answers: [{BAD}, {GOOD}], restart: [{{outcome: not_begun}}, {{}}]}}\n",
+            "{outcome: failed, ran: [restart]}",
+        ),
+        (
             f"    fakes: {{answers: [{BAD}]}}\n    approval: rejected\n",
             "{outcome: cancelled, ran: []}",
         ),
@@ -60,11 +78,37 @@ BAD, GOOD = "{result: {status: 500}}", "{result: {status: 200}}"
             "{ran: []}",
         ),
     ],
-    ids=["mended", "not needed", "failed", "unknown", "rejected", "nobody decides"],
+    ids=[
+        "mended",
+        "not needed",
+        "failed",
+        "unknown",
+        "timed out",
+        "was done",
+        "was not done",
+        "could not begin",
+        "rejected",
+        "nobody decides",
+    ],
 )
 async def test_runs_end_as_calls_and_people_say(tmp_path: Path, more: str, run: str) -> None:
     (played,) = await play(tmp_path, story("one", FIRE, RAN % run, more))
     assert list(played.findings) == []
+
+
+TOLD = "[{at: 10m, incidents: [{messages: [%s]}]}]"
+
+
+async def test_what_people_are_told_is_as_the_test_says(tmp_path: Path) -> None:
+    fakes = f"    fakes: {{answers: [{BAD}, {GOOD}]}}\n"
+    right = TOLD % "'succeeded: every verification held', 'systemctl restart vllm'"
+    (played,) = await play(tmp_path, story("one", FIRE, right, fakes))
+    assert list(played.findings) == []
+    (other,) = await play(tmp_path, story("one", FIRE, TOLD % "it did not help", fakes))
+    (finding,) = other.findings
+    assert "no message says 'it did not help'; the latest say: " in finding.message
+    (quiet,) = await play(tmp_path, story("one", FIRE, TOLD % "", fakes))
+    assert "expected no message" in quiet.findings[0].message
 
 
 BY_HAND = """\

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from engine.core import events
 from engine.core.incident import Incident
-from engine.core.incident_view import LATEST_LINES, view
+from engine.core.incident_view import LATEST_LINES, told_by, view
 from engine.core.journal import Entry
 from tests.doubles.runs import START
 from tests.doubles.stories import JOINED, OPENED, a_story, told
@@ -70,3 +70,13 @@ def test_an_incident_without_a_run_has_no_approval_and_no_outcome() -> None:
         "",
         "rule vllm-not-answering",
     )
+
+
+def test_a_message_says_what_is_shown_without_its_times() -> None:
+    incident, entries = a_story()
+    texts = told_by(view(incident, entries))
+    shown = view(incident, entries)
+    assert texts[0] == f"{shown.severity} {shown.name}: {shown.title}"
+    assert texts[-1] == f"{shown.outcome}: {shown.outcome_reason}"
+    assert "host$ restart" in texts
+    assert shown.lines[-1].partition(" ")[2] in texts

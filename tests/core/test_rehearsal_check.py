@@ -13,7 +13,8 @@ from engine.core.severity import Severity
 from tests.doubles.runs import an_incident
 
 RUN = SeenRun("restart", "failed", "it never held", ("look", "mend"), ("undo",), paged=True)
-SEEN = SeenIncident("down", Severity.P1, "approve", "open", {"service": "llm"}, (RUN,))
+TOLD = ("P1 INC-1: it is down", "restart is on its way", "failed: it never held")
+SEEN = SeenIncident("down", Severity.P1, "approve", "open", {"service": "llm"}, (RUN,), TOLD)
 
 
 def told(*expected: dict[str, Any]) -> list[tuple[str, str]]:
@@ -66,6 +67,29 @@ def test_each_difference_is_told_in_its_place(
     expected: dict[str, Any], path: str, problem: str
 ) -> None:
     assert told(expected) == [(path, problem)]
+
+
+def test_each_message_that_is_expected_is_part_of_one_that_was_told() -> None:
+    assert told({"messages": ["it is down", "never held"]}) == []
+    assert told({"messages": ["it is down", "it helped"]}) == [
+        (
+            "incidents.0.messages.1",
+            "no message says 'it helped'; the latest say: 'P1 INC-1: it is down', "
+            "'restart is on its way', 'failed: it never held'",
+        )
+    ]
+
+
+def test_nobody_told_is_expected_by_no_message() -> None:
+    (found,) = told({"messages": []})
+    assert found[0] == "incidents.0.messages"
+    assert found[1].startswith("expected no message, the latest say: ")
+    quiet = replace(SEEN, messages=())
+    wanted = ExpectedIncident.model_validate({"messages": []})
+    assert differences([wanted], [quiet]) == []
+    some = ExpectedIncident.model_validate({"messages": ["x"]})
+    (none,) = differences([some], [quiet])
+    assert none.problem == "no message says 'x'; there is none"
 
 
 def test_incidents_that_are_missing_or_too_many_are_told_by_name() -> None:

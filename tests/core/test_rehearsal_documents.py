@@ -58,6 +58,17 @@ def test_a_story_may_begin_by_hand_and_something_must_happen() -> None:
     assert (empty.path, "start a playbook `by_hand`" in empty.message) == (("tests", 1), True)
 
 
+def test_only_an_outcome_that_nobody_knows_is_probed() -> None:
+    calls = [{"probe": "done"}, {"outcome": "timed_out", "probe": "not_done"}]
+    story = {"name": "t", "alerts": [FIRE], "expect": EXPECT, "fakes": {"a": calls}}
+    document = RehearsalsDocument.model_validate({"language": 1, "tests": [story]})
+    mistakes = Mistakes()
+    check_rehearsals(document, mistakes)
+    (found,) = mistakes.found
+    assert found.path == ("tests", 0, "fakes", "a", 0, "probe")
+    assert "`outcome: unknown`" in found.message
+
+
 def test_what_a_test_names_is_there() -> None:
     fakes: dict[str, list[object]] = {"restart": [{}], "restart[gpu-07]": [{}], "proof": [{}]}
     orders = [{"playbook": "mends"}]
