@@ -123,6 +123,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "wait": "lets so much time pass, instead of calling an action",
         "with": "the action's inputs; `${{ … }}` holds an expression",
         "connection": "which one, where there are several of the action's kind",
+        "affects": "the targets that it may make unavailable, where that isn't the one it runs on",
         "if": "an expression in CEL; false skips the step",
         "timeout": "of one attempt",
         "retry": "attempts that surely never began are made again",

@@ -192,6 +192,8 @@ def _what(step: PlannedStep) -> str:
     lines = [" ".join(words)]
     if step.undoes:
         lines.append(f"undoes {step.undoes}")
+    if step.affects is not None:
+        lines.append(f"affects {', '.join(step.affects) or 'no target'}")
     if step.condition:
         lines.append(f"if {step.condition}")
     if step.until:

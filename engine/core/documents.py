@@ -245,6 +245,7 @@ class StepDocument(Document):
     steps: tuple["StepDocument", ...] = ()
     with_: Mapping[str, JsonValue] = Field(default={}, alias="with")
     connection: str | None = None
+    affects: Annotated[tuple[str, ...], Field(max_length=20)] | None = None
     if_: Expression | None = Field(default=None, alias="if")
     timeout: Duration | None = None
     retry: Retry | None = None

@@ -55,8 +55,10 @@ class PlannedStep(BaseModel):
     """One step with everything that the execution uses: nothing is looked up again later.
 
     `condition` and `until` stay expressions because they look at outcomes. `undoes` names the
-    step that a rollback step belongs to. Durations are in seconds. With `wait_s` it calls nothing
-    and lets so much time pass. `secrets` are the names of those that its payload refers to.
+    step that a rollback step belongs to. `affects` are the targets that it may make unavailable,
+    None where these are its `targets`, on which it acts. Durations are in seconds. With `wait_s` it
+    calls nothing and lets so much time pass. `secrets` are the names of those that its payload
+    refers to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,7 +86,18 @@ class PlannedStep(BaseModel):
     wait_s: float = 0.0
     question: PlannedQuestion | None = None
     undoes: str = ""
+    affects: tuple[str, ...] | None = None
     place: Place | None = None
+
+    @property
+    def may_lose(self) -> tuple[str, ...]:
+        """The targets that may be unavailable because of it."""
+        return self.targets if self.affects is None else self.affects
+
+    @property
+    def reaches(self) -> tuple[str, ...]:
+        """These and those on which it acts."""
+        return tuple(dict.fromkeys((*self.targets, *self.may_lose)))
 
     @property
     def origin(self) -> str:
@@ -177,8 +190,8 @@ class Plan(BaseModel):
 
     @property
     def changed_targets(self) -> tuple[str, ...]:
-        """Every target that it may change, sorted; ("",) where none of them is known."""
-        found = {target for step in self.steps if step.changes for target in step.targets}
+        """Every target that it may change or affect, sorted; ("",) where none of them is known."""
+        found = {target for step in self.steps if step.changes for target in step.reaches}
         return tuple(sorted(found)) or ("",)
 
     def to_bytes(self) -> bytes:

@@ -10,7 +10,8 @@ from engine.core.actions import Declaration, Effect, Estate, Prepared
 from engine.core.catalog import Catalog
 from engine.core.durations import format_duration
 from engine.core.expansion import Hole, Placed, expand
-from engine.core.expressions import ExpressionFailedError
+from engine.core.expressions import Bindings, ExpressionFailedError
+from engine.core.findings import nearest
 from engine.core.incident import Incident
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
@@ -161,6 +162,7 @@ class Planner:
             phase=step.phase,
             id=step.id,
             uses=step.uses,
+            affects=self._affected(step, bindings),
             action_version=action.declaration.version,
             connection=prepared.connection,
             targets=prepared.targets,
@@ -181,6 +183,20 @@ class Planner:
         )
         self._refuse_secrets(planned)
         return planned
+
+    def _affected(self, step: Step, bindings: Bindings) -> tuple[str, ...] | None:
+        if step.affects is None:
+            return None
+        try:
+            found = [str(render(each, bindings)) for each in step.affects]
+        except ExpressionFailedError as error:
+            raise PlanError(f"step {step.id}: affects: {error}") from error
+        known = self.catalog.inventory.targets
+        for target in found:
+            if target not in known:
+                hint = nearest(target, known)
+                raise PlanError(f"step {step.id}: it affects {target!r}, which is no target{hint}")
+        return tuple(dict.fromkeys(found))
 
     def _refuse_secrets(self, step: PlannedStep) -> None:
         """A plan is kept, shown and hashed as it runs, so it can't be masked afterwards."""
@@ -282,7 +298,7 @@ def subjects_of_plan(
 ) -> list[Mapping[str, str]]:
     """What policy asks about a plan: the incident's own facts, and those of what it changes."""
     own = policy_facts(incident)
-    targets = [target for step in plan.steps if step.changes for target in step.targets]
+    targets = [target for step in plan.steps if step.changes for target in step.reaches]
     return subjects_of(own, targets, inventory)
 
 

@@ -47,6 +47,7 @@ class Step:
     within: timedelta = timedelta(0)
     every: timedelta = timedelta(seconds=5)
     stable_for: timedelta = timedelta(0)
+    affects: tuple[Template | str, ...] | None = None
     rollback: tuple["Step", ...] = ()
     wait: timedelta = timedelta(0)
     loop: Loop | None = None

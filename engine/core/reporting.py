@@ -87,7 +87,7 @@ def intended(
         number=command.number,
         description=step.description,
         effect="destroy" if step.effect == "destroy" else "change",
-        targets=step.targets,
+        targets=step.reaches,
         not_after=not_after(now, step.timeout_s).isoformat(),
         before=before,
     )

@@ -24,26 +24,29 @@ def next_change(state: RunState, plan: Plan) -> PlannedStep | None:
 
 
 def touched_in(plan: Plan, batch: str) -> frozenset[str]:
-    """The targets that a plan changes in a batch, and outside of batches at any time."""
-    steps = (each for each in plan.steps if each.changes and each.batch in ("", batch))
-    return frozenset(target for each in steps for target in each.targets)
+    """The targets that a plan may make unavailable in a batch, and outside of batches at any time.
+
+    "" stands for a target that nobody knows.
+    """
+    steps = [each for each in plan.steps if each.changes and each.batch in ("", batch)]
+    found = frozenset(target for each in steps for target in each.may_lose)
+    is_none = bool(steps) and all(each.affects is not None for each in steps)
+    return found if found or is_none else frozenset(plan.changed_targets)
 
 
 def touched_by_batch(plan: Plan) -> tuple[frozenset[str], ...]:
     """The same of each batch, in their order; one for all where there is no batch."""
     batches = dict.fromkeys(each.batch for each in plan.steps if each.changes and each.batch)
-    found = tuple(touched_in(plan, each) for each in batches or ("",))
-    return found if any(found) else (frozenset(plan.changed_targets),)
+    return tuple(touched_in(plan, each) for each in batches or ("",))
 
 
 def touched_with(state: RunState, plan: Plan, step: PlannedStep | None) -> frozenset[str]:
     """The targets that this run may make unavailable at once while it does this step.
 
-    They are those of its batch and of items that failed, and those that are changed outside of
-    batches at any time. "" stands for a target that nobody knows.
+    They are those of its batch and of items that failed, and those outside of batches at any time.
     """
     found = set(touched_in(plan, step.batch if step is not None else ""))
     for each in plan.steps:
         if each.changes and is_lost(each, state.step(each.phase, each.id)):
-            found |= set(each.targets)
-    return frozenset(found) or frozenset(plan.changed_targets)
+            found |= set(each.may_lose)
+    return frozenset(found)

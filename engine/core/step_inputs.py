@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from engine.core.actions import Declaration, Effect, Input
-from engine.core.compiling import compile_argument, compile_value
+from engine.core.compiling import compile_argument, compile_text, compile_value
 from engine.core.documents import CommandDocument, StepDocument
-from engine.core.expressions import Scope
+from engine.core.expressions import Scope, ValueType
 from engine.core.findings import closest
 from engine.core.host_commands import unknown_command
 from engine.core.inventory import Inventory
@@ -99,6 +99,24 @@ class StepInputs:
             spec = command.args[name]
             found[name] = compile_argument(value, spec, self.scope, self.inventory, here)
         return found
+
+    def affected(
+        self, document: StepDocument, effects: Collection[Effect], mistakes: Mistakes
+    ) -> tuple[Template | str, ...] | None:
+        """The targets that it says it affects; None where it says nothing of that."""
+        if document.affects is None:
+            return None
+        if effects == {Effect.READ}:
+            mistakes.add(f"step {document.id!r} only reads, which affects nothing; remove it")
+        found = []
+        for index, text in enumerate(document.affects):
+            here = mistakes.at(index)
+            compiled = compile_text(text, self.scope, ValueType.STRING, here)
+            if isinstance(compiled, str) and compiled not in self.inventory.targets:
+                here.unknown("target", compiled, self.inventory.targets)
+            if compiled is not None:
+                found.append(compiled)
+        return tuple(found)
 
     def check_connection(
         self, document: StepDocument, action: Declaration, mistakes: Mistakes

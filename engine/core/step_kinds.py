@@ -34,10 +34,10 @@ _EVERYWHERE = frozenset({"id", "description", "uses", "with_", "connection", "ti
 _WORDS: Mapping[PlanPhase, frozenset[str]] = {
     "investigate": _EVERYWHERE | {"required", "ask"},
     "steps": _EVERYWHERE
-    | {"required", "if_", "retry", "rollback", "wait", "ask", "call"}
+    | {"required", "if_", "retry", "affects", "rollback", "wait", "ask", "call"}
     | {"foreach", "parallel", "steps"},
-    "rollback": _EVERYWHERE | {"required", "if_", "retry", "wait"},
-    "on_cancel": _EVERYWHERE | {"required", "if_", "retry", "wait"},
+    "rollback": _EVERYWHERE | {"required", "if_", "retry", "affects", "wait"},
+    "on_cancel": _EVERYWHERE | {"required", "if_", "retry", "affects", "wait"},
     "guards": _EVERYWHERE | {"until"},
     "verify": _EVERYWHERE | {"until", "within", "every", "stable_for"},
 }

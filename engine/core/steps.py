@@ -29,6 +29,8 @@ from engine.core.step_kinds import check_words, kind_of
 
 READ_TIMEOUT = timedelta(seconds=30)
 FOREACH = "a foreach"
+# The parts that only read.
+READS: frozenset[PlanPhase] = frozenset({"investigate", "guards", "verify"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +261,9 @@ class StepCompiler:
         _check_effects(phase, document, action, effects, mistakes)
         inputs = given.compiled(document, action, command, mistakes.at("with"))
         given.check_connection(document, action, mistakes)
+        affects = None
+        if phase not in READS:  # else the word is a mistake already
+            affects = given.affected(document, effects, mistakes.at("affects"))
         condition = self._condition(document, mistakes)
         until = None
         if document.until is not None:
@@ -272,10 +277,15 @@ class StepCompiler:
             # What undoes a step may ask how it ended; steps behind it never see the undoing.
             before = self.outcomes
             self._see(phase, document, action.outputs)
-            rollback = self.compile_part("rollback", document.rollback, mistakes.at("rollback"))
+            undoing = self.compile_part("rollback", document.rollback, mistakes.at("rollback"))
+            # What is taken back affects what its doing did, unless it says otherwise.
+            rollback = tuple(
+                replace(each, affects=affects) if each.affects is None and each.may_change else each
+                for each in undoing
+            )
             self.outcomes = before
         default = self.timeout
-        if phase in ("investigate", "guards", "verify"):
+        if phase in READS:
             default = min(self.timeout, READ_TIMEOUT)
         retry = document.retry
         return Step(
@@ -298,6 +308,7 @@ class StepCompiler:
             within=_span(document.within, timedelta(0), mistakes.at("within")),
             every=_span(document.every, timedelta(seconds=5), mistakes.at("every")),
             stable_for=_span(document.stable_for, timedelta(0), mistakes.at("stable_for")),
+            affects=affects,
             rollback=rollback,
         )
 
@@ -329,7 +340,7 @@ def _check_effects(
     effects: frozenset[Effect],
     mistakes: Mistakes,
 ) -> None:
-    reads_only = phase in ("investigate", "guards", "verify")
+    reads_only = phase in READS
     if reads_only and Effect.READ not in effects:
         mistakes.at("uses").add(f"`{phase}` only reads, and this step changes something")
     if phase == "steps" and effects != {Effect.READ} and document.rollback is None:

@@ -187,6 +187,20 @@ def test_what_can_not_be_rendered_stops_the_plan_or_is_a_hole(catalog: Catalog) 
     ]
 
 
+def test_what_a_step_affects_is_a_target_or_there_is_no_plan(catalog: Catalog) -> None:
+    planner, playbook = Planner(catalog, ACTIONS), catalog.playbooks["restart-vllm"]
+    (restart,) = playbook.steps
+
+    def rendered(*affects: str) -> Plan:
+        steps = (replace(restart, affects=affects),)
+        return planner.render(replace(playbook, steps=steps), "run", known(catalog)).plan
+
+    (step,) = rendered("gpu-07", "gpu-07").of("steps")
+    assert (step.affects, step.reaches) == (("gpu-07",), ("gpu-07",))
+    with pytest.raises(PlanError, match=r"step restart: it affects 'gpu-7', .*mean 'gpu-07'"):
+        rendered("gpu-7")
+
+
 def test_the_shipped_policy_and_the_guards_keep_the_shipped_playbook_from_auto(
     catalog: Catalog,
 ) -> None:

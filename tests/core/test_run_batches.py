@@ -93,3 +93,27 @@ def test_each_batch_touches_its_own_and_what_is_in_none() -> None:
     assert touched_by_batch(no_batch) == (frozenset({"desk"}),)
     nothing = plan.model_copy(update={"steps": (LOOK,)})
     assert touched_by_batch(nothing) == (frozenset({""}),)
+
+
+BALANCER = planned(a_step("take_out")).model_copy(update={"targets": ("lb",), "affects": ("a",)})
+RETURN = planned(a_step("put_in")).model_copy(update={"targets": ("lb",), "affects": ()})
+UNKNOWN_TARGET = planned(a_step("call")).model_copy(update={"targets": ()})
+
+
+@pytest.mark.parametrize(
+    ("steps", "touched", "changed"),
+    [
+        pytest.param([BALANCER], {"a"}, ("a", "lb"), id="another target"),
+        pytest.param([BALANCER, TELL], {"a", "desk"}, ("a", "desk", "lb"), id="beside others"),
+        pytest.param([RETURN], set(), ("lb",), id="none"),
+        pytest.param([RETURN, UNKNOWN_TARGET], {"lb"}, ("lb",), id="none, and one nobody knows"),
+        pytest.param([UNKNOWN_TARGET], {""}, ("",), id="nobody knows"),
+    ],
+)
+def test_what_a_step_affects_is_counted_instead_of_where_it_runs(
+    steps: list[PlannedStep], touched: set[str], changed: tuple[str, ...]
+) -> None:
+    state, plan = a_state(*steps)
+    assert touched_with(state, plan, steps[0]) == touched
+    assert list(touched_by_batch(plan)) == [touched]
+    assert plan.changed_targets == changed

@@ -17,6 +17,9 @@ MISTAKES = [
     ),
     ("steps/0/retry", {"attempts": 2, "wait": "x"}, "steps/0/retry/wait", 0, "isn't a duration"),
     ("steps/0/id", "gpu", "steps/0/id", 0, "ids are unique"),
+    ("steps/0/affects", ["gpu-7"], "steps/0/affects/0", 0, "unknown target 'gpu-7'"),
+    ("steps/0/affects", ["${{ params.hots }}"], "steps/0/affects/0", 5, "params.hots"),
+    ("investigate/0/affects", [], "investigate/0/affects", 0, "not to `investigate`"),
     ("verify/0/until", ..., "verify/0", 0, "needs `until`"),
     ("verify/0/until", "result.okay", "verify/0/until", 1, "did you mean 'result.ok'?"),
 ]
@@ -63,6 +66,29 @@ def test_what_undoes_a_step_may_ask_how_it_ended() -> None:
     assert not told
     assert playbook is not None
     assert playbook.steps[0].rollback[0].phase == "rollback"
+
+
+def test_what_takes_a_step_back_affects_the_same_unless_it_says_otherwise() -> None:
+    undo = {"uses": "ssh.run", "with": PLAYBOOK["steps"][0]["with"]}
+    look = {"uses": "ssh.read", "with": PLAYBOOK["investigate"][0]["with"]}
+    document = changed("steps/0/affects", ["${{ params.host }}"])
+    document["steps"][0]["rollback"] = [
+        {"id": "look", **look},
+        {"id": "same", **undo},
+        {"id": "none", **undo, "affects": []},
+    ]
+    playbook, told = compiled(document)
+    assert not told
+    assert playbook is not None
+    (step,) = playbook.steps
+    assert step.affects is not None
+    assert len(step.affects) == 1
+    assert [each.affects for each in step.rollback] == [None, step.affects, ()]
+
+
+def test_a_read_affects_nothing() -> None:
+    read = {**PLAYBOOK["investigate"][0], "id": "read", "affects": []}
+    assert_told(changed("steps", [read]), "steps/0/affects", 0, "only reads, which affects nothing")
 
 
 def test_a_change_after_another_does_not_see_its_undoing() -> None:

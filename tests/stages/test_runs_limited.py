@@ -129,6 +129,24 @@ async def test_a_blast_radius_counts_what_fires_and_what_is_touched(tmp_path: Pa
         assert len(await world.told(events.AttemptIntended, "slow")) == 1, "it is available again"
 
 
+async def test_what_a_step_affects_is_locked_and_counted(tmp_path: Path) -> None:
+    """It runs on gpu-08, which stays: only what it takes out may not be one too many."""
+    by_admin = RESTART.replace(
+        "with: {what: restart, host: '${{ params.host }}'}",
+        "with: {what: restart, host: gpu-08}\n    affects: ['${{ params.host }}']",
+    ).replace("approval:", "guards: {blast_radius: {group: llm, max_unavailable: 1}}\napproval:")
+    async with a_world(tmp_path, mode="auto", rules=TWO_RULES, playbook=by_admin) as world:
+        world.mend.will("restart", OK)
+        await world.fire()
+        (intent,) = await world.told(events.AttemptIntended)
+        assert intent.targets == ("gpu-08", "gpu-07")
+        held = [lock.held.target for lock in await world.queries.locks()]
+        assert sorted(held) == ["gpu-07", "gpu-08"]
+        await world.fire("Slow", instance="gpu-08:9100")
+        (waits,) = await world.told(events.RunHeldBack, "slow")
+        assert waits.reason.startswith("gpu-08 is locked by the run of ")
+
+
 async def test_a_limit_of_policy_makes_the_next_change_of_the_service_wait(tmp_path: Path) -> None:
     async with a_world(tmp_path, mode="auto", rules=TWO_RULES) as world:
         world.policy("language: 1\nlimits: {changes: {per: service, max: 1, within: 15m}}\n")
