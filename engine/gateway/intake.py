@@ -122,11 +122,13 @@ class AlertIntake:
     async def _understand(
         self, source: Source, sender: Sender, body: bytes
     ) -> Understood | Refused:
-        encoding = sender.headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in ("identity", "gzip", "x-gzip"):
+        encoding = sender.headers.get("content-encoding", "").strip().lower()
+        if encoding not in ("", "identity", "gzip", "x-gzip"):
             wrong = f"content-encoding {encoding[:40]!r} is not understood; send gzip or none"
             return nothing_in(body, PayloadError(wrong), HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-        return await self._keeper.understand(source, body, sender, is_gzip=encoding != "identity")
+        return await self._keeper.understand(
+            source, body, sender, is_gzip=encoding.endswith("gzip")
+        )
 
     def _denied(self, address: str, sender: Sender, why: str) -> Response:
         if refusal := self._too_many(address, UNKNOWN, sender.peer):

@@ -274,6 +274,14 @@ async def test_gzip_is_taken_within_the_same_limit() -> None:
     assert [letter.raw for letter in kept(parts).letters] == [content]
 
 
+@pytest.mark.parametrize("encoding", ["", "identity", "Identity", "x-gzip", "GZIP"])
+async def test_encodings_have_several_names(encoding: str) -> None:
+    content = body(alert())
+    sent = gzip.compress(content) if "gzip" in encoding.lower() else content
+    response = await post(gateway_parts(), sent, headers={"content-encoding": encoding})
+    assert response.json() == {"accepted": 1, "rejected": []}
+
+
 async def test_another_encoding_is_kept_and_415() -> None:
     parts = gateway_parts()
     response = await post(parts, b"x", headers={"content-encoding": "br"})
