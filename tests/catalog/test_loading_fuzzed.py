@@ -51,7 +51,7 @@ def _lines(text: bytes, dice: random.Random) -> bytes:
 
 
 def _repeated(text: bytes, dice: random.Random) -> bytes:
-    place = dice.randrange(len(text))
+    place = dice.randrange(len(text) + 1)
     part = text[place : place + dice.randrange(1, 30)]
     return text[:place] + part * dice.choice((2, 50, 5_000)) + text[place:]
 
