@@ -42,11 +42,14 @@ def _check_deadline(document: PlaybookDocument, deadline: timedelta, mistakes: M
     waited = timedelta(0)
     begun = False
     for step, here in _surely_done(document.steps, mistakes.at("steps")):
-        begun = begun or (step.wait is None and step.ask is None)
-        if step.wait is not None and begun:
-            waited += parse_duration(step.wait)
+        # What changes something says how it is undone.
+        begun = begun or step.rollback is not None
+        word = "wait" if step.wait is not None else "stable_for"
+        lasts = step.wait or step.stable_for
+        if lasts is not None and begun:
+            waited += parse_duration(lasts)
             if waited >= deadline:
-                here.at("wait").add(
+                here.at(word).add(
                     f"the run's deadline of {document.deadline} is over by then, so nothing "
                     "behind it is done; write a longer `deadline`"
                 )

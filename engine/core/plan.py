@@ -9,6 +9,9 @@ from engine.core.json_value import canonical_bytes
 
 PlanPhase = Literal["investigate", "guards", "steps", "verify", "rollback", "on_cancel"]
 
+# Their steps never change anything.
+READS_ONLY = frozenset({"investigate", "guards", "verify"})
+
 # What the `uses` of a step says that calls no action; the last is the id of such a step too.
 WAIT, CALL, ASK, OUTPUTS = "wait", "call", "ask", "outputs"
 

@@ -20,6 +20,7 @@ from engine.core.plan import (
     ASK,
     CALL,
     OUTPUTS,
+    READS_ONLY,
     WAIT,
     CalledPlaybook,
     Plan,
@@ -156,8 +157,10 @@ class Planner:
             prepared = action.prepare(inputs, self.catalog.estate, step.connection or None)
         except (ExpressionFailedError, PermanentError) as error:
             raise PlanError(f"step {step.id}: {error}") from error
-        if step.phase in ("investigate", "guards", "verify") and prepared.effect is not Effect.READ:
-            raise PlanError(f"step {step.id}: {step.phase} only reads, and this is a change")
+        looks = step.phase in READS_ONLY or step.until is not None
+        if looks and prepared.effect is not Effect.READ:
+            who = step.phase if step.phase in READS_ONLY else "what has `until`"
+            raise PlanError(f"step {step.id}: {who} only reads, and this is a change")
         planned = PlannedStep(
             phase=step.phase,
             id=step.id,

@@ -107,14 +107,15 @@ def _of_playbook(playbook: Playbook) -> Iterator[str]:
         for undo in step.rollback:
             yield from _of_step(undo)
     for step in playbook.verify:
-        yield from (f"{step.id}: {HOLDS}", f"{step.id}: {FAILS_TO_HOLD}")
+        yield from _of_step(step)
     yield NOT_NEEDED
 
 
 def _of_step(step: Step) -> Iterator[str]:
-    yield f"{step.id}: succeeded"
+    ends = (HOLDS, FAILS_TO_HOLD) if step.until is not None else ("succeeded", "failed")
+    yield f"{step.id}: {ends[0]}"
     if step.uses:
-        yield f"{step.id}: failed"
+        yield f"{step.id}: {ends[1]}"
     if step.may_change:
         yield f"{step.id}: unknown"
     if step.condition is not None:
@@ -152,13 +153,14 @@ def _ended(playbook: str, step_id: str, how: str) -> Iterator[Goal]:
     step = without_items(step_id)
     yield Goal("playbook", playbook, f"{step}: {how}")
     if "/" in step:
+        how = "succeeded" if how == HOLDS else how
         yield Goal("playbook", playbook, f"{step.partition('/')[0]}: {how}")
 
 
 def _observed(event: events.StepObserved) -> str:
-    if event.phase == "verify":
-        return HOLDS if event.holds else FAILS_TO_HOLD
-    return event.outcome
+    if event.holds is None:
+        return event.outcome
+    return HOLDS if event.holds else FAILS_TO_HOLD
 
 
 def percent(found: Sequence[Covered]) -> float:

@@ -31,15 +31,18 @@ _MEANINGS: Mapping[StepKind, str] = {
 _WRITTEN = tuple(kind for kind in _MEANINGS if kind != "steps")
 
 _EVERYWHERE = frozenset({"id", "description", "uses", "with_", "connection", "timeout"})
+# For what looks again until it holds; the first two belong together.
+_LOOKING = ("until", "within", "every", "stable_for")
 _WORDS: Mapping[PlanPhase, frozenset[str]] = {
     "investigate": _EVERYWHERE | {"required", "ask"},
     "steps": _EVERYWHERE
     | {"required", "if_", "retry", "affects", "rollback", "wait", "ask", "call"}
-    | {"foreach", "parallel", "steps"},
+    | {"foreach", "parallel", "steps"}
+    | set(_LOOKING),
     "rollback": _EVERYWHERE | {"required", "if_", "retry", "affects", "wait"},
     "on_cancel": _EVERYWHERE | {"required", "if_", "retry", "affects", "wait"},
     "guards": _EVERYWHERE | {"until"},
-    "verify": _EVERYWHERE | {"until", "within", "every", "stable_for"},
+    "verify": _EVERYWHERE | set(_LOOKING),
 }
 
 
@@ -49,10 +52,12 @@ def check_words(phase: PlanPhase, document: StepDocument, mistakes: Mistakes) ->
         name = word.rstrip("_")
         places = " and ".join(f"`{each}`" for each, words in _WORDS.items() if word in words)
         mistakes.at(name).add(f"`{name}` belongs to {places}, not to `{phase}`")
-    if phase == "verify":
-        for needed in ("until", "within"):
+    waits = phase == "steps" and any(getattr(document, word) is not None for word in _LOOKING)
+    if phase == "verify" or waits:
+        who = "verify" if phase == "verify" else "it"
+        for needed in _LOOKING[:2]:
             if getattr(document, needed) is None:
-                mistakes.add(f"step {document.id!r} needs `{needed}`: verify waits until it holds")
+                mistakes.add(f"step {document.id!r} needs `{needed}`: {who} waits until it holds")
 
 
 def kind_of(

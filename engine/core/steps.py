@@ -17,7 +17,7 @@ from engine.core.inventory import Inventory
 from engine.core.loops import compile_loop
 from engine.core.mistakes import Mistakes
 from engine.core.outputs import types_of
-from engine.core.plan import OUTPUTS, PlanPhase
+from engine.core.plan import OUTPUTS, READS_ONLY, PlanPhase
 from engine.core.playbook import Step
 from engine.core.questions import GIVES, compile_ask
 from engine.core.ran_checks import check_ran
@@ -29,8 +29,6 @@ from engine.core.step_kinds import check_words, kind_of
 
 READ_TIMEOUT = timedelta(seconds=30)
 FOREACH = "a foreach"
-# The parts that only read.
-READS: frozenset[PlanPhase] = frozenset({"investigate", "guards", "verify"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,10 +257,13 @@ class StepCompiler:
         command = given.command(document, action, mistakes)
         effects = action.effects if command is None else frozenset({Effect(command.effect)})
         _check_effects(phase, document, action, effects, mistakes)
+        if (phase in READS_ONLY or document.until is not None) and Effect.READ in effects:
+            # What it calls may do more with other inputs: then there is no plan.
+            effects = frozenset({Effect.READ})
         inputs = given.compiled(document, action, command, mistakes.at("with"))
         given.check_connection(document, action, mistakes)
         affects = None
-        if phase not in READS:  # else the word is a mistake already
+        if phase not in READS_ONLY:  # else the word is a mistake already
             affects = given.affected(document, effects, mistakes.at("affects"))
         condition = self._condition(document, mistakes)
         until = None
@@ -285,7 +286,7 @@ class StepCompiler:
             )
             self.outcomes = before
         default = self.timeout
-        if phase in READS:
+        if phase in READS_ONLY or until is not None:
             default = min(self.timeout, READ_TIMEOUT)
         retry = document.retry
         return Step(
@@ -340,10 +341,15 @@ def _check_effects(
     effects: frozenset[Effect],
     mistakes: Mistakes,
 ) -> None:
-    reads_only = phase in READS
-    if reads_only and Effect.READ not in effects:
+    looks = phase in READS_ONLY or document.until is not None
+    if phase in READS_ONLY and Effect.READ not in effects:
         mistakes.at("uses").add(f"`{phase}` only reads, and this step changes something")
-    if phase == "steps" and effects != {Effect.READ} and document.rollback is None:
+    elif looks and Effect.READ not in effects:
+        mistakes.at("until").add(
+            f"`until` looks again and again, and {action.name} changes something; "
+            "let a step behind it look"
+        )
+    if not looks and phase == "steps" and effects != {Effect.READ} and document.rollback is None:
         mistakes.add(
             f"step {document.id!r} uses {action.name}, which changes something: "
             "write `rollback: none`, or the steps that undo it"

@@ -43,6 +43,13 @@ def guarded(group: str, share: object) -> dict[str, Any]:
 
 
 WAIT = {"id": "settle", "wait": "50m"}
+LOOK = {
+    "id": "settled",
+    "uses": "ssh.read",
+    "with": {"host": "${{ params.host }}", "command": "gpu-state"},
+    "until": "result.exit_code == 0",
+    "within": "1m",
+}
 AGAIN = {"id": "again", "wait": "10m"}
 
 
@@ -56,6 +63,12 @@ AGAIN = {"id": "again", "wait": "10m"}
             "steps/1/steps/1/wait",
             "1h is over",
             id="waits of a loop",
+        ),
+        pytest.param(
+            with_steps({**LOOK, "stable_for": "15m"}, WAIT),
+            "steps/2/wait",
+            "1h is over",
+            id="a wait behind what has to be stable",
         ),
         pytest.param(
             changed("verify/0/stable_for", "1h"), "verify/0/stable_for", "never holds", id="stable"
@@ -102,6 +115,9 @@ def test_what_no_run_can_do_is_told_where_it_stands(
         pytest.param(with_steps({**WAIT, "wait": "2h"}, deadline="3h"), id="a longer deadline"),
         pytest.param(
             with_steps({**WAIT, "wait": "2h"}, before=True), id="waits before the first attempt"
+        ),
+        pytest.param(
+            with_steps(LOOK, {**WAIT, "wait": "2h"}, before=True), id="waits behind a look alone"
         ),
         pytest.param(
             with_steps({**WAIT, "wait": "2h", "if": "params.unit == 'a'"}), id="may be left out"

@@ -173,6 +173,30 @@ def test_the_same_inputs_give_the_same_bytes_and_another_target_others(catalog: 
     assert one != other
 
 
+WAITS_AMONG_STEPS = TELL.replace("    rollback: none", "    until: result.ok\n    within: 1m")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "message"),
+    [
+        pytest.param(TELL.replace("GET", "POST"), "tell", "drained: verify", id="a proof"),
+        pytest.param(
+            TELL.replace("GET", "POST"), "caller", "drained: what has `until`", id="of a call"
+        ),
+        pytest.param(WAITS_AMONG_STEPS, "tell", "drain: what has `until`", id="among steps"),
+    ],
+)
+def test_what_looks_again_and_again_changes_nothing(
+    tmp_path: Path, text: str, name: str, message: str
+) -> None:
+    (tmp_path / "tell.yaml").write_text(text)
+    (tmp_path / "caller.yaml").write_text(CALLER)
+    sources = CatalogSources(playbooks=[tmp_path], secrets=frozenset({"balancer", "other"}))
+    catalog = load_catalog(sources, registry.declarations())
+    with pytest.raises(PlanError, match=f"{message} only reads, and this is a change"):
+        plan_of(catalog, {}, name=name)
+
+
 def test_what_can_not_be_rendered_stops_the_plan_or_is_a_hole(catalog: Catalog) -> None:
     planner, playbook = Planner(catalog, ACTIONS), catalog.playbooks["restart-vllm"]
     without = replace(known(catalog), parameters={"model": "llama", "unit": "vllm"})

@@ -1,10 +1,12 @@
 """A step that is to be tried again hasn't failed yet."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from engine.core.run import RunState, StepState
+from engine.core.run_commands import Read, Wait
 from engine.core.run_repeats import MAX_EXCUSED, has_failed, may_repeat
 from tests.doubles.runs import Drive, Repeat, a_playbook, a_step, planned
 
@@ -57,3 +59,23 @@ def run_with(known: StepState, **more: object) -> RunState:
 )
 def test_what_is_tried_again_has_not_failed(state: RunState, failed: bool) -> None:
     assert has_failed(state) == failed
+
+
+def test_what_looks_again_has_not_failed_until_its_time_is_over() -> None:
+    looks = replace(a_step("settled", "verify"), phase="steps")
+    drive = Drive(a_playbook(a_step("restart"), looks))
+    drive.end(drive.intend(drive.to_first_attempt()), "succeeded")
+    command = drive.next()
+    assert isinstance(command, Read)
+    began, failed = drive.now, {}
+    while drive.now - began < timedelta(seconds=80):
+        if isinstance(command, Read):
+            drive.look(command, holds=False)
+            failed[(drive.now - began).total_seconds()] = has_failed(drive.state)
+        elif isinstance(command, Wait):
+            drive.obey_quietly(command)
+        else:
+            break
+        command = drive.next()
+    # Within 60 s, stable for 10 s, a look every 5 s: that of second 65 is the last.
+    assert failed == {float(second): second == 65 for second in range(0, 70, 5)}

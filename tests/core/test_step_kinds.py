@@ -41,3 +41,72 @@ def test_a_wait_has_its_time_and_its_condition() -> None:
     assert settle.wait.total_seconds() == 90
     assert settle.condition is not None
     assert settle not in playbook.calls
+
+
+LOOK = {
+    "id": "settled",
+    "uses": "ssh.read",
+    "with": {"host": "${{ params.host }}", "command": "gpu-state"},
+}
+UNTIL = {"until": "result.exit_code == 0"}
+
+
+def test_a_read_between_changes_may_wait_until_it_holds() -> None:
+    times = {"within": "2m", "every": "10s", "stable_for": "30s"}
+    playbook, told = compiled(changed("steps", [{**LOOK, **UNTIL, **times}]))
+    assert not told
+    assert playbook is not None
+    (step,) = playbook.steps
+    assert step.until is not None
+    spans = (step.within, step.every, step.stable_for, step.timeout)
+    assert [span.total_seconds() for span in spans] == [120, 10, 30, 30]
+
+
+@pytest.mark.parametrize(
+    ("step", "path", "message"),
+    [
+        pytest.param({**LOOK, **UNTIL}, "", "needs `within`: it waits until", id="how long"),
+        pytest.param({**LOOK, "within": "2m"}, "", "needs `until`: it waits until", id="what"),
+        pytest.param({**LOOK, "every": "2s"}, "", "needs `until`", id="how often"),
+        pytest.param(
+            {
+                **LOOK,
+                **UNTIL,
+                "within": "1m",
+                "uses": "ssh.run",
+                "with": {"host": "${{ params.host }}", "command": "restart-unit", "args": {}},
+                "rollback": "none",
+            },
+            "/until",
+            "ssh.run changes something; let a step behind it look",
+            id="a change",
+        ),
+    ],
+)
+def test_what_waits_says_for_what_and_how_long_and_only_reads(
+    step: dict[str, object], path: str, message: str
+) -> None:
+    _, told = compiled(changed("steps", [step]))
+    places = [found for found in told if found[0] == f"steps/0{path}"]
+    assert any(message in found for _, _, found in places), told
+
+
+@pytest.mark.parametrize("part", ["investigate", "on_cancel"])
+def test_only_steps_and_proofs_wait_until_they_hold(part: str) -> None:
+    _, told = compiled(changed(part, [{**LOOK, **UNTIL, "within": "1m"}]))
+    places = {path: message for path, _, message in told}
+    assert f"not to `{part}`" in places[f"{part}/0/until"]
+
+
+def test_what_may_read_or_change_only_reads_where_it_waits() -> None:
+    step = {
+        "id": "settled",
+        "uses": "http.request",
+        "with": {"method": "${{ params.unit }}", "url": "https://llm.example/health"},
+        "until": "result.ok",
+        "within": "1m",
+    }
+    playbook, told = compiled(changed("steps", [step]))
+    assert not told
+    assert playbook is not None
+    assert not playbook.steps[0].may_change

@@ -45,6 +45,46 @@ async def test_a_wait_is_a_row_with_a_time_and_holds_no_worker(tmp_path: Path) -
         assert world.mend.done("warm") == 1
 
 
+SETTLING = RESTART.replace(
+    """    rollback: none
+""",
+    """    rollback: none
+  - id: settled
+    uses: lab.look
+    with: {what: settled, host: '${{ params.host }}'}
+    until: result.ok
+    within: 1m
+    every: 10s
+  - id: warm
+    uses: lab.mend
+    with: {what: warm, host: '${{ params.host }}'}
+    rollback: none
+""",
+)
+
+
+async def test_a_change_waits_until_the_step_before_it_holds(tmp_path: Path) -> None:
+    async with a_world(tmp_path, playbook=SETTLING) as world:
+        world.look.will("settled", FAILED, BAD, OK)
+        await world.fire()
+        await approve(world)
+        await world.elapse(19)
+        assert world.mend.done("warm") == 0
+        await world.elapse(1)
+        assert world.mend.done("warm") == 1
+        assert world.look.done("settled") == 3
+
+
+async def test_a_step_that_does_not_hold_in_time_has_failed(tmp_path: Path) -> None:
+    async with a_world(tmp_path, playbook=SETTLING) as world:
+        world.look.will("settled", BAD)
+        await world.fire()
+        await approve(world)
+        await world.elapse(70)
+        assert (await ended(world))[0] == "partial"
+        assert world.mend.done("warm") == 0
+
+
 async def test_a_cancellation_ends_a_wait_at_once(tmp_path: Path) -> None:
     async with a_world(tmp_path, playbook=WAITING) as world:
         await world.fire()
