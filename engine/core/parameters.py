@@ -136,7 +136,7 @@ def check_value(spec: Spec, value: object, inventory: Inventory | None = None) -
         case "target":
             return _target(spec, value, inventory)
         case "secret":
-            return _secret(value, inventory)
+            return _secret(spec, value, inventory)
         case "list":
             assert isinstance(spec, Parameter)
             return _list(spec, value, inventory)
@@ -162,10 +162,17 @@ def spec_problem(spec: Spec) -> str:
             return f"pattern {spec.pattern!r} isn't a valid RE2 expression: {_said(error)}"
     if spec.type == "enum" and not spec.values:
         return "an enum needs `values`"
-    if spec.type != "enum" and spec.values:
-        return f"`values` belongs to type enum, and this is a {spec.type}"
-    if spec.type != "string" and (spec.pattern is not None or spec.format is not None):
-        return f"`pattern` and `format` belong to type string, and this is a {spec.type}"
+    return _misplaced(spec) or (_list_problem(spec) if isinstance(spec, Parameter) else "")
+
+
+def _misplaced(spec: Spec) -> str:
+    """A word that belongs to another type, "" where none does."""
+    if spec.type not in ("enum", "secret") and spec.values:
+        return f"`values` belongs to types enum and secret, and this is a {spec.type}"
+    if spec.type not in ("string", "secret") and spec.pattern is not None:
+        return f"`pattern` belongs to types string and secret, and this is a {spec.type}"
+    if spec.type != "string" and spec.format is not None:
+        return f"`format` belongs to type string, and this is a {spec.type}"
     ranged = spec.minimum is not None or spec.maximum is not None
     if spec.type not in ("number", "integer") and ranged:
         return f"`minimum` and `maximum` belong to numbers, and this is a {spec.type}"
@@ -173,7 +180,18 @@ def spec_problem(spec: Spec) -> str:
         return f"no number fits: the minimum {spec.minimum:g} is above the maximum {spec.maximum:g}"
     if not isinstance(spec, Argument) and spec.kind is not None and spec.type != "target":
         return f"`kind` belongs to type target, and this is a {spec.type}"
-    return _list_problem(spec) if isinstance(spec, Parameter) else ""
+    return _secret_problem(spec) if isinstance(spec, Parameter) and spec.type == "secret" else ""
+
+
+def _secret_problem(spec: Parameter) -> str:
+    if spec.values and spec.pattern is not None:
+        return "`values` and `pattern` both say which secrets it takes; write one of them"
+    if spec.values or spec.pattern is not None or spec.default is not None:
+        return ""
+    return (
+        "say which secrets it takes, or who starts the playbook could choose any: "
+        "`values: [balancer-token]`, a `pattern` of names, or a `default`, which is then the only"
+    )
 
 
 def _list_problem(spec: Parameter) -> str:
@@ -302,18 +320,34 @@ def _target(spec: Spec, value: object, inventory: Inventory | None) -> str:
     return target
 
 
-def _secret(value: object, inventory: Inventory | None) -> str:
+def _secret(spec: Spec, value: object, inventory: Inventory | None) -> str:
     """The reference to a secret; it is one already where a call hands it on."""
     name = name_in(value) if isinstance(value, str) else ""
     if re2.fullmatch(NAME, name) is None:
         # What is no name may be the secret itself.
         raise ParameterError("this isn't the name of a secret; quell.yaml has them under `secrets`")
+    _check_taken(spec, name)
     known = inventory.secrets if inventory is not None else None
     if known is not None and name not in known:
         raise ParameterError(
             f"{name!r} is none of the `secrets` of quell.yaml{nearest(name, known)}"
         )
     return reference_to(name)
+
+
+def _check_taken(spec: Spec, name: str) -> None:
+    """Raises ParameterError unless the playbook's author lets this secret be chosen."""
+    if spec.pattern is not None:
+        is_taken = _compiled(spec.pattern).fullmatch(name) is not None
+        taken = f"those like {spec.pattern!r}"
+    else:
+        names = spec.values or ((spec.default,) if isinstance(spec, Parameter) else ())
+        is_taken, taken = name in names, ", ".join(map(str, names))
+    if not is_taken:
+        raise ParameterError(
+            f"{name!r} isn't one of the secrets that this parameter takes ({taken}); its playbook "
+            "says which, by `values`, by a `pattern`, or else by its `default`"
+        )
 
 
 def _said(error: Exception) -> str:

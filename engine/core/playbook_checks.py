@@ -159,6 +159,9 @@ def _parameter(spec: Parameter, inventory: Inventory, mistakes: Mistakes) -> Typ
     problem = spec_problem(spec)
     if problem:
         mistakes.add(problem)
+    if spec.type == "secret" and not problem:
+        for index, name in enumerate(spec.values):
+            compile_argument(name, spec, ALERT, inventory, mistakes.at("values", index))
     if problem or spec.default is None:
         return TypedParameter(spec)
     default = compile_argument(spec.default, spec, ALERT, inventory, mistakes.at("default"))

@@ -130,7 +130,7 @@ TELL = """language: 1
 id: tell
 description: Tell the balancer
 parameters:
-  token: {type: secret}
+  token: {type: secret, pattern: "bal.+"}
 steps:
   - id: tell
     uses: http.request

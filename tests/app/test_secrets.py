@@ -65,7 +65,7 @@ language: 1
 id: tell
 description: Asks the balancer
 parameters:
-  token: {type: secret}
+  token: {type: secret, values: [balancer]}
 steps: [{id: settle, wait: 1s}]
 verify:
   - id: asked
@@ -115,8 +115,17 @@ async def test_a_playbook_gets_the_secret_whose_name_it_knows(
     assert shown == ["Bearer", "[masked]", "QmVhcmVyIG[masked]", "Bearer%20[masked]"]
 
 
+def test_a_run_by_hand_gets_no_secret_that_its_playbook_does_not_take(tmp_path: Path) -> None:
+    loaded = telling(tmp_path, "http://127.0.0.1:9/", "{balancer: ba-lancer-1, slack: sl-ack-12}")
+    with pytest.raises(QuellError, match=r"token: 'slack' isn't one of .* takes \(balancer\)"):
+        rehearse_plan(loaded, "tell", {"token": "slack"})
+    assert rehearse_plan(loaded, "tell", {"token": "balancer"}).plan.of("verify")
+
+
 def test_a_run_by_hand_names_a_secret_of_quell_yaml(tmp_path: Path) -> None:
     loaded = telling(tmp_path, "http://127.0.0.1:9/", "{balancer: ba-lancer-1}")
+    path = tmp_path / "playbooks" / "tell.yaml"
+    path.write_text(path.read_text().replace("values: [balancer]", "pattern: 'ba.+'"))
     with pytest.raises(QuellError, match=r"'balancr' is none of .* did you mean 'balancer'"):
         rehearse_plan(loaded, "tell", {"token": "balancr"})
 

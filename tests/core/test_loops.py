@@ -117,6 +117,7 @@ def test_what_is_in_a_loop_sees_its_item_and_nothing_behind_it_does() -> None:
 
 def test_a_step_of_a_loop_is_told_as_one_wherever_it_is_named() -> None:
     nested = {"id": "both", "steps": [INNER]}
+    look = {"host": "${{ host }}", "command": "gpu-state"}
     each = {"id": "each", "foreach": EACH, "steps": [nested]}
     before = {**INNER, "id": "before", "with": {**INNER["with"], "host": "gpu-07"}}
     for named, said in (("restart", "is one of the loop 'each'"), ("each", "is a loop, and")):
@@ -124,11 +125,14 @@ def test_a_step_of_a_loop_is_told_as_one_wherever_it_is_named() -> None:
         _, told = compiled(changed("steps", [asks, each]))
         assert [path for path, _, message in told if said in message] == ["steps/0/if"]
     # In the loop itself it is a step like any other.
-    early = {"id": "early", "wait": "1s"}
+    early = {"id": "early", "uses": "ssh.read", "with": look, "if": "steps.restart.exit_code == 0"}
+    _, told = compiled(changed("steps", [{**each, "steps": [early, INNER]}]))
+    ((path, _, message),) = told
+    assert (path, "isn't known here" in message) == ("steps/0/steps/0/if", True)
     inner = {**INNER, "with": {**INNER["with"], "host": "${{ steps.restart.stdout }}"}}
-    _, told = compiled(changed("steps", [{**each, "steps": [early, inner]}]))
-    ((_, _, message),) = told
-    assert "isn't known here" in message
+    _, told = compiled(changed("steps", [{**each, "steps": [inner]}]))
+    ((path, _, message),) = told
+    assert (path, "isn't known here" in message) == ("steps/0/steps/0/with/host", True)
 
 
 def test_the_condition_of_a_loop_is_that_of_each_of_its_steps() -> None:

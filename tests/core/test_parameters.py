@@ -145,8 +145,12 @@ def test_no_text_passes_as_a_path_that_climbs_or_as_an_option(text: str) -> None
     [
         pytest.param(spec(type="string", pattern="(a"), "RE2", id="bad-pattern"),
         pytest.param(spec(type="enum"), "needs `values`", id="empty-enum"),
-        pytest.param(spec(type="string", values=["a"]), "type enum", id="values-of-text"),
-        pytest.param(spec(type="integer", pattern="a"), "type string", id="pattern-of-number"),
+        pytest.param(spec(type="string", values=["a"]), "types enum", id="values-of-text"),
+        pytest.param(spec(type="secret"), "say which secrets it takes", id="any-secret"),
+        pytest.param(
+            spec(type="secret", values=["a"], pattern="a"), "write one", id="both-of-secret"
+        ),
+        pytest.param(spec(type="integer", pattern="a"), "types string", id="pattern-of-number"),
         pytest.param(spec(type="string", minimum=1), "numbers", id="minimum-of-text"),
         pytest.param(spec(type="string", kind="host"), "type target", id="kind-of-text"),
         pytest.param(spec(type="string", pattern="a"), "", id="fine"),
@@ -170,7 +174,7 @@ def test_a_definition_with_words_of_another_type_is_refused(
     assert says in found if says else not found
 
 
-SECRET = spec(type="secret")
+SECRET = spec(type="secret", pattern="bal.+")
 
 
 @pytest.mark.parametrize("value", ["balancer-token", "${secret:balancer-token}"])
@@ -186,6 +190,31 @@ def test_a_secret_that_quell_yaml_does_not_have_is_told_with_the_nearest() -> No
         check_value(SECRET, "balancer", known)
     with pytest.raises(ParameterError, match="'balancer' is none of the `secrets`"):
         check_value(SECRET, "balancer", replace(INVENTORY, secrets=frozenset()))
+
+
+@pytest.mark.parametrize(
+    ("parameter", "taken", "refused", "says"),
+    [
+        pytest.param(
+            spec(type="secret", values=["a", "b"]), "b", "c", r"takes \(a, b\)", id="values"
+        ),
+        pytest.param(
+            spec(type="secret", pattern="lb-.+"), "lb-1", "x-lb-1", "like 'lb-.+'", id="pattern"
+        ),
+        pytest.param(spec(type="secret", default="a"), "a", "b", r"takes \(a\)", id="default"),
+        pytest.param(
+            spec(type="secret", default="a", values=["a", "b"]), "b", "c", "a, b", id="both"
+        ),
+    ],
+)
+def test_a_secret_that_the_playbook_does_not_name_is_refused(
+    parameter: Parameter, taken: str, refused: str, says: str
+) -> None:
+    known = replace(INVENTORY, secrets=frozenset({taken, refused}))
+    assert check_value(parameter, taken, known) == f"${{secret:{taken}}}"
+    for each in (refused, f"${{secret:{refused}}}"):
+        with pytest.raises(ParameterError, match=says):
+            check_value(parameter, each, known)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ id: tell
 description: Tell the balancer
 parameters:
   note: {type: string, default: nothing}
-  token: {type: secret, default: balancer}
+  token: {type: secret, default: balancer, values: [balancer, other]}
 steps:
   - id: drain
     uses: http.request

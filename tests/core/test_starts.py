@@ -15,6 +15,7 @@ from engine.core.starts import Start, StartContext, compile_start
 from engine.core.templates import compile_template
 
 RUN = Scope({"params.count": ValueType.INT, "params.unit": ValueType.FORMATTED})
+TOKEN = Parameter(type="secret", pattern="balancer|own")
 PLAYBOOKS = {
     "scale": {
         "replicas": TypedParameter(Parameter(type="integer", minimum=1)),
@@ -24,7 +25,7 @@ PLAYBOOKS = {
         ),
         "why": TypedParameter(Parameter(type="string"), "it failed"),
     },
-    "tell": {"token": TypedParameter(Parameter(type="secret"))},
+    "tell": {"token": TypedParameter(TOKEN)},
     "broken": None,
 }
 
@@ -83,7 +84,7 @@ def test_a_secret_is_chosen_by_an_author(given: str, scope: Scope, value: str) -
     start, told = started("tell", {"token": given}, scope)
     assert not told
     rendered = start.render_arguments(Bindings({"params.key": "${secret:own}"}))
-    assert check_value(Parameter(type="secret"), rendered["token"]) == value
+    assert check_value(TOKEN, rendered["token"]) == value
 
 
 @pytest.mark.parametrize(
