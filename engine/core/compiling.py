@@ -56,14 +56,14 @@ def compile_condition(text: str, scope: Scope, mistakes: Mistakes) -> Expression
         return None
 
 
-def compile_duration(text: str, mistakes: Mistakes) -> timedelta:
-    """A span longer than nothing; zero with its mistake recorded."""
+def compile_duration(text: str, mistakes: Mistakes, *, may_be_none: bool = False) -> timedelta:
+    """A span longer than nothing, unless it may be none; zero with its mistake recorded."""
     try:
         span = parse_duration(text)
     except ValueError as error:
         mistakes.add(str(error))
         return timedelta(0)
-    if not span:
+    if not span and not may_be_none:
         mistakes.add(f"{text!r} is no time at all; write it like '30s'")
     return span
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from engine.core.compiling import compile_duration
 from engine.core.documents import ExpectedAlerts
 from engine.core.durations import parse_duration
 from engine.core.journal import ENGINE
@@ -20,20 +21,20 @@ LONGEST_RUN = timedelta(days=1)
 def check_expected(expected: ExpectedAlerts, mistakes: Mistakes) -> None:
     """Check its matchers, and how long it lasts; `after: 0s` ends with the run."""
     compile_silencing(expected.matchers, mistakes.at("matchers"))
-    try:
-        after = parse_duration(expected.after)
-    except ValueError as error:
-        mistakes.at("after").add(str(error))
-    else:
-        if after > LONGEST_AFTER:
-            mistakes.at("after").add(f"{expected.after} is too long; 1h is the most")
+    here = mistakes.at("after")
+    if compile_duration(expected.after, here, may_be_none=True) > LONGEST_AFTER:
+        here.add(f"{expected.after} is too long; 1h is the most")
 
 
 def expected_silences(plan: Plan, incident: str, now: datetime) -> Iterator[Silence]:
     """What the run of this plan expects while it works, each until its last moment.
 
-    `incident` is what people call the run's incident.
+    `incident` is what people call the run's incident. A run that changes no target which the
+    inventory knows expects nothing: an alert of nobody's target may be of any.
     """
+    targets = tuple(filter(None, plan.changed_targets))
+    if not targets:
+        return
     longest = timedelta(seconds=plan.deadline_s) if plan.deadline_s else LONGEST_RUN
     for number, expected in enumerate(expected_of(plan)):
         origin = f"{OF_RUN}{plan.run_id}/{number}"
@@ -45,7 +46,7 @@ def expected_silences(plan: Plan, incident: str, now: datetime) -> Iterator[Sile
             actor=ENGINE,
             comment=f"{plan.playbook_id} of {incident} expects it of what it changes",
             origin=origin,
-            targets=plan.changed_targets,
+            targets=targets,
         )
 
 

@@ -177,7 +177,8 @@ def _guards(guards: Guards, scope: Scope, mistakes: Mistakes) -> Template | str 
     if guards.recurrence is not None:
         _look_back(guards.recurrence.within, mistakes.at("recurrence", "within"))
     if guards.others_at_work is not None:
-        _look_back(guards.others_at_work.within, mistakes.at("others_at_work", "within"))
+        here = mistakes.at("others_at_work", "within")
+        _look_back(guards.others_at_work.within, here, may_be_none=True)
     if guards.expected_alerts is not None:
         check_expected(guards.expected_alerts, mistakes.at("expected_alerts"))
     if guards.blast_radius is None:
@@ -251,8 +252,8 @@ def _revert(
     return Revert(after, compile_condition(wanted.when, scope, mistakes.at("when")))
 
 
-def _look_back(text: str, mistakes: Mistakes) -> None:
-    if compile_duration(text, mistakes) > LONGEST_LOOK_BACK:
+def _look_back(text: str, mistakes: Mistakes, *, may_be_none: bool = False) -> None:
+    if compile_duration(text, mistakes, may_be_none=may_be_none) > LONGEST_LOOK_BACK:
         longest = format_duration(LONGEST_LOOK_BACK)
         mistakes.add(f"what runs did is remembered for {longest}: {text!r} is longer")
 

@@ -38,6 +38,16 @@ def test_a_plan_without_a_deadline_has_a_day() -> None:
     assert found.ends_at == NOW + LONGEST_RUN + timedelta(minutes=5)
 
 
+def test_of_a_target_that_nobody_knows_nothing_is_expected() -> None:
+    """Else it were every alert whose target isn't known."""
+    whole = plan(deadline_s=600)
+    steps = tuple(step.model_copy(update={"targets": ()}) for step in whole.steps)
+    assert list(expected_silences(plan(steps=steps), "INC-1", NOW)) == []
+    partly = tuple(step.model_copy(update={"targets": ("", "host")}) for step in whole.steps)
+    (found,) = expected_silences(plan(steps=partly), "INC-1", NOW)
+    assert found.targets == ("host",)
+
+
 def test_what_is_called_expects_its_own_and_each_has_its_own_end() -> None:
     called = CalledPlaybook(id="mend", text_hash="x", guards=SLOW)
     whole = plan(called=(called,), deadline_s=600)

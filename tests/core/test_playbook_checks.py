@@ -100,6 +100,15 @@ MISTAKES = [
 ]
 
 
+def test_what_others_did_may_be_left_alone_and_no_cooldown_may_be_nothing() -> None:
+    playbook, told = compiled(changed("guards", {"others_at_work": {"within": "0s"}}))
+    assert not told
+    assert playbook is not None
+    _, told = compiled(changed("guards", {"cooldown": {"for": "0s"}}))
+    ((path, _, message),) = told
+    assert (path, "no time at all" in message) == ("guards/cooldown/for", True)
+
+
 @pytest.mark.parametrize(
     ("change", "value", "path", "column", "message"),
     [pytest.param(*row, id=f"{row[0]}={row[1]}") for row in MISTAKES],

@@ -3,10 +3,12 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from engine.core import events
 from engine.ports.commands import WantedSilence
 from tests.doubles.scripted import BAD, OK
-from tests.doubles.world import ONCALL, World, a_world, approve, mending
+from tests.doubles.world import ONCALL, World, a_world, approve, ended, mending
 from tests.doubles.written import RESTART, TWO_RULES
 
 OTHER_PLAYBOOK = RESTART.replace("id: restart\n", "id: patch\n", 1).replace(
@@ -153,6 +155,20 @@ async def test_a_run_waits_for_its_standby_even_when_a_person_approved(tmp_path:
         await world.resolve("Other", instance=STANDBY)
         await world.elapse(10)
         assert world.mend.done("restart") == 1
+
+
+@pytest.mark.parametrize(("otherwise", "outcome"), [("skip", "skipped"), ("ask", "succeeded")])
+async def test_what_fell_ill_after_the_approval_ends_the_run_or_asks_nobody_again(
+    tmp_path: Path, otherwise: str, outcome: str
+) -> None:
+    async with a_world(tmp_path, playbook=FAIL_OVER % otherwise) as world:
+        await world.fire()
+        await world.fire("Other", instance=STANDBY)
+        world.mend.will("restart", mending(world))
+        await approve(world)
+        await world.elapse(60)
+        assert (await ended(world))[0] == outcome
+        assert len(await world.told(events.ApprovalRequested)) == 1
 
 
 async def test_with_a_healthy_standby_auto_acts(tmp_path: Path) -> None:
