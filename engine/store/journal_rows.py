@@ -10,7 +10,6 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     LargeBinary,
-    Row,
     Select,
     Table,
     Text,
@@ -19,7 +18,6 @@ from sqlalchemy import (
     insert,
     select,
     text,
-    true,
 )
 from sqlalchemy.exc import IntegrityError
 
@@ -71,16 +69,22 @@ _APPEND = text(
     "SET seq = excluded.seq, entry_hash = excluded.entry_hash RETURNING chain) "
     f"{_unnested(entries)}, (SELECT count(*) FROM moved) AS first"
 )
+# Columns stand in the order of an Entry's fields.
 _ENTRIES = (
     select(entries)
     .where(entries.c.chain == bindparam("chain"), entries.c.seq > bindparam("after_seq"))
     .order_by(entries.c.seq)
 )
 _SIZES = (
-    select(entries.c.seq, func.length(entries.c.body).label("size"))
+    select(entries.c.seq, func.length(entries.c.body))
     .where(entries.c.chain == bindparam("chain"), entries.c.seq > bindparam("after_seq"))
     .order_by(entries.c.seq)
+    .limit(bindparam("at_most"))
 )
+_WITHIN = _ENTRIES.where(entries.c.seq <= bindparam("last"))
+_OF_KIND = entries.c.kind == bindparam("kind")
+_SIZES_OF_KIND = _SIZES.where(_OF_KIND)
+_WITHIN_OF_KIND = _WITHIN.where(_OF_KIND)
 _LAST = (
     select(entries)
     .where(entries.c.chain == bindparam("chain"), entries.c.kind == bindparam("kind"))
@@ -94,7 +98,12 @@ _TEXT = select(texts.c.body).where(texts.c.sha256 == bindparam("sha256"))
 @cache
 def _without(kinds: tuple[str, ...]) -> Select[Any]:
     """Built once for each set of kinds that a reader leaves out."""
-    return _ENTRIES.where(entries.c.kind.not_in(kinds)) if kinds else _ENTRIES
+    return _ENTRIES.where(*(entries.c.kind != kind for kind in kinds))
+
+
+@cache
+def _first_ones(without: tuple[str, ...]) -> Select[Any]:
+    return _without(without).limit(bindparam("at_most"))
 
 
 class ChainMovedError(ConflictError):
@@ -152,34 +161,37 @@ class JournalRows:
         if own and own[0].seq <= after_seq + 1 and limit is None:
             return [e for e in own if e.seq > after_seq and e.kind not in without]
         self.flush()
-        statement = _without(tuple(without))
-        if limit is not None:
-            statement = statement.limit(limit)
-        rows = self._connection.execute(statement, {"chain": chain, "after_seq": after_seq})
-        return [_entry(row) for row in rows]
+        asked: dict[str, object] = {"chain": chain, "after_seq": after_seq}
+        if limit is None:
+            rows = bare_rows(self._connection, _without(tuple(without)), asked)
+        else:
+            statement = _first_ones(tuple(without))
+            rows = bare_rows(self._connection, statement, {**asked, "at_most": limit})
+        return [Entry(*row) for row in rows]
 
     def page(self, chain: str, after_seq: int, kind: str, limit: int) -> Sequence[Entry]:
         """In order: at most `limit` entries and PAGE_BYTES of bodies, but at least one entry."""
         self.flush()
-        of_kind = entries.c.kind == kind if kind else true()
-        asked = {"chain": chain, "after_seq": after_seq}
-        sizes = self._connection.execute(_SIZES.where(of_kind).limit(limit), asked)
-        last = size = 0
-        for row in sizes:
-            size += row.size or 0
-            if last and size > PAGE_BYTES:
+        asked: dict[str, object] = {"chain": chain, "after_seq": after_seq}
+        if kind:
+            asked["kind"] = kind
+        sizes, within = (_SIZES_OF_KIND, _WITHIN_OF_KIND) if kind else (_SIZES, _WITHIN)
+        last = read = 0
+        for seq, size in bare_rows(self._connection, sizes, {**asked, "at_most": limit}):
+            read += size or 0
+            if last and read > PAGE_BYTES:
                 break
-            last = row.seq
+            last = seq
         if not last:
             return ()
-        within = _ENTRIES.where(of_kind, entries.c.seq <= last)
-        return [_entry(row) for row in self._connection.execute(within, asked)]
+        rows = bare_rows(self._connection, within, {**asked, "last": last})
+        return [Entry(*row) for row in rows]
 
     def last_entry(self, chain: str, kind: str) -> Entry | None:
         """The newest of its kind."""
         self.flush()
-        row = self._connection.execute(_LAST, {"chain": chain, "kind": kind}).one_or_none()
-        return None if row is None else _entry(row)
+        row = first_row(self._connection, _LAST, {"chain": chain, "kind": kind})
+        return None if row is None else Entry(*row)
 
     def head(self, chain: str) -> tuple[int, str]:
         """As an append finds it, and should it move meanwhile, the flush finds that out."""
@@ -216,8 +228,8 @@ class JournalRows:
 
     def text(self, sha256: str) -> bytes | None:
         """None when it was never put."""
-        body: bytes | None = self._connection.execute(_TEXT, {"sha256": sha256}).scalar()
-        return body
+        row = first_row(self._connection, _TEXT, {"sha256": sha256})
+        return None if row is None else row[0]
 
     def flush(self) -> None:
         """Write what was appended since the last flush. Raises ChainMovedError."""
@@ -247,7 +259,3 @@ def _arrays(table: Table, rows: Sequence[tuple[object, ...]]) -> dict[str, objec
     """The rows by their columns, as the statement that unnests them names these."""
     columns = zip(table.columns, zip(*rows, strict=True), strict=True)
     return {f"{table.name}_{column.name}": list(values) for column, values in columns}
-
-
-def _entry(row: Row[tuple[object, ...]]) -> Entry:
-    return Entry(**row._asdict())

@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, Connection, and_, bindparam, func, or_, se
 
 from engine.core.positions import stream_of
 from engine.errors import FencedError
-from engine.store.statements import insert_new, upsert
+from engine.store.statements import first_row, insert_new, upsert
 from engine.store.tables import counters, positions
 
 # Enough that replicas rarely meet on a row; a sum over so few rows costs nothing.
@@ -50,9 +50,8 @@ class PositionRows:
 
     def position(self, stream: str, partition: int) -> int:
         """0 when nothing was processed."""
-        found = self._connection.execute(_POSITION, {"stream": stream, "partition": partition})
-        offset: int = found.scalar() or 0
-        return offset
+        row = first_row(self._connection, _POSITION, {"stream": stream, "partition": partition})
+        return 0 if row is None else int(row[0])
 
     def of_stream(self, log: str) -> Mapping[int, Mapping[str, int]]:
         """By partition and log."""

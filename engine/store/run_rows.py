@@ -3,16 +3,18 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, or_, select, update
 
 from engine.core.journal import from_us, to_us
 from engine.ports.rows import ApprovalRow, RunRow
 from engine.store.incident_rows import AFTER_ANY_ID
-from engine.store.statements import insert_new
-from engine.store.tables import IS_ACTIVE, approvals, runs
+from engine.store.statements import bare_rows, first_row, insert_new
+from engine.store.tables import IS_ACTIVE, approvals, runs, storable
 
+_OF_RUN = tuple(column.name for column in runs.columns)
+_OF_APPROVAL = tuple(column.name for column in approvals.columns)
 _INSERT_RUN = insert_new(runs)
 _REPLACE_RUN = (
     update(runs)
@@ -76,13 +78,13 @@ def put_run(connection: Connection, run: RunRow) -> None:
 
 def find_run(connection: Connection, run: str) -> RunRow | None:
     """By id."""
-    row = connection.execute(_RUN, {"id": run}).one_or_none()
+    row = first_row(connection, _RUN, {"id": run})
     return None if row is None else _run(row)
 
 
 def active_runs(connection: Connection) -> Sequence[RunRow]:
     """Those that haven't ended, oldest first."""
-    return [_run(row) for row in connection.execute(_ACTIVE)]
+    return [_run(row) for row in bare_rows(connection, _ACTIVE, {})]
 
 
 def find_runs(connection: Connection, prefix: str) -> Sequence[RunRow]:
@@ -90,7 +92,7 @@ def find_runs(connection: Connection, prefix: str) -> Sequence[RunRow]:
     first = prefix.lower()
     if not first or not first.isalnum():
         return ()
-    rows = connection.execute(_FIND_RUN, {"first": first, "after": first + AFTER_ANY_ID})
+    rows = bare_rows(connection, _FIND_RUN, {"first": first, "after": first + AFTER_ANY_ID})
     return [_run(row) for row in rows]
 
 
@@ -121,15 +123,17 @@ def decide_approval(
     now: datetime,
 ) -> ApprovalRow | None:
     """Compare-and-set from pending; None when it wasn't."""
-    row = connection.execute(
-        _DECIDE, {"of": approval, "decided": state, "by": actor, "decided_at": to_us(now)}
-    ).one_or_none()
+    row = first_row(
+        connection,
+        _DECIDE,
+        {"of": approval, "decided": state, "by": storable(actor), "decided_at": to_us(now)},
+    )
     return None if row is None else _approval(row)
 
 
 def find_approval(connection: Connection, approval: str) -> ApprovalRow | None:
     """By id."""
-    row = connection.execute(_APPROVAL, {"id": approval}).one_or_none()
+    row = first_row(connection, _APPROVAL, {"id": approval})
     return None if row is None else _approval(row)
 
 
@@ -138,7 +142,7 @@ def find_approvals(connection: Connection, prefix: str) -> Sequence[ApprovalRow]
     first = prefix.lower()
     if not first or not first.isalnum():
         return ()
-    rows = connection.execute(_FIND, {"first": first, "after": first + AFTER_ANY_ID})
+    rows = bare_rows(connection, _FIND, {"first": first, "after": first + AFTER_ANY_ID})
     return [_approval(row) for row in rows]
 
 
@@ -156,32 +160,20 @@ def _run_row(run: RunRow) -> dict[str, object]:
     }
 
 
-def _run(row: Row[tuple[object, ...]]) -> RunRow:
-    return RunRow(
-        id=row.id,
-        incident_id=row.incident_id,
-        trigger=row.trigger,
-        playbook_id=row.playbook_id,
-        playbook_hash=row.playbook_hash,
-        phase=row.phase,
-        outcome=row.outcome,
-        created_at=from_us(row.created_at_us),
-        ended_at=_at(row.ended_at_us),
-    )
+def _run(row: Sequence[Any]) -> RunRow:
+    values = dict(zip(_OF_RUN, row, strict=True))
+    created_at, ended_at = from_us(values.pop("created_at_us")), _at(values.pop("ended_at_us"))
+    return RunRow(**values, created_at=created_at, ended_at=ended_at)
 
 
-def _approval(row: Row[tuple[object, ...]]) -> ApprovalRow:
+def _approval(row: Sequence[Any]) -> ApprovalRow:
+    values = dict(zip(_OF_APPROVAL, row, strict=True))
     return ApprovalRow(
-        id=row.id,
-        run_id=row.run_id,
-        incident_id=row.incident_id,
-        plan_hash=row.plan_hash,
-        ask=tuple(json.loads(row.ask)),
-        state=row.state,
-        requested_at=from_us(row.requested_at_us),
-        expires_at=from_us(row.expires_at_us),
-        decided_at=_at(row.decided_at_us),
-        actor=row.actor,
+        ask=tuple(json.loads(values.pop("ask"))),
+        requested_at=from_us(values.pop("requested_at_us")),
+        expires_at=from_us(values.pop("expires_at_us")),
+        decided_at=_at(values.pop("decided_at_us")),
+        **values,
     )
 
 

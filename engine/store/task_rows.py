@@ -16,7 +16,6 @@ from typing import Any, cast
 
 from sqlalchemy import (
     BigInteger,
-    BindParameter,
     ColumnElement,
     Connection,
     Executable,
@@ -143,16 +142,21 @@ _RELEASE = (
     )
     .returning(tasks.c.id)
 )
-_KINDS: BindParameter[Any] = bindparam("kinds", expanding=True)
 _FREE_ALL = (
     update(tasks).where(tasks.c.lease_until_us > 0).values(**_FREE, due_at_us=tasks.c.not_before_us)
 )
 _DUE = select(func.count().label("tasks"), func.min(tasks.c.due_at_us).label("since_us")).where(
     tasks.c.due_at_us <= bindparam("now_us", BigInteger)
 )
-_NEXT_DUE = select(func.min(tasks.c.due_at_us)).where(
-    tasks.c.kind.in_(_KINDS), tasks.c.due_at_us < bindparam("before_us", BigInteger)
-)
+
+
+@cache
+def _next_due(kinds: tuple[TaskKind, ...]) -> Executable:
+    """Built once for each worker's kinds."""
+    return select(func.min(tasks.c.due_at_us)).where(
+        or_(*(tasks.c.kind == kind for kind in kinds)),
+        tasks.c.due_at_us < bindparam("before_us", BigInteger),
+    )
 
 
 @cache
@@ -308,9 +312,8 @@ class TaskRows:
         """
         self.flush()
         before_us = _NEVER_US if before is None else to_us(before)
-        values = {"kinds": list(kinds), "before_us": before_us}
-        due_us = self._connection.execute(_NEXT_DUE, values).scalar()
-        return None if due_us is None else from_us(due_us)
+        row = first_row(self._connection, _next_due(tuple(kinds)), {"before_us": before_us})
+        return None if row is None or row[0] is None else from_us(row[0])
 
     def due_work(self) -> DueWork:
         """What nobody has claimed, although it is due."""
