@@ -116,19 +116,27 @@ class TaskLoop:
         return task
 
     async def _wait(self) -> None:
-        try:
-            kinds, net = tuple(self.handlers), timedelta(seconds=SAFETY_NET_S)
-            due, now = await self.store.read(
-                lambda tx: (tx.next_due(kinds, before=tx.now + net), tx.now)
-            )
-        except TransientError as error:
-            log.warning("wait_failed", error=str(error))
-            await self.clock.sleep(1.0)
-            return
-        delay = SAFETY_NET_S
-        if due is not None:
-            delay = min(delay, (due - now).total_seconds())
-        await self.store.wait_for_work(max(delay, 0.01))
+        """Until something is due.
+
+        Most that wakes a worker is for later, or for another one: that costs a look and no claim.
+        """
+        kinds, net = tuple(self.handlers), timedelta(seconds=SAFETY_NET_S)
+        waited = False
+        while True:
+            try:
+                due, now = await self.store.read(
+                    lambda tx: (tx.next_due(kinds, before=tx.now + net), tx.now)
+                )
+            except TransientError as error:
+                log.warning("wait_failed", error=str(error))
+                await self.clock.sleep(1.0)
+                return
+            delay = SAFETY_NET_S if due is None else (due - now).total_seconds()
+            if waited and delay <= 0:
+                return
+            # Who has just claimed in vain lets whoever is at it go on.
+            await self.store.wait_for_work(max(min(delay, SAFETY_NET_S), 0.01))
+            waited = True
 
     async def _supervise(self, task: Task, free: asyncio.Semaphore) -> None:
         """One task's failure never touches its siblings: it is logged and tried again later."""

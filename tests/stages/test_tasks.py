@@ -101,9 +101,11 @@ class ListeningStore(Store):
 
     store: Store
     waits: list[float] = field(default_factory=list)
+    writes: int = 0
 
     @override
     async def write(self, work: Callable[[Tx], T]) -> T:
+        self.writes += 1
         return await self.store.write(work)
 
     @override
@@ -125,6 +127,24 @@ async def test_what_is_due_for_others_keeps_nobody_awake(world: World) -> None:
         await until(lambda: len(store.waits) == 2)  # the first one returns at once
         task.cancel()
     assert store.waits == [SAFETY_NET_S, SAFETY_NET_S]
+
+
+async def test_a_wake_up_for_what_is_due_later_costs_no_claim(world: World) -> None:
+    work = Work(world)
+    store = ListeningStore(world.store)
+    loop = TaskLoop(store, world.clock, "w", {"run": work.handle}, world.metrics)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(loop.run())
+        await until(lambda: len(store.waits) == 2)
+        claims = store.writes
+        later = Task("run", "later", in_s(world, 3600), 2, {"incident_id": "i"})
+        await world.store.write(lambda tx: tx.put_task(later))
+        await until(lambda: len(store.waits) == 3)
+        assert store.writes == claims
+        world.clock.at = later.not_before
+        await world.ring()
+        await until(lambda: work.done == ["later"])
+        task.cancel()
 
 
 async def test_a_commit_wakes_the_workers(world: World) -> None:
