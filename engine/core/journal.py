@@ -25,6 +25,7 @@ MAX_BODY_BYTES = 1024 * 1024
 ENGINE = "engine"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_SHORT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,23 @@ class Entry:
         return None if self.body is None else _event(self.kind, self.body)
 
 
+def _event(kind: str, body: bytes) -> Event | None:
+    return _short(kind, body) if len(body) <= _SHORT else _long(kind, body)
+
+
+# A chain is folded again whenever something is told of it; a megabyte of bodies is the most.
+@lru_cache(maxsize=256)
+def _short(kind: str, body: bytes) -> Event | None:
+    return _read(kind, body)
+
+
 # What was just written is read back twice: as it is kept, and to fold it.
 @lru_cache(maxsize=8)
-def _event(kind: str, body: bytes) -> Event | None:
+def _long(kind: str, body: bytes) -> Event | None:
+    return _read(kind, body)
+
+
+def _read(kind: str, body: bytes) -> Event | None:
     model = EVENTS.get(kind)
     return None if model is None else model.model_validate_json(body)
 
