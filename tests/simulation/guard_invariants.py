@@ -196,7 +196,7 @@ def _counted(
         failed, is_trial = _failed_in_a_row(same)
         if failed >= (1 if is_trial else promised.failures):
             yield f"begins after {failed} failures"
-        if is_trial and any(each.holds for each in same):
+        if is_trial and any(each.holds and not each.undoes for each in same):
             yield "is tried by two at once"
 
 

@@ -1,7 +1,7 @@
 """The invariants of the design that the simulator checks, after every commit and every effect."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -21,6 +21,7 @@ from engine.ports.store import Tx
 from engine.store.tx import SqlTx
 from tests.simulation.asking_invariants import AskingInvariants
 from tests.simulation.clearance_invariants import ClearanceInvariants
+from tests.simulation.expecting_invariants import ExpectingInvariants
 from tests.simulation.following_invariants import FollowingInvariants
 from tests.simulation.guard_invariants import GuardInvariants
 from tests.simulation.inline_store import Database
@@ -85,6 +86,7 @@ class Invariants:
     plans: PlanInvariants = field(init=False)
     following: FollowingInvariants = field(init=False)
     asking: AskingInvariants = field(init=False)
+    expecting: ExpectingInvariants = field(init=False)
     secrets: SecretInvariants = field(init=False)
     sizes: SizeInvariants = field(init=False)
     ahead: set[tuple[int, int]] = field(default_factory=set)
@@ -97,18 +99,23 @@ class Invariants:
         inventory, policy = self.catalog.inventory, self.catalog.policy
         self.guards = GuardInvariants(self._broken, inventory, policy)
         self.asking = AskingInvariants(self._broken, self.deciders, inventory, policy.storm_brake)
+        self.expecting = ExpectingInvariants(self._broken, self.database, inventory)
         self.secrets = SecretInvariants(self.database, self.office, self._broken)
         self.sizes = SizeInvariants(self.database, self._broken)
 
     def after_commit(self, appended: Sequence[Entry]) -> None:
         """Check what this transaction left behind."""
-        connection = self.database.connection
-        tx = SqlTx(connection, lambda: self.scheduler.at, reading=True)
         self._account()
+        self.sizes.read(appended)
+        if appended:
+            self._told(appended)
+        self.expecting.after_commit()
+
+    def _told(self, appended: Sequence[Entry]) -> None:
+        tx = SqlTx(self.database.connection, lambda: self.scheduler.at, reading=True)
         for chain in dict.fromkeys(entry.chain for entry in appended):
             self._chain(tx, chain)
         self.secrets.read(appended)
-        self.sizes.read(appended)
         told = [(entry, entry.event()) for entry in appended]
         for entry, event in told:
             self.kinds[entry.kind] += 1
@@ -118,6 +125,7 @@ class Invariants:
                 self.clearance.read(event, entry.chain, entry.at)
                 self.plans.read(event, entry.at, entry.actor)
                 self.asking.read(event, entry)
+                self.expecting.read(event, entry.at)
         self.following.read(told)
         self.asking.after_commit()
 
@@ -252,8 +260,8 @@ class Invariants:
                 self._broken(13, f"run {run_id} never ends")
         self.secrets.at_rest()
         self.following.at_rest()
-        self._dispositions()
-        self._told(tx)
+        self.expecting.at_rest(self._dispositions())
+        self._shown(tx)
         check = AuditCheck()
         # As an export is ordered: checkpoints come before what they name.
         for chain, head in sorted(tx.heads().items(), key=lambda each: (each[0] != CHAIN, each)):
@@ -263,7 +271,7 @@ class Invariants:
         for fault in check.end().faults:
             self._broken(8, f"{fault.chain}#{fault.seq}: {fault.problem}")
 
-    def _told(self, tx: Tx) -> None:
+    def _shown(self, tx: Tx) -> None:
         """People read in the end what became of each run, and of one ticket an incident."""
         for incident in tx.incidents(IncidentFilter(limit=1000)):
             ref = f"chat/{incident.id}"
@@ -277,8 +285,8 @@ class Invariants:
             if len(tickets) > 1:
                 self._broken(10, f"{key} has the tickets {tickets}")
 
-    def _dispositions(self) -> None:
-        """Judge each record once more, by the little that these senders do."""
+    def _dispositions(self) -> Set[str]:
+        """Judge each record once more, by the little that these senders do; what fires now."""
         expected: Counter[str] = Counter()
         firing: set[str] = set()
         newest: dict[str, datetime] = {}
@@ -301,11 +309,14 @@ class Invariants:
                 expected["resolved" if known else "stale"] += 1
                 firing.discard(of)
                 ended[of] = at
-        counted = {name: n for name, n in self.database.rows(_COUNTERS) if n}
+        counted = Counter(dict(self.database.rows(_COUNTERS)))
+        if self.expecting.runs:
+            counted["disposition/new"] += counted["disposition/suppressed"]
         for name, number in expected.items():
-            found = counted.get(f"disposition/{name}", 0)
+            found = counted[f"disposition/{name}"]
             if found != number:
                 self._broken(1, f"{found} of {number} records were counted as {name}")
+        return firing
 
     def _alerts(self) -> Iterator[Alert | None]:
         """None for what nobody understands."""

@@ -101,6 +101,7 @@ CRASHED = tuple(
         events.RunHeldBack,
         events.ApprovalRequested,
         events.ApprovalDecided,
+        events.AlertsExpected,
         events.AttemptIntended,
         events.AttemptEnded,
         events.AttemptProbed,

@@ -111,7 +111,11 @@ OF_ALERTS: Sequence[Mutant] = (
         "what went ahead has its turn again", 1, put(ahead_rows.SqlAheadRows, "take", _none_noted)
     ),
     Mutant("what goes ahead isn't noted", 1, put(ahead_rows.SqlAheadRows, "note", _none_noted)),
-    Mutant("a repeat opens again", 1, wrap(batch, "receive", _repeat_as_new)),
+    Mutant(
+        "a repeat opens again",
+        1,
+        together(put(batch, "repeat", lambda *_: None), wrap(batch, "receive", _repeat_as_new)),
+    ),
     Mutant(
         "no look for a live incident",
         2,

@@ -30,6 +30,8 @@ _ENDED = (
     "ORDER BY ended_at_us DESC, id LIMIT 3"
 )
 
+_PENDING = "SELECT 1 FROM approvals WHERE state = 'pending' LIMIT 1"
+
 # Runs under way that wait for the `when` of a revert.
 _HELD_BACK = (
     "SELECT DISTINCT runs.id FROM runs JOIN entries ON entries.kind = 'run.held_back@1' AND "
@@ -118,6 +120,8 @@ class People:
         return await self._decide(commands, store, "rejected")
 
     async def _decide(self, commands: CommandStage, store: InlineStore, decision: str) -> bool:
+        if not self.database.rows(_PENDING):
+            return False
         random = self.scheduler.random
         by = self._somebody()
         run = await self._some_run(store)

@@ -18,7 +18,7 @@ from tests.simulation.scheduler import Process, ProcessClock, Scheduler
 from tests.simulation.secrets import annotations
 from tests.simulation.sizes import HUGE_LENGTH, POISON, huge_annotations
 from tests.simulation.source import FORGED, Truth
-from tests.simulation.written import GRAVE, HOSTS, alert_labels
+from tests.simulation.written import ALERTS, GRAVE, HOSTS, alert_labels
 
 
 @dataclass
@@ -70,10 +70,12 @@ class Outsiders:
         store = InlineStore(self.database, process)
         intake = StreamIntake(store, MemoryStream(self.log, process), clock)
         for number in range(random.randint(1, 3)):
-            await clock.sleep(random.uniform(0, 3 if number and self.scene.busy else 60))
-            name = random.choices(("Down", "Slow", "Odd"), (0.6, 0.3, 0.1))[0]
+            await clock.sleep(
+                random.uniform(0, self.scene.apart_s if number and self.scene.busy else 60)
+            )
+            name = random.choices(ALERTS, (0.6, 0.3, 0.1))[0]
             if self.scene.busy:
-                name = ("Down", "Slow")[number % 2]
+                name = self.scene.fire[number % len(self.scene.fire)]
             status: AlertStatus = "resolved" if number and random.random() < 0.3 else "firing"
             alert = self._alert(name, host, status)
             self.truth.tell(alert)

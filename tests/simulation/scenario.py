@@ -42,8 +42,11 @@ STORM_S = 240.0
 LONG_EVERY = 25
 LONG_STORM_S = 2400.0
 MAX_STEPS = 12_000
-# What is still to be told, and what is to be taken back.
-_LEFT = "SELECT count(*) FROM tasks WHERE kind = 'message' OR id LIKE 'tick/revert/%'"
+# What is still to be told, what is to be taken back, and what waits for the end of its silence.
+_LEFT = (
+    "SELECT count(*) FROM tasks WHERE kind = 'message' OR id LIKE 'tick/revert/%' "
+    "OR id LIKE 'tick/hold_due/%'"
+)
 # Few records are ever behind here.
 FAR_BEHIND = 2
 
@@ -203,9 +206,11 @@ async def _until_rest(simulation: Simulation, outsiders: Outsiders, storm_s: flo
                 waiting.process.wrong_by_s = 0.0
             if not simulation.living:
                 simulation.start_replica()
+        if scheduler.chaos:
+            continue
         await scheduler.settle()
         # Who is under way may still have to mend something.
-        is_calm = not (scheduler.chaos or outsiders.busy or scheduler.gates)
+        is_calm = not (outsiders.busy or scheduler.gates)
         if is_calm and _is_done(simulation):
             return
     scheduler.tell("it did not come to rest")

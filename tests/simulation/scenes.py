@@ -22,6 +22,7 @@ from tests.simulation.written import (
 )
 from tests.simulation.written_guarded import (
     CHAIN,
+    ECHO,
     FRAIL,
     FREEZE,
     HURRY,
@@ -43,6 +44,7 @@ TEXTS = {
     "wave": WAVE,
     "chain": CHAIN,
     "lanes": LANES,
+    "echo": ECHO,
 }
 # How often people have which order in mind.
 USUAL_ORDERS: Mapping[str, float] = {
@@ -60,8 +62,8 @@ class Scene:
 
     `raised` is how far they go once somebody has edited them and a second person agrees. `others`
     are the playbooks that follow or are called, `orders` what people here have in mind beside the
-    usual. Where it is `busy` a host's alerts come one right after the other, and people do more in
-    less time. With `gets_worse` what is slow may become grave.
+    usual. Where it is `busy` a host's alerts, one after the other of `fire`, come within `apart_s`,
+    and people do more in less time. With `gets_worse` what is slow may become grave.
     """
 
     name: str
@@ -73,6 +75,8 @@ class Scene:
     policy: str = ""
     raised: str = ""
     busy: bool = False
+    fire: tuple[str, ...] = ("Down", "Slow")
+    apart_s: float = 3.0
     gets_worse: bool = False
     orders: Mapping[str, float] = field(default_factory=dict)
 
@@ -133,7 +137,7 @@ BREAKERS = Scene(
     down="frail",
     slow="frail",
     busy=True,
-    orders={"try": 0.3, "roll back": 0.06},
+    orders={"try": 0.3, "roll back": 0.2},
 )
 DRILLS = Scene(
     "drills",
@@ -151,6 +155,14 @@ SIDES = Scene(
     busy=True,
     orders={"cancel": 0.3, "stop": 0.06, "roll back": 0.06},
 )
+ECHOES = Scene(
+    "echoes",
+    modes=("auto",),
+    down="echo",
+    busy=True,
+    fire=("Down", "Slow", "Odd"),
+    apart_s=25.0,
+)
 # Of a hundred histories so many play there.
 SCENES: Mapping[Scene, int] = {
     CROWDS: 7,
@@ -158,12 +170,13 @@ SCENES: Mapping[Scene, int] = {
     BREAKERS: 7,
     DRILLS: 7,
     SIDES: 7,
-    PLAIN: 15,
-    FLEETS: 10,
-    CHOICES: 10,
-    RELIEF: 10,
-    STORMS: 10,
-    RAISES: 10,
+    ECHOES: 7,
+    PLAIN: 13,
+    FLEETS: 9,
+    CHOICES: 9,
+    RELIEF: 9,
+    STORMS: 9,
+    RAISES: 9,
 }
 
 

@@ -5,6 +5,7 @@ all of them wait, the scheduler opens one gate, with or without a fault, or lets
 """
 
 import asyncio
+import selectors
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -34,8 +35,19 @@ CLOCK_JUMPS = "clock jumps"
 NEVER = START + timedelta(days=1000)
 
 
+class _NoSockets(selectors.SelectSelector):
+    """Asks the kernel for nothing: whatever happens here is the scheduler's."""
+
+    @override
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        return []
+
+
 class SimulationLoop(asyncio.SelectorEventLoop):
     """Knows when nobody can go on without the scheduler."""
+
+    def __init__(self) -> None:
+        super().__init__(_NoSockets())
 
     @property
     def idle(self) -> bool:

@@ -62,7 +62,7 @@ TESTED: Sequence[tuple[Mutant, Test]] = (
 
 # How the page calls what isn't a word of its own.
 GUARDS = (*get_args(GuardName), "inhibited", "silenced", "freeze", "requires", "storm_brake")
-OTHERS = ("kill switch", "still firing", "precheck", "availability", "batch")
+OTHERS = ("kill switch", "still firing", "precheck", "availability", "batch", "expected_alerts")
 
 
 def test_each_guard_has_a_test_that_is_there_and_a_mistake_that_is_noticed() -> None:

@@ -241,6 +241,8 @@ services:
   llm: {environment: staging, team: inference}
   search: {environment: staging, team: search}
 """
+# What fires; nobody knows what the last one is.
+ALERTS = ("Down", "Slow", "Odd")
 # Who fires; nothing does on the others.
 HOSTS = ("gpu-07", "gpu-08")
 # How the loop of each playbook goes over its items, each batch with its wait, and how many of them

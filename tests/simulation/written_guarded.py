@@ -68,6 +68,28 @@ WAVE = framed(
   blast_radius: {group: llm, max_unavailable: 1}
 """,
 )
+# While it works, and a little longer, the same host is slow.
+ECHO = framed(
+    "echo: Restart the model server, which is slow meanwhile",
+    """steps:
+  - id: restart
+    uses: lab.mend
+    with: {what: restart, host: '${{ params.host }}'}
+    timeout: 10s
+    retry: {attempts: 2, wait: 2s}
+    rollback: none
+  - {id: settle, wait: 10s}
+  - id: keep_logs
+    uses: lab.mend
+    with: {what: keep, host: '${{ params.host }}'}
+    timeout: 10s
+    rollback: none
+""",
+    guards="""guards:
+  expected_alerts: {matchers: ['alertname="Slow"'], after: 20s}
+""",
+    proven="    within: 20s\n    every: 5s\n    stable_for: 5s\n",
+)
 # Steps that nothing is read before: the outcome of each carries the intent of the next.
 CHAIN = framed(
     "chain: Do one thing after the other",
@@ -119,7 +141,8 @@ limits: {changes: {per: service, max: 1, within: 1m}, fleet_unavailable: 50%}
 class Promised:
     """What a playbook's guards allow. Times are in seconds; None is no such guard.
 
-    `budget` and `recurrence` are (runs, within), `radius` is (group, how many of it).
+    `budget` and `recurrence` are (runs, within), `radius` is (group, how many of it), `expects` is
+    (an alert's name, for how long after the run).
     """
 
     cooldown_s: float | None = None
@@ -130,6 +153,7 @@ class Promised:
     radius: tuple[str, int] | None = None
     requires: str = ""
     locks_services: bool = False
+    expects: tuple[str, float] | None = None
 
 
 NOTHING = Promised()
@@ -140,6 +164,7 @@ PROMISED: Mapping[str, Promised] = {
     "frail": Promised(failures=1, locks_services=True),
     "spare": Promised(requires="search"),
     "wave": Promised(radius=("llm", 1)),
+    "echo": Promised(expects=("Slow", 20.0)),
 }
 # Whose guards hold for whose runs, too.
 CALLED: Mapping[str, tuple[str, ...]] = {"choose": ("mend",)}
