@@ -5,17 +5,18 @@ and says so until it is mended. Whoever folds a run goes on with the texts that 
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
 
-from engine.app.activation import Catalogs, activate
+from engine.app.activation import Catalogs, activate, activated
 from engine.app.configured import catalog_sources, checked_catalog
 from engine.catalog import written_version
 from engine.core.catalog import Catalog
 from engine.core.journal import ENGINE
-from engine.errors import ConfigError
+from engine.errors import ConfigError, TransientError
 from engine.ports.accepted_modes import in_force
 from engine.ports.clock import Clock
 from engine.ports.metrics import Metrics
@@ -43,12 +44,18 @@ class CatalogReload:
     held: Catalog | None = None
     _seen: str = ""
     _refused: str = ""
+    _elsewhere: str = ""
 
     def warnings(self) -> list[str]:
         """Why the files are not wholly in force, in sentences; empty while they are."""
         found = [self._refused] if self._refused else []
         if self.held is not None:
             found.append("what the files raised waits for a second person: `quell raises show`")
+        if self._elsewhere:
+            found.append(
+                f"another replica made {self._elsewhere[:12]} of its files active, and here "
+                f"{self.catalogs.active.version[:12]} decides: give both the same files"
+            )
         return found
 
     async def run(self) -> None:
@@ -62,6 +69,17 @@ class CatalogReload:
                 self._seen = written
             elif self.held is not None:
                 await self._look_whether_confirmed(self.held)
+            # A store that is away tells nothing, and is told of elsewhere.
+            with suppress(TransientError):
+                await self.look_at_others()
+
+    async def look_at_others(self) -> None:
+        """Note whether a replica with other files made them active since."""
+        mine, before = self.catalogs.active.version, self._elsewhere
+        latest = await self.store.read(activated)
+        self._elsewhere = latest if latest not in ("", mine) else ""
+        if self._elsewhere not in ("", before):
+            log.error("catalog_differs", active=mine, elsewhere=latest)
 
     async def _woken(self) -> bool:
         """Wait for the next look; whether somebody asked for it."""

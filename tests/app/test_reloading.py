@@ -5,12 +5,21 @@ import os
 import signal
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.app.activation import Catalogs, activate
+from engine.app.reloading import CatalogReload
+from engine.core.catalog import Catalog
+from engine.core.journal import ENGINE
+from engine.settings import load_settings
 from tests.cli.project import RULES, Project
+from tests.doubles.declarations import ACTIONS
+from tests.doubles.world import World
 from tests.scenarios.senders import send_one
 from tests.services.process import Process, wait_until
 
@@ -124,3 +133,22 @@ def test_a_restart_with_a_mistake_goes_on_with_what_was_active(
     wait_for(project, "catalog_active", 1)
     assert "warnings" not in ready(project)
     assert severity(project, "c") == "P3"
+
+
+async def test_files_that_differ_from_another_replicas_are_told(world: World) -> None:
+    mine = world.catalogs.active
+    assert isinstance(mine, Catalog)
+    loaded = load_settings(None, {})
+    catalogs = Catalogs(mine, ACTIONS)
+    reload = CatalogReload(loaded, catalogs, world.store, world.clock, world.metrics)
+
+    async def told_after(catalog: Catalog) -> list[str]:
+        await world.store.write(partial(activate, catalog=catalog, actor=ENGINE))
+        await reload.look_at_others()
+        return reload.warnings()
+
+    assert await told_after(mine) == []
+    (warning,) = await told_after(replace(mine, version="0" * 64))
+    assert "another replica made 000000000000 of its files active" in warning
+    assert f"here {mine.version[:12]} decides" in warning
+    assert await told_after(mine) == []
