@@ -1,7 +1,8 @@
 """The engine's only reader of the environment and of quell.yaml; all else is handed what it needs.
 
 Order: command line, then QUELL_SECTION__KEY, then quell.yaml, then the defaults. Unknown keys are
-errors. `${env:X}` and `${file:X}` alone in a text are replaced by the secret that they name.
+errors. `${env:X}`, `${file:X}` and `${vault:X}` alone in a text are replaced by the secret that
+they name.
 """
 
 import json
@@ -46,6 +47,7 @@ from engine.core.sla import USUAL as USUAL_SLA
 from engine.core.sla import SlaSection
 from engine.errors import ConfigError
 from engine.ports.known_secrets import HOLDS_SECRET, KNOWN
+from engine.ports.vault import VaultAccess, read_secret
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -54,7 +56,7 @@ ALL_ROLES: frozenset[Role] = frozenset({"gateway", "pipeline", "worker"})
 
 DEFAULT_FILE = "quell.yaml"
 _ADDRESS = r"^(\[[0-9a-fA-F:]+\]|[^:\[\]]+):\d+$"
-_SECRET = r"\$\{(env|file):([^}]+)\}"
+_SECRET = r"\$\{(env|file|vault):([^}]+)\}"
 
 
 class Section(BaseModel):
@@ -325,7 +327,7 @@ def _make_absolute(values: dict[str, Any], folder: Path) -> None:
 
 
 def resolve_secrets(value: Any, file: str, place: tuple[str, ...] = ()) -> Any:
-    """`value` with each `${env:X}` and `${file:X}` replaced; X is relative to `file`.
+    """`value` with each `${env:X}`, `${file:X}` (relative to `file`) and `${vault:X}` replaced.
 
     `place` is where in the file it stands. What replaces a reference is a secret until the
     configuration that takes it says otherwise. Raises ConfigError without values.
@@ -351,6 +353,14 @@ def _secret(kind: str, name: str, file: str) -> str:
                 f"{file}: the environment has no {name!r}; set it or drop the reference"
             )
         return secret
+    if kind == "vault":
+        access = VaultAccess.of(os.environ)
+        if access.token:
+            KNOWN.keep("VAULT_TOKEN", access.token)
+        try:
+            return read_secret(name, access)
+        except ConfigError as error:
+            raise ConfigError(f"{file}: {error}") from None
     path = Path(file).parent / name
     try:
         return path.read_text().strip()

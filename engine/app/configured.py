@@ -138,7 +138,8 @@ def _refuse_written_secrets(catalog: Catalog, from_files: CatalogSources) -> Non
         lines = [number for number, line in enumerate(text.splitlines(), 1) if masker.found(line)]
         message = (
             f"the secret {masker.found(text)} is written out here; this file is kept with the "
-            "journal: write ${env:NAME} or ${file:PATH} where a secret may stand, and renew it"
+            "journal: write ${env:NAME}, ${file:PATH} or ${vault:PATH#FIELD} where a secret may "
+            "stand, and renew it"
         )
         findings.append(
             Finding(paths.get(name, name), *((lines[0], 1) if lines else (0, 0)), message)

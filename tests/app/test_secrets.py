@@ -51,8 +51,8 @@ def test_a_secret_that_is_written_out_in_the_catalog_is_refused_in_its_place(
         load_connectors(settings(tmp_path, text))
     line = leaking[: leaking.index("p@ss")].count("\n") + 1
     rest = (
-        "is written out here; this file is kept with the journal: write ${env:NAME} or "
-        "${file:PATH} where a secret may stand, and renew it"
+        "is written out here; this file is kept with the journal: write ${env:NAME}, "
+        "${file:PATH} or ${vault:PATH#FIELD} where a secret may stand, and renew it"
     )
     assert sorted(map(str, caught.value.findings)) == [
         f"{tmp_path}/inventory.yaml:4:1: the secret connections.p.token {rest}",

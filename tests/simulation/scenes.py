@@ -145,7 +145,7 @@ DRILLS = Scene(
     down="chain",
     slow="chain",
     busy=True,
-    orders={"stop": 0.15, "cancel": 0.3},
+    orders={"stop": 0.3, "cancel": 0.3},
 )
 SIDES = Scene(
     "sides",
