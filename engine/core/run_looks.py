@@ -32,4 +32,4 @@ def look_on(
     due = looks[-1].at + timedelta(seconds=step.every_s) if looks else world.now
     if world.now < due:
         return Wait(due, f"waiting until {step.id} holds")
-    return Read(step, "verify" if step.phase == "verify" else "steps")
+    return Read(step, step.phase)

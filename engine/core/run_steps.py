@@ -49,7 +49,7 @@ def advance(
     """(what to do for this step, None) or (None, the step if it failed for good)."""
     known = state.step(step.phase, step.id)
     match known.outcome:
-        case "succeeded" | "failed" if step.until and step.phase == "steps":
+        case "succeeded" | "failed" if step.until:
             return _look_again(state, step, world)
         case "succeeded" | "skipped":
             return None, None

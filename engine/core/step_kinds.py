@@ -33,14 +33,12 @@ _WRITTEN = tuple(kind for kind in _MEANINGS if kind != "steps")
 _EVERYWHERE = frozenset({"id", "description", "uses", "with_", "connection", "timeout"})
 # For what looks again until it holds; the first two belong together.
 _LOOKING = ("until", "within", "every", "stable_for")
+_IN_A_PLAN = _EVERYWHERE | {"required", "if_", "retry", "affects", "wait", *_LOOKING}
 _WORDS: Mapping[PlanPhase, frozenset[str]] = {
     "investigate": _EVERYWHERE | {"required", "ask"},
-    "steps": _EVERYWHERE
-    | {"required", "if_", "retry", "affects", "rollback", "wait", "ask", "call"}
-    | {"foreach", "parallel", "steps"}
-    | set(_LOOKING),
-    "rollback": _EVERYWHERE | {"required", "if_", "retry", "affects", "wait"},
-    "on_cancel": _EVERYWHERE | {"required", "if_", "retry", "affects", "wait"},
+    "steps": _IN_A_PLAN | {"rollback", "ask", "call", "foreach", "parallel", "steps"},
+    "rollback": _IN_A_PLAN,
+    "on_cancel": _IN_A_PLAN,
     "guards": _EVERYWHERE | {"until"},
     "verify": _EVERYWHERE | set(_LOOKING),
 }
@@ -52,8 +50,8 @@ def check_words(phase: PlanPhase, document: StepDocument, mistakes: Mistakes) ->
         name = word.rstrip("_")
         places = " and ".join(f"`{each}`" for each, words in _WORDS.items() if word in words)
         mistakes.at(name).add(f"`{name}` belongs to {places}, not to `{phase}`")
-    waits = phase == "steps" and any(getattr(document, word) is not None for word in _LOOKING)
-    if phase == "verify" or waits:
+    looks = any(getattr(document, word) is not None for word in _LOOKING)
+    if phase == "verify" or (looks and "within" in _WORDS[phase]):
         who = "verify" if phase == "verify" else "it"
         for needed in _LOOKING[:2]:
             if getattr(document, needed) is None:

@@ -3,6 +3,9 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
+from engine.core import events
 from engine.core.run_commands import Attempt, Read
 from tests.doubles.runs import Drive, a_playbook, a_step
 
@@ -45,3 +48,28 @@ def test_what_never_holds_fails_after_its_time() -> None:
     assert drive.state.outcome == "partial"
     assert drive.state.outcome_reason.startswith("step settled: ")
     assert timedelta(seconds=60) <= drive.now - began <= timedelta(seconds=80)
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_look_on_the_way_back_waits_before_what_is_undone_next(holds: bool) -> None:
+    look = replace(a_step("gone", "verify"), phase="rollback")
+    first = a_step("drain", rollback=(a_step("undrain", "rollback"),))
+    second = a_step("restart", rollback=(look,))
+    drive = Drive(a_playbook(first, second, a_step("last")))
+    outcomes: tuple[events.AttemptOutcome, ...] = ("succeeded", "succeeded", "failed")
+    for outcome in outcomes:
+        command = drive.next() if drive.state.began else drive.to_first_attempt()
+        assert isinstance(command, Attempt)
+        drive.end(drive.intend(command), outcome)
+    began = drive.now
+    look_for(drive, 120, holds=holds)
+    command = drive.next()
+    assert isinstance(command, Attempt)
+    assert (command.step.id, (drive.now - began).total_seconds()) == (
+        "undrain",
+        10 if holds else 70,
+    )
+    drive.end(drive.intend(command), "succeeded")
+    drive.until_interesting()
+    words = "rolled back: restart, drain" if holds else "rollback failed: gone"
+    assert words in drive.state.outcome_reason

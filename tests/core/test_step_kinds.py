@@ -91,11 +91,19 @@ def test_what_waits_says_for_what_and_how_long_and_only_reads(
     assert any(message in found for _, _, found in places), told
 
 
-@pytest.mark.parametrize("part", ["investigate", "on_cancel"])
-def test_only_steps_and_proofs_wait_until_they_hold(part: str) -> None:
-    _, told = compiled(changed(part, [{**LOOK, **UNTIL, "within": "1m"}]))
+def test_evidence_is_looked_at_once() -> None:
+    _, told = compiled(changed("investigate", [{**LOOK, **UNTIL, "within": "1m"}]))
     places = {path: message for path, _, message in told}
-    assert f"not to `{part}`" in places[f"{part}/0/until"]
+    assert "not to `investigate`" in places["investigate/0/until"]
+
+
+@pytest.mark.parametrize("path", ["on_cancel", "steps/0/rollback"])
+def test_what_undoes_may_wait_as_well(path: str) -> None:
+    playbook, told = compiled(changed(path, [{**LOOK, **UNTIL, "within": "1m"}]))
+    assert not told
+    assert playbook is not None
+    _, told = compiled(changed(path, [{**LOOK, **UNTIL}]))
+    assert ["needs `within`" in message for _, _, message in told] == [True]
 
 
 def test_what_may_read_or_change_only_reads_where_it_waits() -> None:

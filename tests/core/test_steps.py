@@ -13,7 +13,8 @@ MISTAKES = [
         "true",
         "investigate/0/until",
         0,
-        "belongs to `steps` and `guards` and `verify`, not to `investigate`",
+        "belongs to `steps` and `rollback` and `on_cancel` and `guards` and `verify`, not to "
+        "`investigate`",
     ),
     ("steps/0/retry", {"attempts": 2, "wait": "x"}, "steps/0/retry/wait", 0, "isn't a duration"),
     ("steps/0/id", "gpu", "steps/0/id", 0, "ids are unique"),
