@@ -15,7 +15,7 @@ from engine.core.expressions import (
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
 from engine.core.mistakes import Mistakes
-from engine.core.parameters import ParameterError, Spec, check_value
+from engine.core.parameters import ParameterError, Spec, check_taken, check_value
 from engine.core.rendering import Renderable
 from engine.core.scopes import parameter_type
 from engine.core.templates import Template, compile_template
@@ -138,7 +138,10 @@ def _secret(
     """A secret's name, or another parameter of type secret: no alert and no output chooses one."""
     if isinstance(value, str):
         compiled = compile_text(value, scope.taking_secrets(), ValueType.STRING, mistakes)
-        if compiled is None or (isinstance(compiled, Template) and compiled.type.secret):
+        if compiled is None:
+            return None
+        if isinstance(compiled, Template) and compiled.type.secret:
+            _check_handed_on(compiled.expressions[0].text, spec, scope, mistakes)
             return compiled
         if isinstance(compiled, Template):
             mistakes.add(
@@ -147,6 +150,15 @@ def _secret(
             )
             return None
     return _constant(value, spec, inventory, mistakes)
+
+
+def _check_handed_on(name: str, spec: Spec, scope: Scope, mistakes: Mistakes) -> None:
+    """What a playbook may hand on, the other one takes; of patterns, only a plan can tell."""
+    try:
+        for each in scope.secrets[name]:
+            check_taken(spec, each)
+    except ParameterError as error:
+        mistakes.add(f"{name} may hand on a secret that is not taken: {error}")
 
 
 def _may_be(given: ValueType, wanted: ValueType) -> bool:

@@ -115,7 +115,8 @@ class Scope:
     many expressions. One that few expressions use, as a playbook's, is `narrow`: each of them is
     compiled with the names that it mentions, and equal ones of all such scopes are compiled once.
 
-    `secrets` are names of references to secrets. No environment has them: such a name is a whole
+    `secrets` are names of references to secrets, each with the names of the secrets that it may
+    be, none where only a pattern says. No environment has them: such a name is a whole
     expression by itself, and that only where the place `takes_secrets`. `loops` leads from the id
     of a step that is done for each item of a loop to that loop's, which it is known in alone.
     """
@@ -123,7 +124,7 @@ class Scope:
     names: Mapping[str, ValueType] = field(default_factory=dict)
     functions: Mapping[str, FunctionType] = field(default_factory=dict)
     narrow: bool = False
-    secrets: frozenset[str] = frozenset()
+    secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     takes_secrets: bool = False
     loops: Mapping[str, str] = field(default_factory=dict)
 
@@ -149,7 +150,7 @@ class Scope:
             {**self.names, **other.names},
             {**self.functions, **other.functions},
             self.narrow or other.narrow,
-            self.secrets | other.secrets,
+            {**self.secrets, **other.secrets},
             self.takes_secrets or other.takes_secrets,
             {**self.loops, **other.loops},
         )

@@ -326,7 +326,7 @@ def _secret(spec: Spec, value: object, inventory: Inventory | None) -> str:
     if re2.fullmatch(NAME, name) is None:
         # What is no name may be the secret itself.
         raise ParameterError("this isn't the name of a secret; quell.yaml has them under `secrets`")
-    _check_taken(spec, name)
+    check_taken(spec, name)
     known = inventory.secrets if inventory is not None else None
     if known is not None and name not in known:
         raise ParameterError(
@@ -335,14 +335,20 @@ def _secret(spec: Spec, value: object, inventory: Inventory | None) -> str:
     return reference_to(name)
 
 
-def _check_taken(spec: Spec, name: str) -> None:
+def secrets_taken(spec: Spec) -> tuple[str, ...]:
+    """The names of the secrets that a parameter takes; none where only its pattern says."""
+    default = spec.default if isinstance(spec, Parameter) and spec.pattern is None else None
+    return spec.values or ((default,) if isinstance(default, str) else ())
+
+
+def check_taken(spec: Spec, name: str) -> None:
     """Raises ParameterError unless the playbook's author lets this secret be chosen."""
     if spec.pattern is not None:
         is_taken = _compiled(spec.pattern).fullmatch(name) is not None
         taken = f"those like {spec.pattern!r}"
     else:
-        names = spec.values or ((spec.default,) if isinstance(spec, Parameter) else ())
-        is_taken, taken = name in names, ", ".join(map(str, names))
+        names = secrets_taken(spec)
+        is_taken, taken = name in names, ", ".join(names)
     if not is_taken:
         raise ParameterError(
             f"{name!r} isn't one of the secrets that this parameter takes ({taken}); its playbook "

@@ -10,6 +10,7 @@ from engine.core.expressions import Bindings, FunctionType, Scope, ValueType
 from engine.core.incident import Incident
 from engine.core.inventory import Inventory
 from engine.core.json_value import Json
+from engine.core.parameters import secrets_taken
 from engine.core.plan import Place
 
 _TEXT = ValueType.STRING
@@ -92,7 +93,11 @@ def parameter_type(spec: Parameter | Argument | Items) -> ValueType:
 def playbook_scope(parameters: Mapping[str, Parameter]) -> Scope:
     """What every part of a playbook may name: params, incident and `target(id)`."""
     own = {f"params.{name}": parameter_type(spec) for name, spec in parameters.items()}
-    secrets = frozenset(name for name, kind in own.items() if kind.secret)
+    secrets = {
+        f"params.{name}": secrets_taken(spec)
+        for name, spec in parameters.items()
+        if spec.type == "secret"
+    }
     open_ = {name: kind for name, kind in own.items() if not kind.secret}
     scope = Scope(open_, narrow=True, secrets=secrets)
     return scope.merged(INCIDENT).with_function("target", TARGET_FUNCTION)

@@ -7,7 +7,7 @@ from engine.core.scopes import INCIDENT, condition_scope
 from engine.core.templates import compile_template
 
 NAME = "params.token"
-OPEN = Scope({"params.host": ValueType.FORMATTED}, narrow=True, secrets=frozenset({NAME}))
+OPEN = Scope({"params.host": ValueType.FORMATTED}, narrow=True, secrets={NAME: ("balancer",)})
 TAKING = OPEN.taking_secrets()
 VALUES = {"params.token": "${secret:balancer}", "params.host": "gpu-07"}
 

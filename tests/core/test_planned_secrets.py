@@ -16,7 +16,7 @@ from engine.errors import PermanentError
 SCOPE = Scope(
     {"params.text": ValueType.FORMATTED, "steps.read.json": ValueType.DYN},
     narrow=True,
-    secrets=frozenset({"params.token", "params.other"}),
+    secrets={"params.token": ("a",), "params.other": ("b",)},
 ).taking_secrets()
 
 

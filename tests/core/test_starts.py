@@ -69,7 +69,7 @@ def test_a_rule_knows_the_alert_so_a_default_made_of_it_is_enough() -> None:
     assert started("scale", {"replicas": 2}, ALERT)[1] == []
 
 
-WITH_SECRET = replace(RUN, narrow=True, secrets=frozenset({"params.key"}))
+WITH_SECRET = replace(RUN, narrow=True, secrets={"params.key": ("own",)})
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,26 @@ def test_nothing_from_outside_chooses_a_secret(given: str, scope: Scope) -> None
     assert [each.partition(",")[0] for each in told] == [
         "with/token: a secret is chosen by its name"
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        pytest.param(("own", "balancer"), [], id="all are taken"),
+        pytest.param((), [], id="a pattern, of which only a plan can tell"),
+        pytest.param(
+            ("own", "slack", "store"),
+            ["with/token: params.key may hand on a secret that is not taken: 'slack' isn't one of"],
+            id="one of them is not",
+        ),
+    ],
+)
+def test_a_secret_that_may_be_handed_on_has_to_be_taken(
+    names: tuple[str, ...], told: list[str]
+) -> None:
+    scope = replace(WITH_SECRET, secrets={"params.key": names})
+    _, found = started("tell", {"token": "${{ params.key }}"}, scope)
+    assert [each.partition(" the secrets")[0] for each in found] == told
 
 
 def test_a_secret_is_given_only_to_a_parameter_that_is_one() -> None:
