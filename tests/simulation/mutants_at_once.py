@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from engine.ports import telling
 from engine.ports.intending import Aim
 from engine.ports.run_look import Seen
 from engine.stages import runs
@@ -16,7 +17,10 @@ class _AtOnce(Aim):
 
 
 def _blind_to(blinded: Any) -> Patch:
-    """What follows at once is aimed at and intended as if the run were seen like this."""
+    """What follows at once is told, aimed at and intended as if the run were seen like this."""
+
+    def follows(original: Any, seen: Seen, *rest: Any) -> Any:
+        return original(blinded(seen), *rest)
 
     def aims(original: Any, seen: Seen, *rest: Any) -> Aim | None:
         aim = original(blinded(seen), *rest)
@@ -28,7 +32,11 @@ def _blind_to(blinded: Any) -> Patch:
         current = blinded(seen) if isinstance(aim, _AtOnce) else seen
         return original(tx, task, current, text, aim, *rest)
 
-    return together(wrap(runs, "next_aim", aims), wrap(runs, "intend", intends))
+    return together(
+        wrap(telling, "next_of", follows),
+        wrap(runs, "next_aim", aims),
+        wrap(runs, "intend", intends),
+    )
 
 
 def _unstopped(seen: Seen) -> Seen:

@@ -75,6 +75,5 @@ OF_GUARDS: Sequence[Mutant] = (
         put(expecting, "shorten", lambda tx, silence: tx.silences.put(silence)),
         "echoes",
     ),
-    Mutant("what takes a run back proves it", 9, put(intending, "TAKES_BACK", ""), "breakers"),
     Mutant("what it caused is not asked about", 9, put(asking, "caused_by", _nothing), "drills"),
 )

@@ -123,7 +123,6 @@ OF_RUNS: Sequence[Mutant] = (
     Mutant("a time-out never began", 5, wrap(attempting.Attempting, "_act", _never_begun)),
     Mutant("unknown is repeated", 5, wrap(run_steps, "may_repeat", _unknown_is_undone)),
     Mutant("begun however late", 5, put(runs, "BEGIN_WITHIN", timedelta(days=1))),
-    Mutant("open attempts are forgotten", 5, put(run_machine, "settle_unknown", lambda *_: None)),
     Mutant("the lease is not compared", 5, wrap(task_rows.TaskRows, "hold", _hold_anyhow)),
     Mutant(
         "no mode needs approval",
@@ -157,6 +156,7 @@ OF_RUNS: Sequence[Mutant] = (
             *(wrap(m, "end", _end_silently) for m in (run_machine, run_endings, run_clearance))
         ),
     ),
+    Mutant("open attempts are forgotten", 13, put(run_machine, "settle_unknown", lambda *_: None)),
     Mutant("waiting ends the task", 13, wrap(task_rows.TaskRows, "release", _finish_instead)),
     Mutant("asking ends the task", 13, wrap(recording, "_follow_up", _without_task)),
     Mutant("a lease never ends", 13, put(tasks, "LEASE_S", 1e8)),

@@ -137,7 +137,7 @@ BREAKERS = Scene(
     down="frail",
     slow="frail",
     busy=True,
-    orders={"try": 0.3, "roll back": 0.2},
+    orders={"try": 0.3, "roll back": 0.06},
 )
 DRILLS = Scene(
     "drills",

@@ -10,7 +10,7 @@ from engine.core import requirements
 from engine.core.blast_radius import Availability
 from engine.core.guards import GuardName
 from engine.core.inventory import Inventory
-from engine.ports import asking, run_look
+from engine.ports import asking, intending, run_look
 from tests.simulation.mutant import Mutant, put
 from tests.simulation.mutants import MUTANTS, SURVIVORS
 from tests.simulation.mutants_of_guards import named
@@ -29,6 +29,10 @@ def _all_is_well(_: object, inventory: Inventory) -> Availability:
 
 
 TESTED: Sequence[tuple[Mutant, Test]] = (
+    (
+        Mutant("what takes a run back proves it", 9, put(intending, "TAKES_BACK", "")),
+        test_runs_limited.test_what_takes_a_run_back_neither_helps_nor_fails_for_the_breaker,
+    ),
     (
         Mutant("what recurs asks nobody", 9, named("recurrence")),
         test_runs_limited.test_what_recurs_asks_a_person_and_says_why,
