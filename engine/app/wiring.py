@@ -39,6 +39,7 @@ from engine.ports.metrics import Metrics
 from engine.ports.source import Source
 from engine.ports.store import Store, Tx
 from engine.settings import LoadedSettings, Settings
+from engine.stages.changing import ChangeStage
 from engine.stages.checkpoints import schedule_checkpoints
 from engine.stages.commands import CommandStage
 from engine.stages.gauges import GaugeStage
@@ -109,6 +110,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
                 replays=_replays(ground, intake),
                 repositions=RepositionStage(store, stream, metrics, ground.author),
                 switches=SwitchStage(store, ground.author),
+                changes=ChangeStage(store, ground.catalogs),
                 clock=clock,
                 authenticate=partial(_authenticate, token, settings),
                 loopback=settings.loopback,

@@ -49,6 +49,7 @@ from engine.ports.api import (
 )
 from engine.ports.brake_api import BrakeAnswer, brake_answer
 from engine.ports.breaker_api import TryAnswer
+from engine.ports.change_api import ChangeAnswer, ChangeOrder
 from engine.ports.commands import By, WantedSilence
 from engine.ports.raises_api import RaisesAnswer, raises_answer
 from engine.ports.rows import IncidentFilter
@@ -317,6 +318,13 @@ class LocalSite:
                 )
 
         return asyncio.run(tell())
+
+    def tell_change(self, order: ChangeOrder) -> ChangeAnswer:
+        """Always refused: only an engine has the inventory."""
+        raise TransientError(
+            f"no engine runs on {str(self._data)!r} that knows what {order.what!r} changed; "
+            "start one with `quell up`, or name a server with QUELL_SERVER"
+        )
 
     def roll_back(self, run: str, *, reason: str = "") -> IncidentAnswer:
         """Always refused: nobody would execute it."""

@@ -54,6 +54,7 @@ VERBS = {
     "resume": "stop",
     "cancel": "stop",
     "silence": "silence",
+    "changed": "changed",
     "trust": "trust",
     "locks": "locks",
     "breaker": "breaker",

@@ -58,6 +58,7 @@ from engine.ports.api import (
 )
 from engine.ports.brake_api import BrakeAnswer, LiftOrder
 from engine.ports.breaker_api import TryAnswer, TryOrder
+from engine.ports.change_api import ChangeAnswer, ChangeOrder
 from engine.ports.question_api import AnswerOrder
 from engine.ports.raises_api import ConfirmOrder, RaisesAnswer
 from engine.ports.rules_api import JudgeOrder, TrustAnswer, WaitingAnswer
@@ -263,6 +264,10 @@ class QuellClient:
         """Let one more run of a playbook try, after others failed in a row."""
         path = f"/v1/breakers/{_segment(playbook)}/try"
         return self._order(TryAnswer, path, TryOrder(target=target, reason=reason))
+
+    def tell_change(self, order: ChangeOrder) -> ChangeAnswer:
+        """Say that somebody changed something just now; what was kept."""
+        return self._order(ChangeAnswer, "/v1/changes", order)
 
     def brake(self) -> BrakeAnswer:
         """Whether a storm keeps everything from acting by itself."""

@@ -11,7 +11,7 @@ from engine.core.blast_radius import Radius
 from engine.core.documents import BlastRadius, ExpectedAlerts, Guards, Requires
 from engine.core.durations import format_duration, parse_duration
 from engine.core.freezes import DEFERRED_AT_MOST, CheckedFreeze
-from engine.core.guards import HELD_AT_MOST, Guard, Then, Touched, guards_over, runs_on
+from engine.core.guards import HELD_AT_MOST, Column, Guard, Then, Touched, guards_over, runs_on
 from engine.core.recent_changes import lately_changed
 from engine.core.storm_brake import CheckedBrake
 
@@ -81,8 +81,8 @@ def told_counts(guards: Iterable[Guard]) -> Iterator[ToldGuard]:
         first.setdefault((guard.name, guard.among, guard.at_most, guard.within), guard)
     for guard in first.values():
         where = dict(guard.among)
-        # A cause is looked for on targets and services alike.
-        columns = () if guard.name == "caused_by" else tuple(where)
+        # What was changed lately is looked for on targets and services alike.
+        columns = () if guard.name in ("caused_by", "others_at_work") else tuple(where)
         owner = where.get("playbook_id"), where.get("rule_id")
         key = (guard.name, columns, owner, guard.at_most, guard.within, guard.then)
         alike.setdefault(key, []).append(guard)
@@ -121,11 +121,18 @@ def _holds(group: Sequence[Guard]) -> str:
         case "recurrence":
             return f"fewer than {guard.at_most + 2} runs of {what} within {within}, with this one"
         case "others_at_work":
-            return f"nobody else changed {anywhere} within {within}"
+            return f"nobody else changed {_or_as_a_whole(found)} within {within}"
         case "caused_by":
-            return f"no other run changed {anywhere} within {within} before the alert"
+            return f"no other change of {anywhere} within {within} before the alert"
         case _:
             return f"at most {_runs(guard.at_most + 1)} of {what} within {within}"
+
+
+def _or_as_a_whole(found: Sequence[Mapping[Column, str]]) -> str:
+    targets = [each["target"] for each in found if each["target"]]
+    services = [each["service"] for each in found if not each["target"]]
+    whole = [f"{_several('any of', services)} as a whole"] if services else []
+    return ", or ".join(([_several("any of", targets)] if targets else []) + whole)
 
 
 def _runs(number: int) -> str:

@@ -36,6 +36,8 @@ FAILURES = frozenset({"failed", "partial", "unknown"})
 EXCUSED = "excused"
 # However a run ends that takes another one back: it says nothing of the remedy.
 TAKES_BACK = "takes_back"
+# What somebody else did, and told quell of: only what was changed lately asks about it.
+OUTSIDE = "outside"
 # A run that waits longer for a lock finds that nobody remembers why it was to be made.
 HELD_AT_MOST = timedelta(minutes=30)
 # A lock is let go at the end of its run, which wakes nobody in particular.
@@ -69,6 +71,9 @@ class Reservation:
     people call the run's incident. `released_at` is None while it is held. `outcome` is how the
     run ended, or EXCUSED; "" while it is under way. Of one that takes another back it is TAKES_BACK
     from its beginning.
+
+    A row of what somebody else changed is OUTSIDE and no run's: `playbook_id` says what that was,
+    `incident` who told of it, and `target` is "" where a service was changed as a whole.
     """
 
     run_id: str
@@ -226,10 +231,12 @@ def first_refusal(
 ) -> Refusal | None:
     """The first guard that stands in the way of this run; None when all let it pass.
 
-    `reserved` gives the reservations among which a guard counts; the run's own don't count.
+    `reserved` gives the reservations among which a guard counts; the run's own don't count, nor
+    does what is no run's.
     """
     for guard in guards:
-        others = [each for each in reserved(guard) if each.run_id != run_id]
+        found = [each for each in reserved(guard) if each.run_id != run_id]
+        others = [each for each in found if each.outcome != OUTSIDE]
         if guard.counts == "failed":
             refusal = _broken(guard, others)
         else:

@@ -206,6 +206,9 @@ def _outside_incidents(event: events.Event, actor: str) -> str:  # noqa: C901 - 
         case events.BreakerTried():
             what = event.playbook_id + (f" on {event.target}" if event.target else "")
             return f"one more run may try {what}, by {actor}: {event.reason}".rstrip(": ")
+        case events.ChangeTold():
+            where = ", ".join((*event.targets, *event.services))
+            return f"{event.what} changed {where}, told by {actor}: {event.reason}".rstrip(": ")
         case events.StormBraked():
             return f"storm brake on, so auto asks: {event.reason}"
         case events.BrakeLifted():

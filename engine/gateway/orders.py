@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Request
 
 from engine.core.events import Decision
+from engine.core.recent_changes import OutsideChange
 from engine.errors import ConflictError
 from engine.gateway.answers import (
     decision_answer,
@@ -39,6 +40,8 @@ from engine.ports.api import (
 )
 from engine.ports.brake_api import BrakeAnswer, LiftOrder, brake_answer
 from engine.ports.breaker_api import TryAnswer, TryOrder
+from engine.ports.change_api import ChangeAnswer, ChangeOrder, change_answer
+from engine.ports.changes import Changes
 from engine.ports.commands import By, Commands, Replays, Repositions, WantedSilence
 from engine.ports.question_api import AnswerOrder
 from engine.ports.raises_api import ConfirmOrder
@@ -73,6 +76,12 @@ def switches_of(request: Request) -> Switches:
     return parts.switches
 
 
+def changes_of(request: Request) -> Changes:
+    """What keeps what others changed."""
+    parts: GatewayParts = request.app.state.parts
+    return parts.changes
+
+
 def ordered_by(request: Request) -> By:
     """The holder of the request's token."""
     by: By = request.scope[ORDERED_BY]
@@ -82,6 +91,7 @@ def ordered_by(request: Request) -> By:
 Ordered = Annotated[Commands, Depends(commands_of)]
 Replaying = Annotated[Replays, Depends(replays_of)]
 Switching = Annotated[Switches, Depends(switches_of)]
+Telling = Annotated[Changes, Depends(changes_of)]
 Repositioning = Annotated[Repositions, Depends(repositions_of)]
 Holder = Annotated[By, Depends(ordered_by)]
 router = APIRouter(prefix="/v1", tags=["order"])
@@ -212,6 +222,13 @@ async def try_again(
     """Let one more run of a playbook try; 404 when its last run did not fail."""
     excused = await commands.try_again(playbook, order.target, by=by, reason=order.reason)
     return TryAnswer(playbook=playbook, excused=tuple(excused))
+
+
+@router.post("/changes")
+async def tell_change(order: ChangeOrder, changes: Telling, by: Holder) -> ChangeAnswer:
+    """Say that somebody changed something just now; 404 for what the inventory doesn't know."""
+    change = OutsideChange(order.what, order.targets, order.services)
+    return change_answer(await changes.tell_change(change, by=by, reason=order.reason))
 
 
 @router.post("/brake/lift")

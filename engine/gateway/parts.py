@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.gateway.access import TrustedProxy
+from engine.ports.changes import Changes
 from engine.ports.clock import Clock
 from engine.ports.commands import By, Commands, Intake, Queries, Replays, Repositions
 from engine.ports.metrics import Metrics
@@ -49,6 +50,7 @@ class GatewayParts:
     replays: Replays
     repositions: Repositions
     switches: Switches
+    changes: Changes
     clock: Clock
     authenticate: Callable[[str], By | None]
     loopback: bool

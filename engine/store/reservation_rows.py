@@ -92,13 +92,13 @@ def reserve(connection: Connection, taken: Sequence[Reservation]) -> None:
         (
             each.run_id,
             each.target,
-            each.playbook_id,
+            storable(each.playbook_id),
             each.rule_id,
             storable(each.service),
             each.incident_id,
-            each.incident,
+            storable(each.incident),
             to_us(each.taken_at),
-            None,
+            None if each.released_at is None else to_us(each.released_at),
             each.outcome,
         )
         for each in taken

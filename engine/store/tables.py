@@ -252,7 +252,8 @@ switches = Table(
     Column("at_us", BigInteger, nullable=False),
 )
 
-# One row for each target of a run that changed something, or was about to.
+# One row for each target of a run that changed something, or was about to; and for each target or
+# service that somebody else changed, who told of it.
 reservations = Table(
     "reservations",
     METADATA,

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.client.http import QuellClient
+from engine.core.recent_changes import OutsideChange
 from engine.errors import (
     ConfigError,
     ConflictError,
@@ -33,6 +34,7 @@ from engine.gateway.answers import (
     positions_answer,
 )
 from engine.gateway.parts import GatewayParts
+from engine.ports.change_api import ChangeAnswer, ChangeOrder
 from tests.doubles.gateway import (
     APPROVAL,
     HOLDER,
@@ -44,7 +46,7 @@ from tests.doubles.gateway import (
     served,
     served_app,
 )
-from tests.doubles.gateway_orders import LETTERS, POSITIONS
+from tests.doubles.gateway_orders import LETTERS, POSITIONS, MemoryChanges
 
 
 @contextmanager
@@ -112,6 +114,19 @@ def test_orders_arrive_with_all_that_was_said() -> None:
         ("stop", "playbook", "restart", by, "drill"),
         ("resume", "all", "", by, "over"),
     ]
+
+
+def test_what_others_changed_arrives_with_who_told_it() -> None:
+    parts = gateway_parts()
+    with client_of(parts) as client:
+        order = ChangeOrder(what="a release", targets=("gpu-07:9100",), services=("llm",))
+        kept = ChangeAnswer(what="a release", targets=("gpu-07",), services=("llm",))
+        assert client.tell_change(order) == kept
+        with pytest.raises(NotFoundError, match="no target 'gpu-9'"):
+            client.tell_change(ChangeOrder(what="a release", targets=("gpu-9",)))
+    assert isinstance(parts.changes, MemoryChanges)
+    change = OutsideChange("a release", ("gpu-07:9100",), ("llm",))
+    assert parts.changes.told == [(change, replace(HOLDER, via="cli"), "")]
 
 
 FAULTS = [

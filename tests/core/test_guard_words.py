@@ -142,12 +142,34 @@ def test_a_target_that_nobody_knows_has_no_name() -> None:
     assert text == f"15m since the end of the last run of mend; {SKIPS}"
 
 
+@pytest.mark.parametrize(
+    ("targets", "services", "told"),
+    [
+        pytest.param(["a"], ["llm"], "a, or llm as a whole", id="a target and its service"),
+        pytest.param([], ["llm"], "llm as a whole", id="a target that nobody knows"),
+        pytest.param(["a"], [], "a", id="of no service"),
+        pytest.param(
+            ["a", "b"], ["gw", "llm"], "any of a, b, or any of gw, llm as a whole", id="several"
+        ),
+    ],
+)
+def test_others_at_work_are_one_line_for_targets_and_services(
+    targets: Sequence[str], services: Sequence[str], told: str
+) -> None:
+    places: list[Among] = [(("target", each),) for each in targets]
+    places += [(("target", ""), ("service", each)) for each in services]
+    hour = timedelta(hours=1)
+    guards = [Guard("others_at_work", each, "released", 0, hour, "ask") for each in places]
+    (line,) = told_counts(guards)
+    assert line.text == f"nobody else changed {told} within 1h; {ASKS}"
+
+
 def test_what_may_have_caused_it_is_one_line_for_targets_and_services() -> None:
     half_hour = timedelta(minutes=30)
     places: Sequence[Among] = [(("target", "a"),), (("service", "llm"),)]
     guards = [Guard("caused_by", each, "released", within=half_hour, then="ask") for each in places]
     (told,) = told_counts([*guards, *guards])
-    wanted = "no other run changed any of a, llm within 30m before the alert"
+    wanted = "no other change of any of a, llm within 30m before the alert"
     assert told.text == f"{wanted}; {ASKS}"
 
 

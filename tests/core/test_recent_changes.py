@@ -8,11 +8,19 @@ from typing import Any
 import pytest
 
 from engine.core.documents import InventoryDocument
-from engine.core.guards import Guard, Reservation
+from engine.core.guards import OUTSIDE, Guard, Reservation, first_refusal, guards_of
 from engine.core.incident import BY_HAND
 from engine.core.inventory import build_inventory
 from engine.core.mistakes import Mistakes
-from engine.core.recent_changes import caused_by, nearby, others_at_work, silenced_at_work
+from engine.core.policy_documents import Limits
+from engine.core.recent_changes import (
+    OutsideChange,
+    caused_by,
+    nearby,
+    others_at_work,
+    rows_of,
+    silenced_at_work,
+)
 from engine.core.silences import Silence
 from tests.doubles.runs import START, a_plan, a_playbook, an_incident
 
@@ -129,6 +137,104 @@ def test_what_may_have_caused_an_incident_is_named() -> None:
 def test_what_began_after_a_change_nearby_may_follow_from_it(row: Reservation, asks: bool) -> None:
     assert bool(cause(row)) is asks
     assert cause(row, by_hand=True) == ""
+
+
+def told(
+    *targets: str, services: tuple[str, ...] = (), after: timedelta = 10 * MINUTE
+) -> tuple[Reservation, ...]:
+    change = OutsideChange("terraform apply", targets, services)
+    return rows_of(change, INVENTORY, actor="token:ci", at=START + after)
+
+
+def test_what_somebody_else_changed_is_a_row_for_each_place_and_over() -> None:
+    rows = told("host", "gw", services=("llm", "web"))
+    assert [(each.target, each.service) for each in rows] == [
+        ("host", "llm"),
+        ("gw", "gateway"),
+        ("", "llm"),
+        ("", "web"),
+    ]
+    assert len({(each.run_id, each.target) for each in rows}) == len(rows)
+    assert {(each.taken_at, each.released_at) for each in rows} == {
+        (START + 10 * MINUTE, START + 10 * MINUTE)
+    }
+    assert {each.outcome for each in rows} == {OUTSIDE}
+    again = told("host", after=11 * MINUTE)
+    assert again[0].run_id != rows[0].run_id, "told twice, it happened twice"
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        pytest.param(
+            told("host"),
+            "host was changed by terraform apply until 00:10:00 UTC (token:ci), less than 30m ago",
+            id="the target",
+        ),
+        pytest.param(
+            told(services=("llm",)),
+            "llm was changed by terraform apply until 00:10:00 UTC (token:ci), less than 30m ago",
+            id="its service as a whole",
+        ),
+        pytest.param(
+            [replace(each, playbook_id="restart") for each in told("host")],
+            "host was changed by restart until 00:10:00 UTC (token:ci), less than 30m ago",
+            id="by the name of the playbook itself",
+        ),
+        pytest.param(told("gw"), "", id="another target"),
+        pytest.param(told(services=("gateway",)), "", id="a service that its own needs"),
+        pytest.param(told("host", after=-10 * MINUTE), "", id="long ago"),
+    ],
+)
+def test_somebody_else_is_at_work_who_told_of_it(rows: Sequence[Reservation], words: str) -> None:
+    assert work(*rows) == words
+
+
+def test_a_run_whose_target_nobody_knows_did_not_change_a_whole_service() -> None:
+    assert work(replace(OTHER, target="")) == ""
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        pytest.param(
+            told("gw"), "terraform apply changed gw (token:ci, 00:10:00 UTC)", id="a target"
+        ),
+        pytest.param(
+            told(services=("gateway",)),
+            "terraform apply changed gateway (token:ci, 00:10:00 UTC)",
+            id="a service",
+        ),
+        pytest.param(told(services=("web",)), "", id="one that has nothing to do with it"),
+        pytest.param(told("host", after=15 * MINUTE), "", id="after it began"),
+        pytest.param(told("host", after=-10 * MINUTE), "", id="long before"),
+    ],
+)
+def test_what_somebody_else_changed_may_have_caused_it(
+    rows: Sequence[Reservation], words: str
+) -> None:
+    found = cause(*rows)
+    assert found == (f"it began after {words}, which may have caused it" if words else "")
+
+
+def test_no_other_guard_counts_what_is_no_run() -> None:
+    each = {"runs": 1, "within": "1h"}
+    guards = {
+        "lock": {"per": "service"},
+        "concurrency": {"max": 1, "per": "service"},
+        "breaker": {"failures": 1},
+        "cooldown": {"for": "1h", "per": "target"},
+        "recurrence": {"times": 2, "within": "1d"},
+    }
+    limits = Limits.model_validate({"changes": {"max": 1, "within": "1h", "per": "target"}})
+    named = [replace(row, playbook_id="restart") for row in told("host", services=("llm",))]
+    for budget in ({**each, "per": "overall"}, {**each, "per": "target"}):
+        plan = PLAN.model_copy(update={"guards": {**guards, "budget": budget}})
+        found = guards_of(plan, "rule", ["llm"], limits)
+        assert len({guard.name for guard in found}) == 7
+        assert first_refusal(found, reserved(*named), plan.run_id, NOW) is None
+        run = [replace(row, outcome="succeeded") for row in named]
+        assert first_refusal(found, reserved(*run), plan.run_id, NOW) is not None
 
 
 def silence(*matchers: str, ends_in: timedelta = MINUTE) -> Silence:

@@ -6,8 +6,10 @@ from typing_extensions import override
 
 from engine.core.events import ModesRaised
 from engine.core.positions import Destination, PartitionState
+from engine.core.recent_changes import OutsideChange
 from engine.core.switches import Switch
-from engine.errors import ConflictError
+from engine.errors import ConflictError, NotFoundError
+from engine.ports.changes import Changes
 from engine.ports.commands import By, Replayed, Replays, Repositioned, Repositions
 from engine.ports.rows import DeadLetter
 from engine.ports.switches import Switches
@@ -39,6 +41,22 @@ class MemorySwitches(Switches):
     async def lift_brake(self, *, by: By, reason: str = "") -> Switch:
         self.orders.append((by, reason))
         return BRAKE
+
+
+@dataclass
+class MemoryChanges(Changes):
+    """Records each; only gpu-07, which is gpu-07:9100 too, is known of targets."""
+
+    told: list[tuple[object, ...]] = field(default_factory=list)
+
+    @override
+    async def tell_change(
+        self, change: OutsideChange, *, by: By, reason: str = ""
+    ) -> OutsideChange:
+        if set(change.targets) - {"gpu-07", "gpu-07:9100"}:
+            raise NotFoundError(f"the inventory has no target {change.targets[0]!r}")
+        self.told.append((change, by, reason))
+        return replace(change, targets=("gpu-07",) if change.targets else ())
 
 
 @dataclass

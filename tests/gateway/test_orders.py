@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from engine.core.recent_changes import OutsideChange
 from engine.gateway.app import build_gateway
 from engine.gateway.parts import GatewayParts
 from engine.ports.commands import WantedSilence
@@ -15,7 +16,12 @@ from tests.doubles.gateway import (
     MemoryCommands,
     gateway_parts,
 )
-from tests.doubles.gateway_orders import MemoryReplays, MemoryRepositions, MemorySwitches
+from tests.doubles.gateway_orders import (
+    MemoryChanges,
+    MemoryReplays,
+    MemoryRepositions,
+    MemorySwitches,
+)
 
 
 async def post(parts: GatewayParts, path: str, order: object = None) -> httpx.Response:
@@ -168,6 +174,41 @@ async def test_the_storm_brake_is_lifted() -> None:
     assert (lifted.status_code, lifted.json()["on"]) == (200, True)
     assert isinstance(parts.switches, MemorySwitches)
     assert parts.switches.orders == [(HOLDER, "it is over")]
+
+
+async def test_what_somebody_changed_is_kept_by_its_id() -> None:
+    parts = gateway_parts()
+    order = {"what": "a release", "targets": ["gpu-07:9100"], "services": ["llm"], "reason": "v2"}
+    told = await post(parts, "/v1/changes", order)
+    assert (told.status_code, told.json()) == (
+        200,
+        {"what": "a release", "targets": ["gpu-07"], "services": ["llm"]},
+    )
+    assert isinstance(parts.changes, MemoryChanges)
+    change = OutsideChange("a release", ("gpu-07:9100",), ("llm",))
+    assert parts.changes.told == [(change, HOLDER, "v2")]
+    unknown = await post(parts, "/v1/changes", {**order, "targets": ["gpu-9"]})
+    assert (unknown.status_code, unknown.json()["detail"]) == (
+        404,
+        "the inventory has no target 'gpu-9'",
+    )
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        pytest.param({"targets": ["gpu-07"]}, id="nobody knows what"),
+        pytest.param({"what": "", "targets": ["gpu-07"]}, id="what is empty"),
+        pytest.param({"what": "x" * 201, "targets": ["gpu-07"]}, id="no short words"),
+        pytest.param({"what": "a release"}, id="nobody knows where"),
+        pytest.param({"what": "a release", "targets": [""]}, id="a name that is empty"),
+    ],
+)
+async def test_a_change_that_says_too_little_is_refused(order: dict[str, object]) -> None:
+    parts = gateway_parts()
+    assert (await post(parts, "/v1/changes", order)).status_code == 422
+    assert isinstance(parts.changes, MemoryChanges)
+    assert parts.changes.told == []
 
 
 @pytest.mark.parametrize("to", ["first", "end", 5])

@@ -11,10 +11,11 @@ from engine.core.blast_radius import Availability
 from engine.core.guards import GuardName
 from engine.core.inventory import Inventory
 from engine.ports import asking, intending, run_look
+from engine.stages import changing
 from tests.simulation.mutant import Mutant, put
 from tests.simulation.mutants import MUTANTS, SURVIVORS
 from tests.simulation.mutants_of_guards import named
-from tests.stages import test_runs_asked, test_runs_limited, test_silences
+from tests.stages import test_changing, test_runs_asked, test_runs_limited, test_silences
 from tests.stages.deciding import test_acting
 
 Test = Callable[[Path], Awaitable[None]]
@@ -52,6 +53,10 @@ TESTED: Sequence[tuple[Mutant, Test]] = (
     (
         Mutant("nobody who set a silence is at work", 9, put(asking, "silenced_at_work", _nothing)),
         test_runs_asked.test_a_target_that_a_person_silenced_asks,
+    ),
+    (
+        Mutant("what others told of is not kept", 9, put(changing, "rows_of", lambda *_, **__: ())),
+        test_changing.test_a_target_that_somebody_else_changed_lately_asks,
     ),
     (
         Mutant("Prometheus is not believed", 9, put(run_look, "availability_of", _all_is_well)),

@@ -11,7 +11,15 @@ import pytest
 
 from engine.core.blast_radius import first_excess, radii_of
 from engine.core.documents import InventoryDocument
-from engine.core.guards import TAKES_BACK, Guard, Refusal, Reservation, first_refusal, guards_of
+from engine.core.guards import (
+    OUTSIDE,
+    TAKES_BACK,
+    Guard,
+    Refusal,
+    Reservation,
+    first_refusal,
+    guards_of,
+)
 from engine.core.inventory import build_inventory
 from engine.core.mistakes import Mistakes
 from engine.core.policy_documents import NO_LIMITS, Limits
@@ -102,6 +110,26 @@ async def test_what_a_run_reserved_for_nothing_is_forgotten(store: Store) -> Non
     await reserve(store, TAKEN, replace(TAKEN, run_id="r2"))
     await store.write(lambda tx: tx.forget_reservations("r1"))
     assert [each.run_id for each in await store.read(lambda tx: tx.held())] == ["r2"]
+
+
+async def test_what_others_changed_is_over_at_once_and_goes_like_all_else(store: Store) -> None:
+    now = await store.read(lambda tx: tx.now)
+    theirs = replace(
+        TAKEN,
+        playbook_id="a release\0",
+        incident="token:\ud800",
+        taken_at=now,
+        released_at=now,
+        outcome=OUTSIDE,
+    )
+    await reserve(store, theirs)
+    assert await store.read(lambda tx: tx.held()) == []
+    await store.write(lambda tx: tx.release("r1", "failed"))
+    (kept,) = await store.read(lambda tx: tx.counted(replace(LOCK, within=DAY)))
+    assert (kept.taken_at, kept.released_at, kept.outcome) == (now, now, OUTSIDE)
+    assert kept.playbook_id.startswith("a release")
+    later = now + timedelta(seconds=1)
+    assert await store.write(lambda tx: tx.forget_reservations_before(later)) == 1
 
 
 async def test_old_reservations_go_and_held_ones_never(store: Store) -> None:

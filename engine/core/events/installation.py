@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from engine.core.events.event import Brief, Event
+from engine.core.events.event import Brief, Event, Title
 
 
 class StopOrdered(Event):
@@ -85,6 +85,20 @@ class BreakerTried(Event):
     target: str
     run_ids: tuple[str, ...]
     reason: str
+    via: str
+
+
+class ChangeTold(Event):
+    """Somebody other than a run changed these targets, and services as a whole (chain `access`).
+
+    `what` says what that was. It was over when it was told, by the entry's actor.
+    """
+
+    KIND = "change.told@1"
+    what: Title
+    targets: tuple[str, ...]
+    services: tuple[str, ...]
+    reason: Brief
     via: str
 
 
