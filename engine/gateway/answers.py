@@ -9,6 +9,7 @@ from engine.core.guards import Lock
 from engine.core.incident import Incident
 from engine.core.journal import Entry
 from engine.core.positions import PartitionState
+from engine.core.recent_changes import OutsideChange
 from engine.core.silences import Silence
 from engine.core.stops import Stop
 from engine.core.trust import Standing
@@ -34,6 +35,7 @@ from engine.ports.api import (
     StopsAnswer,
     TimelineEntry,
 )
+from engine.ports.change_api import ChangeAnswer
 from engine.ports.commands import AuditReport, Balance, Decided, Replayed, Repositioned, Timeline
 from engine.ports.rows import ApprovalRow, DeadLetter
 from engine.ports.rules_api import StandingAnswer, TrustAnswer, WaitingAlert, WaitingAnswer
@@ -255,3 +257,8 @@ def replay_answer(replayed: Replayed) -> ReplayAnswer:
         alerts=replayed.alerts,
         sentence=replayed.sentence,
     )
+
+
+def change_answer(change: OutsideChange) -> ChangeAnswer:
+    """The change as it was kept."""
+    return ChangeAnswer(what=change.what, targets=change.targets, services=change.services)

@@ -9,6 +9,7 @@ from engine.core.events import Decision
 from engine.core.recent_changes import OutsideChange
 from engine.errors import ConflictError
 from engine.gateway.answers import (
+    change_answer,
     decision_answer,
     incident_answer,
     locks_answer,
@@ -40,7 +41,7 @@ from engine.ports.api import (
 )
 from engine.ports.brake_api import BrakeAnswer, LiftOrder, brake_answer
 from engine.ports.breaker_api import TryAnswer, TryOrder
-from engine.ports.change_api import ChangeAnswer, ChangeOrder, change_answer
+from engine.ports.change_api import ChangeAnswer, ChangeOrder
 from engine.ports.changes import Changes
 from engine.ports.commands import By, Commands, Replays, Repositions, WantedSilence
 from engine.ports.question_api import AnswerOrder

@@ -4,7 +4,6 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from engine.core.recent_changes import OutsideChange
 from engine.ports.api import Answer, Order
 
 Name = Annotated[str, Field(min_length=1, max_length=500)]
@@ -31,8 +30,3 @@ class ChangeAnswer(Answer):
     what: str
     targets: tuple[str, ...]
     services: tuple[str, ...]
-
-
-def change_answer(change: OutsideChange) -> ChangeAnswer:
-    """The change as it was kept."""
-    return ChangeAnswer(what=change.what, targets=change.targets, services=change.services)
