@@ -9,7 +9,8 @@ import typer
 from engine.cli.normalize import payloads_of, read_input
 from engine.cli.options import Config, Inventory, Json, Playbooks, Rules, project_settings
 from engine.cli.output import complain, print_indented, print_json, say
-from engine.cli.plan import described, described_plainly, print_lines
+from engine.cli.plan import described_plainly
+from engine.cli.plan_lines import described, print_lines
 from engine.errors import PayloadError
 from engine.settings import load_settings
 

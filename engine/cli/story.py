@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import TypeAdapter, ValidationError
 
 from engine.cli.output import print_indented, say, visible
-from engine.cli.plan import described, print_lines
+from engine.cli.plan_lines import described, print_lines
 from engine.core import events
 from engine.core.plan import Plan
 from engine.core.timeline import sentence
