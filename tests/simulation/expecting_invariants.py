@@ -15,7 +15,7 @@ from tests.simulation.written_guarded import NOTHING, PROMISED
 
 _WAITING = "SELECT fingerprint, since_us FROM holds WHERE kind = 'silenced'"
 _SILENCES = "SELECT id, ends_at_us FROM silences"
-_TOLD = "SELECT DISTINCT fingerprint FROM open_occurrences"
+_TOLD = "SELECT DISTINCT fingerprint FROM open_occurrences WHERE incident_id != ''"
 # Of a plan without a deadline.
 LONGEST_RUN = timedelta(days=1)
 # Which alert a fingerprint is of: (name, host).

@@ -157,8 +157,7 @@ class InlineStore(Store):
             raise asyncio.CancelledError
         if fault == LOST_COMMIT:
             raise OutcomeUnknownError("the commit got no answer: simulated")
-        if entries:
-            await self._gate("answer of the commit")
+        await self._gate("answer of the commit")
         return result
 
     @override

@@ -85,7 +85,7 @@ class Outsiders:
         # Where it is busy, nothing waits for ever for what still fires.
         if self.scene.busy or random.random() < 0.5:
             await clock.sleep(random.uniform(60, 200))
-            for name in ("Down", "Slow") if self.scene.busy else ("Down",):
+            for name in self.scene.clear if self.scene.busy else ("Down",):
                 resolved = self._alert(name, host, "resolved")
                 self.truth.tell(resolved)
                 await self._send(intake, clock, resolved)

@@ -3,11 +3,13 @@
 import asyncio
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from random import Random
 
 from structlog.testing import capture_logs
 
+from engine.core.journal import to_us
 from engine.core.sla import Sla
 from engine.pipeline import Pipeline
 from engine.ports.confirming import Confirming
@@ -45,8 +47,10 @@ MAX_STEPS = 12_000
 # What is still to be told, what is to be taken back, and what waits for the end of its silence.
 _LEFT = (
     "SELECT count(*) FROM tasks WHERE kind = 'message' OR id LIKE 'tick/revert/%' "
-    "OR id LIKE 'tick/hold_due/%'"
+    "OR (id LIKE 'tick/hold_due/%' AND not_before_us < {soon_us})"
 )
+# No silence of a run lasts so much longer than that.
+SOON = timedelta(minutes=10)
 # Few records are ever behind here.
 FAR_BEHIND = 2
 
@@ -220,7 +224,8 @@ def _is_done(simulation: Simulation) -> bool:
     positions = simulation.invariants.positions
     decided = all(len(r) == positions[p] for p, r in enumerate(simulation.log.records))
     ended = all(run.outcome for run in simulation.invariants.runs.values())
-    ((left,),) = simulation.database.rows(_LEFT)
+    soon = simulation.scheduler.at + SOON
+    ((left,),) = simulation.database.rows(_LEFT.format(soon_us=to_us(soon)))
     return ended and decided and not simulation.target.under_way and not left
 
 

@@ -63,7 +63,8 @@ class Scene:
     `raised` is how far they go once somebody has edited them and a second person agrees. `others`
     are the playbooks that follow or are called, `orders` what people here have in mind beside the
     usual. Where it is `busy` a host's alerts, one after the other of `fire`, come within `apart_s`,
-    and people do more in less time. With `gets_worse` what is slow may become grave.
+    those of `clear` are over some day, and people do more in less time. With `gets_worse` what is
+    slow may become grave.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Scene:
     busy: bool = False
     fire: tuple[str, ...] = ("Down", "Slow")
     apart_s: float = 3.0
+    clear: tuple[str, ...] = ("Down", "Slow")
     gets_worse: bool = False
     orders: Mapping[str, float] = field(default_factory=dict)
 
@@ -162,6 +164,7 @@ ECHOES = Scene(
     busy=True,
     fire=("Down", "Slow", "Odd"),
     apart_s=25.0,
+    clear=("Down",),
 )
 # Of a hundred histories so many play there.
 SCENES: Mapping[Scene, int] = {
