@@ -44,7 +44,7 @@ def test_who_takes_it_why_and_what_that_starts(
     assert "restart gpu-07$ sudo systemctl restart vllm" in words
     assert "lock no other run is at work on gpu-07; else it waits, 30m at most" in words
     # It would be a rule's run: what may have caused the alert is looked for, too.
-    assert "caused by no other run changed any of gpu-07, llm-70b within 30m" in words
+    assert "caused by no other change of any of gpu-07, llm-70b within 30m before the" in words
 
 
 def test_the_mode_is_the_one_that_a_run_would_have(
