@@ -23,7 +23,7 @@ def _resolved_as_firing(original: Any, state: Any, event: Any, at: Any) -> Any:
 
 
 def _not_with_the_intent(original: Any, *args: Any, intending: bool) -> Any:
-    return None if intending else original(*args, intending=False)
+    return (None, "") if intending else original(*args, intending=False)
 
 
 def _from_the_beginning(original: Any, guard: Any, reservation: Any, now: Any) -> bool:
