@@ -42,7 +42,6 @@ def plan(
     given: dict[str, object] = {"playbooks_dir": playbooks, "inventory": inventory}
     loaded = load_settings(config, given)
     briefing = rehearse_plan(loaded, playbook, parse_parameters(parameter))
-    hashed = plan_hash(briefing.plan.to_bytes())
     limits = [
         {"mode": limit.mode.value, "decided_by": limit.decided_by} for limit in briefing.limits
     ]
@@ -50,6 +49,7 @@ def plan(
         found = {"limits": limits, "permissions": plain(briefing.permissions)}
         print_json({**described_plainly(briefing), **found})
         return 0
+    hashed = plan_hash(briefing.plan.to_bytes())
     say(f"plan {hashed[:12]} of playbook {playbook}", style="bold")
     print_lines(described(briefing.plan, briefing.holes, briefing.looks, briefing.guards))
     print_lines(_limited(briefing.limits))

@@ -44,7 +44,7 @@ def freezes_over(
     freezes: Sequence[CheckedFreeze], subjects: Sequence[Mapping[str, str]], at: datetime
 ) -> Sequence[CheckedFreeze]:
     """Those in force at `at` over a change of these subjects; see `policy_limits` for them."""
-    return [each for each in _over(freezes, subjects) if each.calendar.contains(at)]
+    return _over([each for each in freezes if each.calendar.contains(at)], subjects)
 
 
 def freezes_ahead(

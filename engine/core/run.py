@@ -334,12 +334,11 @@ def _observed(state: RunState, event: events.StepObserved, at: datetime) -> RunS
         error = event.error if event.outcome == "failed" else ""
         seen_by = GuardLook(at, event.outputs, error, event.holds is True)
         return replace(state, guard_looks={**state.guard_looks, event.step_id: seen_by})
-    looks_again = event.phase != "verify" and event.holds is not None
-    if event.phase == "verify" or looks_again:
+    if event.phase == "verify" or event.holds is not None:
         looks = (*state.looks.get(event.step_id, ()), Look(at, event.holds is True))
         state = replace(state, looks={**state.looks, event.step_id: looks})
     seen = StepState(
-        outcome="failed" if looks_again and event.holds is False else event.outcome,
+        outcome="failed" if event.phase != "verify" and event.holds is False else event.outcome,
         attempts=0,
         outputs=event.outputs,
         error=event.error,
