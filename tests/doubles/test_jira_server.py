@@ -362,12 +362,13 @@ def test_a_late_answer_comes_when_it_is_released(jira: JiraServer, client: JIRA)
 
 
 def test_a_caller_that_gives_up_leaves_the_issue_behind(jira: JiraServer) -> None:
-    jira.hold_next()
+    hold = jira.hold_next()
     with (
         connected(jira, timeout=0.2) as client,
         pytest.raises(requests.exceptions.ReadTimeout),
     ):
         client.create_issue(fields=FIELDS)
+    hold.wait_until_done(DEADLINE_S)
     assert len(jira.issues()) == 1
 
 

@@ -87,7 +87,7 @@ async def test_settings_reach_the_issue(jira: JiraServer) -> None:
 @pytest.mark.parametrize("lose", ["reply", "time"])
 async def test_an_unknown_outcome_leads_to_one_issue(deployment: Any, lose: str) -> None:
     with JiraServer(deployment=deployment) as jira:
-        async with tracking(jira, timeout_s=0.5) as tracker:
+        async with tracking(jira, timeout_s=1.5) as tracker:
             hold = None
             if lose == "reply":
                 jira.lose_next_reply()
@@ -96,6 +96,7 @@ async def test_an_unknown_outcome_leads_to_one_issue(deployment: Any, lose: str)
             with pytest.raises(OutcomeUnknownError):
                 await tracker.open(DRAFT, may_exist=False)
             if hold is not None:
+                hold.wait_until_done(10)
                 hold.release()
             jira.index_now()
             ticket = await tracker.open(DRAFT, may_exist=True)

@@ -126,7 +126,7 @@ async def test_a_deleted_topic_is_made_anew_by_a_later_append(kafka: KafkaBroker
 
 
 async def test_a_silent_broker_is_transient_within_the_deadline(kafka: KafkaBroker) -> None:
-    async with opened(config(kafka, deadline_s=0.5)) as stream:
+    async with opened(config(kafka, deadline_s=1)) as stream:
         await stream.append([Message("key", b"0")])
         await stream.end_offsets()
         with frozen(kafka):
@@ -134,7 +134,7 @@ async def test_a_silent_broker_is_transient_within_the_deadline(kafka: KafkaBrok
                 began = time.monotonic()
                 with pytest.raises(TransientError):
                     await use
-                assert time.monotonic() - began < 1.5
+                assert time.monotonic() - began < 3
             with pytest.raises(TransientError):
                 await stream.end_offsets()
         await answered(stream.check)
@@ -146,7 +146,7 @@ async def test_a_silent_broker_is_transient_within_the_deadline(kafka: KafkaBrok
 
 
 async def test_closing_ends_in_time_when_the_broker_is_silent(kafka: KafkaBroker) -> None:
-    stream = KafkaStream(config(kafka, deadline_s=0.5, session_timeout_s=6))
+    stream = KafkaStream(config(kafka, deadline_s=1, session_timeout_s=6))
     before = asyncio.all_tasks()
     await stream.open()
     await stream.append([Message("key", b"1")])
@@ -161,7 +161,7 @@ async def test_closing_ends_in_time_when_the_broker_is_silent(kafka: KafkaBroker
         began = time.monotonic()
         await subscription.__aexit__(None, None, None)
         await stream.close()
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 8
     async with asyncio.timeout(10):
         while left := asyncio.all_tasks() - before:
             await asyncio.wait(left)
