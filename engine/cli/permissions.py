@@ -1,6 +1,6 @@
 """`quell permissions`: what hosts must permit, and how a sudoers file differs from that."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 import typer
 
 from engine.cli.options import Config, Inventory, Json, Playbooks, project_settings
-from engine.cli.output import print_json, say
-from engine.core.host_permissions import HostPermissions, Permissions
-from engine.core.sudoers import Compared, compare, sudoers_lines
+from engine.cli.output import complain, print_json, say
+from engine.core.authorized_commands import authorized_program, compare_program
+from engine.core.host_permissions import Compared, HostPermissions, Permissions
+from engine.core.sudoers import compare, sudoers_lines
 from engine.errors import ConfigError
 from engine.settings import load_settings
 
@@ -32,8 +33,19 @@ def permissions(  # noqa: PLR0913 - one argument an option
     host: Annotated[str, typer.Option("--host", metavar="TARGET", help="On this host alone.")] = "",
     check: Annotated[
         Path | None,
-        typer.Option("--check", metavar="FILE", help="Compare a host's sudoers file with it."),
+        typer.Option(
+            "--check",
+            metavar="FILE",
+            help="Compare a host's file with it: sudoers, or the authorized commands.",
+        ),
     ] = None,
+    authorized_commands: Annotated[
+        bool,
+        typer.Option(
+            "--authorized-commands",
+            help="Print the program for `command=` in authorized_keys, which lets only these pass.",
+        ),
+    ] = False,
     playbooks: Playbooks = None,
     inventory: Inventory = None,
     config: Config = None,
@@ -43,7 +55,9 @@ def permissions(  # noqa: PLR0913 - one argument an option
 
     For SSH: per host and account the commands that playbooks can run there, and the lines of
     sudoers (sudo 1.9.10 or newer) for those that use sudo. What an action doesn't declare is told.
-    With --check the exit code is 1 where the file permits too much, too little, or can't be read.
+    With --authorized-commands: the program that sshd runs for quell's key, which lets nothing else
+    pass. With --check the exit code is 1 where the file permits too much, too little, or can't be
+    read.
     """
     from engine.app import needed_permissions
 
@@ -53,6 +67,8 @@ def permissions(  # noqa: PLR0913 - one argument an option
         needed = _of_host(needed, host)
     if check is not None:
         return _check(check, needed, json=json)
+    if authorized_commands:
+        return _print_program(needed)
     if json:
         print_json(plain(needed))
         return 0
@@ -88,16 +104,32 @@ def _shown(needed: HostPermissions) -> Sequence[str]:
     return [*lines, *sudoers_lines(needed), ""]
 
 
-def _check(file: Path, needed: Permissions, *, json: bool) -> int:
-    """Compare with the one set of lines. Raises ConfigError where hosts need different ones."""
-    if len({(each.user, sudoers_lines(each)) for each in needed.hosts}) != 1:
+def _print_program(needed: Permissions) -> int:
+    host = _one_of(needed, authorized_program)
+    typer.echo(authorized_program(host), nl=False)  # as it is: words stand between tabs
+    for sentence in host.unsayable:
+        complain(f"not told    {sentence}")
+    return 0
+
+
+def _one_of(needed: Permissions, file_of: Callable[[HostPermissions], object]) -> HostPermissions:
+    """The host, or any where all need the same file. Raises ConfigError where they don't."""
+    if len({(each.user, file_of(each)) for each in needed.hosts}) != 1:
         hosts = ", ".join(each.host for each in needed.hosts) or "none"
-        raise ConfigError(f"hosts need different lines; say whose file it is: --host ({hosts})")
+        raise ConfigError(f"hosts need different files; say whose it is: --host ({hosts})")
+    return needed.hosts[0]
+
+
+def _check(file: Path, needed: Permissions, *, json: bool) -> int:
+    """Compare with what is needed, by the file's own first line."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} can't be read: {error}") from None
-    compared = compare(text, needed.hosts[0])
+    if text.startswith("#!"):
+        compared = compare_program(text, _one_of(needed, lambda each: each.authorized))
+    else:
+        compared = compare(text, _one_of(needed, sudoers_lines))
     if json:
         print_json(asdict(compared))
     else:

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field, replace
 
 from engine.core.actions import Declaration, Effect
 from engine.core.catalog import Catalog
+from engine.core.command_patterns import SUDOERS, argv_patterns, authorized_line, constant
 from engine.core.documents import CommandDocument
 from engine.core.expansion import Placed
-from engine.core.expressions import ExpressionError, ExpressionFailedError
-from engine.core.host_commands import command_scope
+from engine.core.expressions import ExpressionFailedError
 from engine.core.inventory import Inventory
 from engine.core.parameters import TypedParameter
 from engine.core.playbook import Playbook, Step
 from engine.core.rendering import Renderable, render
-from engine.core.sudo_patterns import UnsayableError, literal, of_argument
-from engine.core.templates import Template, compile_template
+from engine.core.sudo_patterns import UnsayableError
+from engine.core.templates import Template
 
 # Where a program is that commands.yaml names without its folder: sudoers wants the whole path.
 PROGRAMS = "/usr/bin"
@@ -45,7 +45,11 @@ class PermittedCommand:
 
 @dataclass(frozen=True, slots=True)
 class HostPermissions:
-    """What one account on one host needs. `bastion` is how its connection gets there."""
+    """What one account on one host needs. `bastion` is how its connection gets there.
+
+    `authorized` are the lines that quell sends, as patterns; `unsayable` are commands without one,
+    each a sentence.
+    """
 
     host: str
     address: str
@@ -54,6 +58,17 @@ class HostPermissions:
     sudo_timeouts: bool
     commands: tuple[PermittedCommand, ...]
     sudo: tuple[SudoCommand, ...]
+    authorized: tuple[str, ...] = ()
+    unsayable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A host's file against what is needed, in its own words; `unread` aren't understood."""
+
+    too_much: tuple[str, ...]
+    too_little: tuple[str, ...]
+    unread: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +149,7 @@ def permissions_of_steps(
     for placed in steps:
         if placed.step.uses:
             step = _given(placed)
-            host = _constant(step.inputs.get("host")) or ""
+            host = constant(step.inputs.get("host")) or ""
             hosts = [host] if _connection_of(host, catalog.inventory) else []
             found.add(step, hosts, f"step {placed.id}: on which host it runs isn't known yet")
     return found.permissions()
@@ -151,7 +166,7 @@ def _given(placed: Placed) -> Step:
 
 def _hosts_of(step: Step, playbook: Playbook, inventory: Inventory) -> Iterator[str]:
     """The target that the step names, or all that its parameter may name."""
-    host = _constant(step.inputs.get("host"))
+    host = constant(step.inputs.get("host"))
     if host is not None:
         yield from [host] if host in inventory.targets else []
         return
@@ -177,17 +192,11 @@ def _commands_of(
     step: Step, commands: Mapping[str, CommandDocument], *, only_reads: bool
 ) -> Iterator[str]:
     """The command that the step names, or all of the effects that it may have."""
-    name = _constant(step.inputs.get("command"))
+    name = constant(step.inputs.get("command"))
     for each, command in commands.items():
         fits = Effect(command.effect) in step.effects if name is None else each == name
         if fits and not (only_reads and command.effect != "read"):
             yield each
-
-
-def _constant(value: Renderable) -> str | None:
-    if isinstance(value, Template):
-        return value.text if value.is_constant else None
-    return value if isinstance(value, str) else None
 
 
 def _of_host(
@@ -195,14 +204,22 @@ def _of_host(
 ) -> HostPermissions:
     inventory = catalog.inventory
     connection = _connection_of(host, inventory)
+    sudo_timeouts = connection.get("sudo_timeouts") is True
     commands, sudo = [], set[SudoCommand]()
+    authorized, unsayable = set[str](), set[str]()
     for name in sorted(needs):
         command = catalog.estate.commands[name]
         probe = command.probe.argv if command.probe is not None else ()
         commands.append(PermittedCommand(name, command.effect, _shown(command.argv), _shown(probe)))
         for arguments in needs[name]:
-            for argv in (command.argv, probe):
-                if argv[:1] and argv[0].rpartition("/")[2] == "sudo":
+            for argv in filter(None, (command.argv, probe)):
+                try:
+                    authorized.add(
+                        authorized_line(argv, command, arguments, sudo_timeouts=sudo_timeouts)
+                    )
+                except UnsayableError as error:
+                    unsayable.add(f"command {name}: no pattern can say it: {error}")
+                if argv[0].rpartition("/")[2] == "sudo":
                     try:
                         sudo.add(_sudo(argv, command, arguments))
                     except UnsayableError as error:
@@ -212,9 +229,11 @@ def _of_host(
         address=inventory.targets[host].address,
         user=str(connection.get("user", "")),
         bastion=str(connection.get("bastion", "")),
-        sudo_timeouts=connection.get("sudo_timeouts") is True,
+        sudo_timeouts=sudo_timeouts,
         commands=tuple(commands),
         sudo=tuple(sorted(sudo)),
+        authorized=tuple(sorted(authorized)),
+        unsayable=tuple(sorted(unsayable)),
     )
 
 
@@ -239,27 +258,8 @@ def _sudo(
             raise UnsayableError(f"sudo's option {option}")
     if not words:
         raise UnsayableError("sudo without a command")
-    scope = command_scope(command.args)
     program, *arguments = words
     if "${{" in program or "${{" in run_as:
         raise UnsayableError("a program or account that an argument names")
     path = program if program.startswith("/") else f"{PROGRAMS}/{program}"
-    try:
-        templates = [compile_template(text, scope) for text in arguments]
-    except ExpressionError as error:
-        raise UnsayableError(str(error)) from None
-    return SudoCommand(run_as, path, " ".join(_pattern(each, command, given) for each in templates))
-
-
-def _pattern(template: Template, command: CommandDocument, given: Mapping[str, Renderable]) -> str:
-    found = ""
-    for part in template.parts:
-        if isinstance(part, str):
-            found += literal(part)
-            continue
-        name = part.text.strip().removeprefix("args.")
-        if name not in command.args:
-            raise UnsayableError(f"the expression {part.text}")
-        constant = _constant(given.get(name))
-        found += of_argument(command.args[name]) if constant is None else literal(constant)
-    return found
+    return SudoCommand(run_as, path, " ".join(argv_patterns(arguments, command, given, SUDOERS)))

@@ -4,7 +4,7 @@ sudo matches all arguments joined by blanks (sudoers(5), "Regular Expressions", 
 newer), so whatever could stand for a blank would let a further argument in.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from engine.core.parameters import Spec, pattern_of
 
@@ -32,11 +32,14 @@ def literal(text: str) -> str:
     return "".join(map(_literal, text))
 
 
-def of_argument(spec: Spec) -> str:
-    """Every value that the argument allows, and no other. Raises UnsayableError."""
+def of_argument(spec: Spec, text_of: Callable[[str], str] = literal) -> str:
+    """Every value that the argument allows, and no other; `text_of` writes a value as it is.
+
+    Raises UnsayableError.
+    """
     match spec.type:
         case "enum":
-            return f"({'|'.join(map(literal, spec.values))})"
+            return f"({'|'.join(map(text_of, spec.values))})"
         case "integer":
             signed = spec.minimum is None or spec.minimum < 0
             return f"{'-?' if signed else ''}[0-9]+"
@@ -46,7 +49,8 @@ def of_argument(spec: Spec) -> str:
             return _OF_FORMAT[spec.format]
         case _:
             pattern = pattern_of(spec)
-            return f"({translated(pattern)})" if pattern else f"{NO_BLANK}+"
+            # Without a pattern it fills an element of argv; quell lets none begin with a dash.
+            return f"({translated(pattern)})" if pattern else f"[^-[:space:]]{NO_BLANK}*"
 
 
 def translated(pattern: str) -> str:
@@ -107,7 +111,8 @@ def _end_of_class(pattern: str, start: int) -> int:
     place = start + 1
     if pattern.startswith("^", place):
         place += 1
-    place += 1  # a class is never empty, so a first `]` is one of its own
+    if pattern.startswith("]", place):  # a class is never empty, so this one is in it
+        place += 1
     while place < len(pattern) and pattern[place] != "]":
         place += 2 if pattern[place] == "\\" or pattern.startswith("[:", place) else 1
     return place
@@ -116,7 +121,7 @@ def _end_of_class(pattern: str, start: int) -> int:
 def _class(inside: str) -> str:
     """A class of characters; a `#` stands beside it."""
     negated = inside.startswith("^")
-    plain, comment, place = "", False, 1 if negated else 0
+    plain, beside, place = "", "", 1 if negated else 0
     while place < len(inside):
         character = inside[place]
         if character == "\\":
@@ -128,13 +133,15 @@ def _class(inside: str) -> str:
                 continue
             if not character or character.isalnum():
                 raise UnsayableError(f"'\\{character}'")
-        if character.isspace() or character in '[]\\"^' or not character.isprintable():
+        if character in (_COMMENT, "[", "]") and _stands_alone(inside, place, plain):
+            beside += character
+        elif character.isspace() or character in '[]\\"^' or not character.isprintable():
             raise UnsayableError(f"the character {character!r} in a class")
-        if character == _COMMENT:
-            comment = True
         else:
             plain += character
         place += 1
+    comment = _COMMENT in beside
+    plain = _ordered(plain, beside)
     if negated and comment:
         raise UnsayableError(f"a class without {_COMMENT!r}")
     if negated:
@@ -142,3 +149,23 @@ def _class(inside: str) -> str:
     if comment:
         return f"([{plain}]|\\{_COMMENT})" if plain else f"\\{_COMMENT}"
     return f"[{plain}]"
+
+
+def _stands_alone(inside: str, place: int, before: str) -> bool:
+    """Whether it is a character of its own: no end of a range, no `[:` of a named class."""
+    begins = inside.startswith("-", place + 1) and place + 2 < len(inside)
+    return not (
+        begins
+        or (len(before) > 1 and before.endswith("-"))
+        or inside[place] + inside[place + 1 : place + 2] == "[:"
+    )
+
+
+def _ordered(plain: str, beside: str) -> str:
+    """`]` stands first in a class, a `[` where no `.`, `:` or `=` follows it, and a dash last."""
+    if not {"[", "]"} & set(beside):
+        return plain
+    dash = "-" if plain.startswith("-") or plain.endswith("-") else ""
+    return "".join(
+        ("]" if "]" in beside else "", plain.strip("-"), "[" if "[" in beside else "", dash)
+    )

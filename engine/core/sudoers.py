@@ -1,18 +1,8 @@
 """sudoers(5): the lines that an account needs, and what a file has more or less than that."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-from engine.core.host_permissions import HostPermissions
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A file against what is needed, in its own words; `unread` aren't understood."""
-
-    too_much: tuple[str, ...]
-    too_little: tuple[str, ...]
-    unread: tuple[str, ...]
+from engine.core.host_permissions import Compared, HostPermissions
 
 
 def sudoers_lines(needed: HostPermissions) -> tuple[str, ...]:

@@ -59,6 +59,41 @@ def test_too_much_and_too_little_are_findings(
     assert json.loads(capsys.readouterr().out)["too_little"] == [LINE]
 
 
+def test_the_authorized_commands_are_a_program_that_compares_as_the_same(
+    capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path
+) -> None:
+    words = ["restart-llm", "--host", "gpu-07", "--authorized-commands"]
+    assert permissions(project, *words) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("#!/bin/sh\n# What quell may run on gpu-07 by SSH")
+    restart = "timeout\t-k\t[0-9]+\t[0-9]+\tsudo\tsystemctl\trestart\tvllm"
+    assert restart in text.splitlines()
+    path = tmp_path / "quell-commands"
+    path.write_text(text)
+    run(["sh", "-n", path])
+    assert permissions(project, "restart-llm", "--check", str(path)) == 0
+    capsys.readouterr()
+    path.write_text(text.replace("restart\tvllm", "restart\t.*"))
+    assert permissions(project, "restart-llm", "--check", str(path), "--json") == 1
+    compared = json.loads(capsys.readouterr().out)
+    assert compared["too_much"] == [restart.replace("vllm", ".*")]
+    assert compared["too_little"] == [restart]
+
+
+def test_a_command_that_no_pattern_says_is_told_beside_the_program(
+    capsys: pytest.CaptureFixture[str], project: Project
+) -> None:
+    (project.folder / "playbooks" / "commands.yaml").write_text(
+        "language: 1\ncommands:\n  restart-unit:\n    argv: [echo, '${{ args.unit + \"x\" }}']\n"
+        "    args: {unit: {type: string, pattern: '[a-z]+'}}\n    effect: change\n"
+        "    repeat: never\n"
+    )
+    assert permissions(project, "restart-llm", "--authorized-commands") == 0
+    shown = capsys.readouterr()
+    assert "timeout" not in shown.out.partition("COMMANDS'")[2].partition("COMMANDS")[0]
+    assert "not told    command restart-unit: no pattern can say it" in shown.err
+
+
 def test_to_observe_only_reads_are_permitted(
     capsys: pytest.CaptureFixture[str], project: Project
 ) -> None:

@@ -14,6 +14,8 @@ ARGUMENTS = {
     "moment": Argument(pattern="^@[0-9]{1,12}$"),
     "either": Argument(pattern=r"(?:a|b\.c)\d+"),
     "hash": Argument(pattern="[a#]+"),
+    "brackets": Argument(pattern=r"[-a\[\]:.]+"),
+    "url": Argument(format="url"),
     "path": Argument(format="path"),
     "segment": Argument(format="path_segment"),
     "host": Argument(format="address"),
@@ -22,7 +24,7 @@ ARGUMENTS = {
     "shift": Argument(type="integer"),
 }
 # Texts that lie close to what some argument allows.
-TEXT = st.text("ab01@._-/+#:, \\=\n", max_size=8) | st.sampled_from(
+TEXT = st.text("ab01@._-/+#:[], \\=\n", max_size=8) | st.sampled_from(
     [
         "vllm",
         "@12",
@@ -36,6 +38,8 @@ TEXT = st.text("ab01@._-/+#:, \\=\n", max_size=8) | st.sampled_from(
         "on",
         "a.b",
         "7",
+        "http://a:1",
+        "https://[a::1]/b",
     ]
 )
 
@@ -62,6 +66,19 @@ def test_a_value_passes_exactly_where_the_argument_allows_it(
         assert passes is allowed
 
 
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        (r"[-a\[\]]", "[]a[-]"),
+        (r"[\]#]", "([]]|\\#)"),
+        (r"[^\[\]]", "[^][[:space:]]"),
+        ("[#]", "\\#"),
+    ],
+)
+def test_brackets_stand_where_a_posix_class_takes_them(pattern: str, expected: str) -> None:
+    assert translated(pattern) == expected
+
+
 @given(value=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
 def test_a_literal_is_this_very_text(value: str) -> None:
     if set(value) & {"\\", '"'}:
@@ -73,7 +90,8 @@ def test_a_literal_is_this_very_text(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"\bx", "(?i)x", "a*?", "a b", r"\pL", "[[:alpha:]]", "x^y", "[^#]"]
+    "pattern",
+    [r"\bx", "(?i)x", "a*?", "a b", r"\pL", "[[:alpha:]]", "x^y", "[^#]", "[[-a]", r"[a-\]]"],
 )
 def test_what_sudoers_has_no_word_for_is_told(pattern: str) -> None:
     with pytest.raises(UnsayableError):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.core.host_permissions import HostPermissions, SudoCommand
-from engine.core.sudoers import Compared, compare, sudoers_lines
+from engine.core.host_permissions import Compared, HostPermissions, SudoCommand
+from engine.core.sudoers import compare, sudoers_lines
 from tests.services.process import program, run
 
 RESTART = SudoCommand("root", "/usr/bin/systemctl", "restart (vllm|a,b)")

@@ -58,7 +58,9 @@ class Unit:
 class SshHost:
     """See the module; `running_ssh_host` starts and ends one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, records: bool = True) -> None:
+        """With `records` it keeps each command, which takes the place of a key's `command=`."""
+        self._records = records
         self.folder = folder
         self.address = "127.0.0.1"
         self.port = free_port()
@@ -179,16 +181,16 @@ PrintMotd no
 LogLevel VERBOSE
 MaxStartups 200
 MaxSessions 200
-ForceCommand {SHIMS}/record
+{f"ForceCommand {SHIMS}/record" if self._records else ""}
 {environment}
 """
 
 
 @contextmanager
-def running_ssh_host() -> Iterator[SshHost]:
+def running_ssh_host(*, records: bool = True) -> Iterator[SshHost]:
     """A host in a folder with a short path (a Unix socket's may have 100 characters)."""
     folder = Path(tempfile.mkdtemp(prefix="quell-host-"))
-    host = SshHost(folder)
+    host = SshHost(folder, records=records)
     try:
         host.start()
         yield host
