@@ -135,7 +135,8 @@ class _Loader:
         policy = self._policy(by_kind[Kind.POLICY])
         context = PlaybookContext(self.actions, commands, inventory, self.sources.roles)
         parameters, playbooks = self._playbooks(by_kind[Kind.PLAYBOOK], context)
-        rules = self._rules(by_kind[Kind.RULES], parameters, inventory)
+        lacking = {name: policy.declared - each.declares for name, each in playbooks.items()}
+        rules = self._rules(by_kind[Kind.RULES], parameters, inventory, lacking)
         are_whole = parameters.keys() == playbooks.keys()
         # What ships is tested as it ships: the user's playbook of that name may have other steps.
         replaces = any(not each.shipped for each in by_kind[Kind.PLAYBOOK])
@@ -222,6 +223,7 @@ class _Loader:
         files: Sequence[SourceFile],
         playbooks: Mapping[str, Mapping[str, TypedParameter] | None],
         inventory: Inventory,
+        lacking: Mapping[str, frozenset[str]],
     ) -> RuleSet:
         rules: list[Rule] = []
         ids: set[str] = set()
@@ -243,6 +245,7 @@ class _Loader:
                     playbooks=playbooks,
                     inventory=inventory,
                     caps=caps_of(file, document, self.sources),
+                    lacking=lacking,
                 )
                 rule = compile_rule(overlaid(document, overlay), context, here)
                 if rule is not None:

@@ -1,6 +1,6 @@
 """A rule made ready: matchers, expressions, cases and arguments, all checked when it was loaded."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -129,13 +129,14 @@ def _because(held: Case[Severity] | Case[Mode] | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RuleContext:
-    """What a rule is checked against."""
+    """What a rule is checked against; `lacking` is what a playbook lacks that `auto` requires."""
 
     file: str
     defaults: RuleDefaults
     playbooks: Playbooks
     inventory: Inventory
     caps: tuple[ModeLimit, ...] = ()
+    lacking: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 def compile_rule(document: RuleDocument, context: RuleContext, mistakes: Mistakes) -> Rule | None:
@@ -147,6 +148,8 @@ def compile_rule(document: RuleDocument, context: RuleContext, mistakes: Mistake
         when = compile_condition(document.when, ALERT, mistakes.at("when"))
     severity = _cases(document.severity, lambda name: Severity[name], mistakes.at("severity"))
     mode = _cases(document.mode, Mode, mistakes.at("mode"))
+    if mode is not None:
+        _check_auto(document.playbook or "", mode, context, mistakes.at("mode"))
     conditions = compile_conditions(document, mistakes)
     arguments = _arguments(document, context, mistakes)
     if len(mistakes.found) > before or severity is None or mode is None:
@@ -197,6 +200,15 @@ def _cases(
         here.add("the last case has no `when`: add `- is: ...` for all that the others leave")
         return None
     return Cases(tuple(cases), named(last.is_))
+
+
+def _check_auto(playbook: str, mode: Cases[Mode], context: RuleContext, mistakes: Mistakes) -> None:
+    lacking = context.lacking.get(playbook)
+    if lacking and Mode.AUTO in {mode.otherwise, *(case.value for case in mode.cases)}:
+        mistakes.add(
+            f"`auto` needs {' and '.join(sorted(lacking))} by policy.yaml's require_for_auto, and "
+            f"the playbook {playbook!r} doesn't declare it; add it to `guards`, or write `approve`"
+        )
 
 
 def _arguments(

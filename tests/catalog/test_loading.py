@@ -1,6 +1,7 @@
 import gc
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,23 @@ def test_rules_are_asked_in_order_and_what_takes_everything_comes_last(tmp_path:
         last.id,
     ]
     assert last.id == "unmatched"
+
+
+def test_auto_is_a_mistake_where_the_playbook_lacks_what_policy_requires(tmp_path: Path) -> None:
+    auto = "    playbook: restart\n    mode: auto\n"
+    rules = write(tmp_path / "rules", a=RULES % "down" + auto)
+    playbooks = write(tmp_path / "playbooks", restart=PLAYBOOK % ("restart", "result.ok"))
+    sources = CatalogSources(rules=[rules], playbooks=[playbooks], shipped=shipped_folder())
+    (found,) = findings_of(sources)
+    assert found.startswith(f"{rules / 'a.yaml'}:8:11: `auto` needs blast_radius and budget")
+    less = tmp_path / "policy.yaml"
+    less.write_text("language: 1\nrequire_for_auto: [verify, lock, source_confirms]\n")
+    assert load_catalog(replace(sources, policy=less), ACTIONS).rules
+
+    write(rules, a=RULES % "down" + auto.replace("auto", "approve"))
+    overlay = {"down": RuleOverlay(mode="auto")}
+    (found,) = findings_of(replace(sources, overlay=overlay))
+    assert found.startswith("quell.yaml: rules.down.mode: `auto` needs blast_radius and budget")
 
 
 def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:

@@ -52,6 +52,10 @@ def test_the_mode_is_the_one_that_a_run_would_have(
 ) -> None:
     (rules,) = (project.folder / "rules").glob("*.yaml")
     rules.write_text(rules.read_text().replace("mode: approve", "mode: auto"))
+    (project.folder / "policy.yaml").write_text(
+        "language: 1\nlimits: {changes: {per: service, max: 1, within: 15m}}\n"
+    )
+    project.config.write_text(project.config.read_text() + "policy: policy.yaml\n")
     assert explain(project, "--json") == 0
     (found,) = json.loads(capsys.readouterr().out)["alerts"]
     assert (found["mode"], found["mode_decided_by"]) == (

@@ -78,7 +78,6 @@ def test_a_word_that_may_be_meant_is_left_alone(words: dict[str, object]) -> Non
     ("of", "by", "said"),
     [
         (playbook(max_mode=Mode.APPROVE), Policy(), "playbook restart (max_mode)"),
-        (playbook(), policy(require_for_auto=["budget"]), "auto needs budget"),
         (playbook(), policy(ceilings=[{"effect": "change", "mode": "suggest"}]), "effect change"),
     ],
 )

@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from dataclasses import replace
+
 import pytest
 
 from engine.core.documents import Parameter
@@ -30,10 +33,37 @@ RULE = {
 
 
 def compiled(**words: object) -> tuple[Rule | None, list[tuple[str, int, str]]]:
+    return compiled_in(CONTEXT, words)
+
+
+def compiled_in(
+    context: RuleContext, words: Mapping[str, object]
+) -> tuple[Rule | None, list[tuple[str, int, str]]]:
     mistakes = Mistakes()
-    rule = compile_rule(RuleDocument.model_validate({**RULE, **words}), CONTEXT, mistakes)
+    rule = compile_rule(RuleDocument.model_validate({**RULE, **words}), context, mistakes)
     told = [(".".join(map(str, m.path)), m.column, m.message) for m in mistakes.found]
     return rule, told
+
+
+@pytest.mark.parametrize(
+    "mode", ["auto", [{"when": 'alert.environment == "staging"', "is": "auto"}, {"is": "approve"}]]
+)
+def test_auto_does_not_load_without_what_policy_requires(mode: object) -> None:
+    words = {
+        "playbook": "restart",
+        "with": {"host": "${{ alert.target }}", "model": "b"},
+        "mode": mode,
+    }
+    lacking = {"restart": {"budget", "blast_radius"}, "other": {"budget"}}
+    rule, ((path, _, message),) = compiled_in(replace(CONTEXT, lacking=lacking), words)
+    assert (rule, path) == (None, "mode")
+    assert message.startswith(
+        "`auto` needs blast_radius and budget by policy.yaml's require_for_auto, and the playbook "
+        "'restart' doesn't declare it"
+    )
+    without = replace(CONTEXT, lacking={"other": {"budget"}, "restart": set()})
+    assert compiled_in(without, words)[1] == []
+    assert compiled_in(replace(CONTEXT, lacking=lacking), {**words, "mode": "approve"})[1] == []
 
 
 def test_a_rule_is_compiled_with_the_defaults_of_its_file() -> None:
