@@ -112,12 +112,12 @@ def test_the_process_ends_when_it_is_told_and_with_its_input(end: str) -> None:
         [*argv, "--end-with-input"], stdin=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         wait_until(lambda: listens(port), "the model server listens")
+        assert process.stderr is not None
+        assert b"it is quell's demo, not vLLM" in process.stderr.readline()
         if end == "terminate":
             process.terminate()
         else:
             assert process.stdin is not None
             process.stdin.close()
         assert process.wait(10) == 0
-        assert process.stderr is not None
-        assert b"it is quell's demo, not vLLM" in process.stderr.read()
     assert not listens(port)

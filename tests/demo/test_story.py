@@ -170,7 +170,7 @@ def test_without_a_terminal_it_answers_by_itself() -> None:
 
 def test_what_takes_too_long_fails_and_shows_the_timeline() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", IMPATIENT], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", IMPATIENT], capture_output=True, text=True, timeout=180
     )
     assert done.returncode == 3
     _, _, failure = done.stdout.partition("The demo failed")

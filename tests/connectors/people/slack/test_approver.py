@@ -23,6 +23,8 @@ from tests.doubles.slack_workspace import Message, Workspace
 
 DEADLINE_S = 10.0
 CLICKS = 200
+# A person presses again when nothing came for so long.
+PATIENCE_S = 6.0
 PEOPLE = [f"U{number}" for number in range(1, 11)]
 
 Decide = Callable[[Click], Awaitable[str]]
@@ -339,7 +341,7 @@ async def test_two_hundred_clicks_of_ten_people_are_all_decided_then_acknowledge
         def press(user: str) -> float:
             while True:
                 try:
-                    return slack.click(message, "quell_approve", user, 3.0).latency_s
+                    return slack.click(message, "quell_approve", user, PATIENCE_S).latency_s
                 except TimeoutError:
                     continue
 

@@ -60,10 +60,13 @@ def lines(count: int, chains: int = 1) -> list[bytes]:
 
 def consumed(kafka: KafkaBroker, settings: KafkaConfig) -> list[bytes]:
     """What Kafka's own consumer prints of the topic, line by line."""
+    topic = f"{settings.topic_prefix}checkpoints"
+    ends = kafka.tool("org.apache.kafka.tools.GetOffsetShell", "--topic", topic).splitlines()
+    (end,) = (line.rpartition(":")[2] for line in ends if line.startswith(topic))
     printed = kafka.tool(
         "org.apache.kafka.tools.consumer.ConsoleConsumer",
-        *("--topic", f"{settings.topic_prefix}checkpoints", "--from-beginning"),
-        *("--timeout-ms", "5000"),
+        *("--topic", topic, "--from-beginning"),
+        *("--max-messages", end, "--timeout-ms", "60000"),
     )
     return [line.encode() for line in printed.splitlines(keepends=True) if line.startswith("{")]
 

@@ -126,7 +126,7 @@ async def test_a_deleted_topic_is_made_anew_by_a_later_append(kafka: KafkaBroker
 
 
 async def test_a_silent_broker_is_transient_within_the_deadline(kafka: KafkaBroker) -> None:
-    async with opened(config(kafka, deadline_s=1)) as stream:
+    async with opened(config(kafka, deadline_s=2)) as stream:
         await stream.append([Message("key", b"0")])
         await stream.end_offsets()
         with frozen(kafka):
@@ -134,7 +134,7 @@ async def test_a_silent_broker_is_transient_within_the_deadline(kafka: KafkaBrok
                 began = time.monotonic()
                 with pytest.raises(TransientError):
                     await use
-                assert time.monotonic() - began < 3
+                assert time.monotonic() - began < 6
             with pytest.raises(TransientError):
                 await stream.end_offsets()
         await answered(stream.check)
@@ -217,7 +217,7 @@ async def test_a_killed_broker_loses_nothing_acknowledged_and_doubles_nothing(
         kafka.start()  # not in a thread: the broker ends with the thread that started it
         back.set()
 
-    async with asyncio.timeout(90), opened(config(kafka, deadline_s=1.5)) as stream:
+    async with asyncio.timeout(90), opened(config(kafka, deadline_s=3)) as stream:
         async with asyncio.TaskGroup() as group:
             group.create_task(crash())
             for writer in range(8):

@@ -49,7 +49,7 @@ async def test_a_token_is_asked_for_once_and_shared(issuer: TokenIssuer) -> None
 @pytest.mark.parametrize(
     ("lasts_s", "later_s", "issued"),
     [
-        pytest.param(3600, 3539, 1, id="lasts"),
+        pytest.param(3600, 3530, 1, id="lasts"),
         pytest.param(3600, 3541, 2, id="a-minute-before-its-end"),
         pytest.param(10, 6.0, 1, id="short-lasts"),
         pytest.param(10, 8.1, 2, id="last-fifth-of-a-short-one"),
