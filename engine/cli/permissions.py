@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from engine.cli.options import Config, Inventory, Json, Playbooks, project_settings
-from engine.cli.output import complain, print_json, say
+from engine.cli.output import complain, print_json, say, visible
 from engine.core.authorized_commands import authorized_program, compare_program
 from engine.core.host_permissions import Compared, HostPermissions, Permissions
 from engine.core.sudoers import compare, sudoers_lines
@@ -98,9 +98,12 @@ def _shown(needed: HostPermissions) -> Sequence[str]:
     way = f" by {needed.bastion}" if needed.bastion else ""
     lines = [f"# {needed.host}: {needed.user}@{needed.address}{way}"]
     for each in needed.commands:
-        lines.append(f"#   {each.effect:7} {each.name}: {' '.join(each.argv)}")
+        lines.append(
+            f"#   {each.effect:7} {each.name}: {visible(' '.join(each.argv), one_line=True)}"
+        )
         if each.probe:
-            lines.append(f"#   {'probe':7} {each.name}: {' '.join(each.probe)}")
+            probe = visible(" ".join(each.probe), one_line=True)
+            lines.append(f"#   {'probe':7} {each.name}: {probe}")
     return [*lines, *sudoers_lines(needed), ""]
 
 

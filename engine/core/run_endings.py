@@ -26,11 +26,12 @@ def verify(state: RunState, plan: Plan, world: World, failures: Failures) -> Com
         return end(state, "succeeded", "what the run before did is taken back")
     if state.verifying_since is None:
         return Record(events.VerificationStarted(run_id=state.run_id))
-    due = deadline(state, plan)
+    due, since = deadline(state, plan), state.verifying_since
     for step in plan.of("verify"):
         looks = state.looks.get(step.id, ())
-        found = look_on(step, looks, state.verifying_since, world)
+        found = look_on(step, looks, since, world)
         if found == "held":
+            since = looks[-1].at  # the time of each begins when the one before it held
             continue
         if found == "failed":
             return _verification(

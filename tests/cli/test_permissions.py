@@ -94,6 +94,19 @@ def test_a_command_that_no_pattern_says_is_told_beside_the_program(
     assert "not told    command restart-unit: no pattern can say it" in shown.err
 
 
+def test_a_line_break_in_a_command_begins_no_line_of_sudoers(
+    capsys: pytest.CaptureFixture[str], project: Project
+) -> None:
+    (project.folder / "playbooks" / "commands.yaml").write_text(
+        'language: 1\ncommands:\n  restart-unit:\n    argv: [sh, -c, "a\\nb ALL=(ALL) ALL"]\n'
+        "    args: {unit: {type: string}}\n    effect: change\n    repeat: never\n"
+    )
+    assert permissions(project, "restart-llm") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "#   change  restart-unit: sh -c a b ALL=(ALL) ALL" in lines
+    assert not any(line.startswith("b ") for line in lines)
+
+
 def test_to_observe_only_reads_are_permitted(
     capsys: pytest.CaptureFixture[str], project: Project
 ) -> None:

@@ -8,10 +8,12 @@ from engine.core.playbook import Step
 from engine.core.run_commands import (
     Attempt,
     Ended,
+    Read,
 )
 from tests.doubles.runs import RUN, Drive, a_playbook, a_step
 
 UNDO = a_step("undo", "rollback")
+SECOND_HOLDS_AT = timedelta(seconds=100)
 
 
 def test_a_successful_step_and_a_verification_that_stays_end_it_succeeded() -> None:
@@ -33,6 +35,21 @@ def test_a_verification_that_never_holds_rolls_back_and_fails() -> None:
     drive.until_interesting()
     assert drive.state.outcome == "failed"
     assert "serves did not hold within 60 s" in drive.state.outcome_reason
+
+
+def test_the_time_of_each_verification_begins_when_the_one_before_it_held() -> None:
+    checks = (a_step("rolled_out", "verify"), a_step("serves", "verify"))
+    drive = Drive(replace(a_playbook(), verify=checks))
+    drive.end(drive.intend(drive.to_first_attempt()), "succeeded")
+    began = drive.now
+    # Both may take 60 s: the first takes nearly all of it, and the second begins behind it.
+    holds_from = {"rolled_out": began + timedelta(seconds=50), "serves": began + SECOND_HOLDS_AT}
+    while not isinstance(command := drive.next(), Ended):
+        holds = isinstance(command, Read) and drive.now >= holds_from[command.step.id]
+        drive.obey_quietly(command, holds=holds)
+    assert drive.state.outcome == "succeeded"
+    first, second = (drive.state.looks[each.id] for each in checks)
+    assert second[0].at >= first[-1].at
 
 
 def test_what_can_not_be_undone_after_a_failure_is_a_partial_success() -> None:

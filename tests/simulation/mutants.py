@@ -1,6 +1,6 @@
 """Ways to break the product, each of which the simulator must notice; written before the run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tests.simulation.mutant import Mutant
 from tests.simulation.mutants_at_once import AT_ONCE
@@ -28,8 +28,3 @@ MUTANTS: Sequence[Mutant] = (
     *OF_SECRETS,
     *OF_SIZES,
 )
-
-# Which of them nothing notices, and why.
-SURVIVORS: Mapping[str, str] = {
-    "wake-ups are lost": "every task has its own due time, so a run goes on late and not wrongly",
-}

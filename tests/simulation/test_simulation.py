@@ -1,16 +1,18 @@
 """Five hundred histories keep the invariants, and what breaks the product is noticed."""
 
 import sys
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
 
 from tests.simulation.many_seeds import ENOUGH_SEEDS, play_all, reproduce
 from tests.simulation.mutant import Mutant
-from tests.simulation.mutants import MUTANTS, SURVIVORS
+from tests.simulation.mutants import MUTANTS
 from tests.simulation.scenario import play
 from tests.simulation.scenes import scene_of
 
+ENOUGH_OF_A_SCENE = 100
 # The first of each invariant is tried at once, the others in the slow suite.
 FIRSTS = {mutant.invariant: mutant for mutant in reversed(MUTANTS)}
 
@@ -45,17 +47,16 @@ def test_a_fault_that_never_happens_is_told() -> None:
 
 
 def test_each_invariant_has_at_least_three_mutants_that_are_caught() -> None:
-    caught = [mutant.invariant for mutant in MUTANTS if mutant.name not in SURVIVORS]
+    caught = [mutant.invariant for mutant in MUTANTS]
     proven = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15)
     assert {number: caught.count(number) >= 3 for number in proven} == dict.fromkeys(proven, True)
 
 
-def test_each_mistake_and_what_nobody_notices_is_on_the_page() -> None:
+def test_each_mistake_is_on_the_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text()
     for mutant in MUTANTS:
         rows = [row for row in page.splitlines() if row.startswith(f"| {mutant.invariant} | ")]
         assert any(mutant.name in row for row in rows), mutant
-    assert all(f"*{name}* ({why})" in page for name, why in SURVIVORS.items())
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,8 @@ def test_each_mistake_and_what_nobody_notices_is_on_the_page() -> None:
 def test_a_mistake_is_noticed(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant.apply(monkeypatch)
     broken = f"invariant {mutant.invariant}:"
-    seeds = [seed for seed in range(ENOUGH_SEEDS) if mutant.scene in ("", scene_of(seed))]
-    noticed = any(broken in each for seed in seeds for each in play(seed).violations)
-    assert noticed is (mutant.name not in SURVIVORS)
+    seeds = islice(
+        (seed for seed in count() if mutant.scene in ("", scene_of(seed))),
+        ENOUGH_OF_A_SCENE if mutant.scene else ENOUGH_SEEDS,
+    )
+    assert any(broken in each for seed in seeds for each in play(seed).violations)
