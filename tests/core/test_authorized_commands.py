@@ -54,6 +54,8 @@ def values(argument: Argument) -> st.SearchStrategy[Json]:
             return st.sampled_from(argument.values)
         case "integer":
             return st.integers(int(argument.minimum or 0), int(argument.maximum or 10**6))
+        case "number":
+            return st.floats(argument.minimum or 0, argument.maximum or 10**6)
         case _ if argument.pattern:
             return st.from_regex(argument.pattern, fullmatch=True, alphabet=PRINTABLE)
         case _:
