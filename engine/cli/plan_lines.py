@@ -43,7 +43,7 @@ def described(
     A heading has no text. `looks` are what is read and asked before it is made, `guards` what
     stands before its first change.
     """
-    parameters = [(name, shown(value)) for name, value in plan.parameters.items()]
+    parameters = [(name, shown(value) or '""') for name, value in plan.parameters.items()]
     yield from table("parameters", parameters)
     for phase, title in PHASES:
         steps = looks if phase == "investigate" else plan.of(phase)

@@ -39,6 +39,11 @@ def test_where_steps_are_missing_nothing_is_said_of_the_way_back() -> None:
     assert told["?"] == "step warm: no answer"
 
 
+def test_an_empty_parameter_is_no_heading() -> None:
+    plan = a_plan(a_playbook()).model_copy(update={"parameters": {"config": "", "zone": "a"}})
+    assert list(described(plan))[:3] == [("parameters", ""), ("config", '""'), ("zone  ", "a")]
+
+
 def test_a_heading_stands_alone_and_rows_below_it(capsys: pytest.CaptureFixture[str]) -> None:
     print_lines([("change", ""), ("take_out", "host$ rm")], "    ")
     assert capsys.readouterr().out == "    change\n      take_out  host$ rm\n"
