@@ -33,7 +33,7 @@ EXAMPLES: Mapping[str, Mapping[str, Sequence[JsonValue]]] = {
         "within": ["5m"],
         "stable_for": ["30s"],
     },
-    "CommandDocument": {"argv": [["sudo", "systemctl", "restart", "{unit}"]]},
+    "CommandDocument": {"argv": [["sudo", "systemctl", "restart", "${{ args.unit }}"]]},
     "TargetDocument": {"kind": ["host"], "aliases": [["gpu-07:9100"]]},
     "Ceiling": {"when": ['environment == "production"']},
     "AlertStep": {

@@ -140,7 +140,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "CommandDocument": {
         "description": "what it does, for the person who approves it",
-        "argv": "the program and its arguments; `{name}` is replaced by an argument",
+        "argv": "the program and its arguments; `${{ args.<name> }}` is replaced by an argument",
         "args": "what a step gives to it",
         "effect": "what it does to the host",
         "repeat": "what may follow when nobody knows whether it ran",
