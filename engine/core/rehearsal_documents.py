@@ -155,6 +155,7 @@ def check_names(
     known = frozenset(each for ids in steps.values() for each in ids)
     for index, test in enumerate(document.tests):
         here = mistakes.at("tests", index)
+        started = {each for order in test.by_hand for each in steps.get(order.playbook, ())}
         for number, order in enumerate(test.by_hand):
             if order.playbook not in steps:
                 there = here.at("by_hand", number, "playbook")
@@ -162,7 +163,7 @@ def check_names(
         for key, names in (("fakes", test.fakes), ("answers", test.answers)):
             for name in names:
                 if without_items(name) not in known:
-                    here.at(key, name).unknown("step", name, known)
+                    here.at(key, name).unknown("step", name, started or known)
 
 
 def _check_probes(test: Rehearsal, mistakes: Mistakes) -> None:

@@ -83,6 +83,16 @@ def test_what_a_test_names_is_there() -> None:
     ]
 
 
+def test_an_unknown_step_is_likened_to_those_of_the_playbook_that_is_started() -> None:
+    fakes: dict[str, list[object]] = {"proof": [{}], "pool": [{}]}
+    story = {"name": "t", "expect": EXPECT, "by_hand": [{"playbook": "mend"}], "fakes": fakes}
+    document = RehearsalsDocument.model_validate({"language": 1, "tests": [story]})
+    mistakes = Mistakes()
+    check_names(document, {"mend": ["pause", "space"], "other": ["pool"]}, mistakes)
+    (found,) = mistakes.found
+    assert found.message == "unknown step 'proof'; there is pause, space"
+
+
 def test_steps_of_a_called_playbook_and_of_an_item_are_named_by_their_whole_id() -> None:
     story = {
         "name": "t",
