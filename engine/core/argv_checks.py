@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import re2
 
+from engine.core.documents import CommandDocument
 from engine.core.mistakes import Mistakes
 from engine.core.rendering import Renderable
 from engine.core.templates import Template
@@ -46,6 +47,17 @@ def check_argv(argv: Sequence[str], compiled: Sequence[Renderable], mistakes: Mi
             )
         name = element.rpartition("/")[2]
         reader = name if name in _CODE else reader
+
+
+def check_used(command: CommandDocument, mistakes: Mistakes) -> None:
+    """Note each argument that no element takes: people would approve a value that does nothing."""
+    elements = (*command.argv, *(command.probe.argv if command.probe else ()))
+    for name in command.args:
+        is_used = re2.compile(rf"(?s)\$\{{\{{.*\bargs\.{name}\b")
+        if not any(is_used.search(element) for element in elements):
+            mistakes.at("args", name).add(
+                f"no element of `argv` takes it; write it there as '${{{{ args.{name} }}}}'"
+            )
 
 
 def _check_program(program: str, mistakes: Mistakes) -> None:

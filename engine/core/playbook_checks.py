@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from engine.core.argv_checks import check_argv
+from engine.core.argv_checks import check_argv, check_used
 from engine.core.blast_radius import UNAVAILABLE
 from engine.core.calls import check_approvers
 from engine.core.compiling import (
@@ -123,7 +123,11 @@ def check_commands(commands: Mapping[str, CommandDocument], mistakes: Mistakes) 
             if problem:
                 here.at("args", argument).add(problem)
         scope = command_scope(command.args)
+        before = len(mistakes.found)
         _check_argv(command.argv, scope, here.at("argv"))
+        if len(mistakes.found) == before:
+            # A name that is misspelt there would be told twice.
+            check_used(command, here)
         if command.effect == "read" and command.repeat != "harmless":
             here.at("repeat").add("a read can always be repeated: write `repeat: harmless`")
         if command.repeat == "keyed":

@@ -1,7 +1,8 @@
 import pytest
 
-from engine.core.argv_checks import check_argv
+from engine.core.argv_checks import check_argv, check_used
 from engine.core.compiling import compile_text
+from engine.core.documents import CommandDocument
 from engine.core.expressions import Scope, ValueType
 from engine.core.mistakes import Mistakes
 
@@ -64,3 +65,28 @@ def test_what_is_no_argument_is_told(argv: tuple[str, ...], index: int, said: st
 )
 def test_what_an_operator_may_well_mean_is_left_alone(argv: tuple[str, ...]) -> None:
     assert not told(*argv)
+
+
+@pytest.mark.parametrize(
+    ("argv", "probe", "unused"),
+    [
+        (("ls", "${{ args.file }}"), ("stat", "x"), {"files"}),
+        (("ls", "+${{ int(args.files) + 1 }}"), ("stat", "${{ args.file }}"), set()),
+        (("ls", "{file}"), ("stat", "args.files"), {"file", "files"}),
+    ],
+)
+def test_an_argument_that_nothing_takes_is_told(
+    argv: tuple[str, ...], probe: tuple[str, ...], unused: set[str]
+) -> None:
+    command = CommandDocument.model_validate(
+        {
+            "argv": argv,
+            "args": {"file": {}, "files": {}},
+            "effect": "change",
+            "repeat": "probe",
+            "probe": {"argv": probe, "done": "true"},
+        }
+    )
+    mistakes = Mistakes()
+    check_used(command, mistakes)
+    assert {each.path for each in mistakes.found} == {("args", name) for name in unused}

@@ -129,6 +129,18 @@ def _command(**words: object) -> Mapping[str, object]:
         pytest.param(_command(argv=["a", "${{ args.unti }}"]), "argv/1", "'args.unit'?", id="name"),
         pytest.param(_command(argv=["${{ args.unit }}"]), "argv/0", "constant", id="program"),
         pytest.param(_command(argv=["a", "${{ [1] }}"]), "argv/1", "takes text", id="list"),
+        pytest.param(
+            _command(argv=["a", "{unit}"], repeat="harmless", probe=None),
+            "args/unit",
+            "write it there as '${{ args.unit }}'",
+            id="unused",
+        ),
+        pytest.param(
+            _command(argv=["a", "${{ args.unti }}"], repeat="harmless", probe=None),
+            "argv/1",
+            "'args.unit'?",
+            id="misspelt-and-unused",
+        ),
         pytest.param(_command(probe=None), "repeat", "needs a `probe`", id="no-probe"),
         pytest.param(_command(repeat="never"), "probe", "only with", id="unused-probe"),
         pytest.param(_command(repeat="keyed", probe=None), "repeat", "takes a key", id="keyed"),
