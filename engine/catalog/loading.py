@@ -28,7 +28,12 @@ from engine.core.playbook import Playbook
 from engine.core.playbook_checks import check_commands, compile_parameters
 from engine.core.policy import Policy, compile_policy
 from engine.core.policy_documents import PolicyDocument
-from engine.core.rehearsal_documents import RehearsalsDocument, check_names, check_rehearsals
+from engine.core.rehearsal_documents import (
+    RehearsalsDocument,
+    check_names,
+    check_rehearsals,
+    check_results,
+)
 from engine.core.rule import Rule, RuleContext, compile_rule
 from engine.core.rule_documents import RulesDocument
 from engine.core.rule_set import RuleSet
@@ -260,12 +265,16 @@ class _Loader:
     ) -> None:
         """Check the tests; without playbooks (one has mistakes) not what they name."""
         steps = {name: playbook.step_ids for name, playbook in (playbooks or {}).items()}
+        outputs: dict[str, set[str]] = {}
+        for step in (step for playbook in (playbooks or {}).values() for step in playbook.calls):
+            outputs.setdefault(step.id, set()).update(self.actions[step.uses].outputs)
         for file in files:
             parsed = parse(file, RehearsalsDocument, self.findings)
             if parsed is not None:
                 check_rehearsals(parsed.document, parsed.mistakes)
                 if playbooks is not None:
                     check_names(parsed.document, steps, parsed.mistakes)
+                    check_results(parsed.document, outputs, parsed.mistakes)
                 self.findings += parsed.findings()
 
     def _counts(self, what: str, file: SourceFile, mistakes: Mistakes) -> bool:

@@ -166,6 +166,25 @@ def check_names(
                     here.at(key, name).unknown("step", name, started or known)
 
 
+def check_results(
+    document: RehearsalsDocument, outputs: Mapping[str, Collection[str]], mistakes: Mistakes
+) -> None:
+    """Check that what a fake gives is an output; `outputs` are those of each step, by its id.
+
+    A misspelt one would leave the real output at nothing, and the test would tell of that.
+    """
+    for index, test in enumerate(document.tests):
+        for name, calls in test.fakes.items():
+            known = outputs.get(without_items(name).rpartition("/")[2])
+            if known is None:
+                continue
+            for number, call in enumerate(calls):
+                here = mistakes.at("tests", index, "fakes", name, number, "result")
+                for output in call.result:
+                    if output not in known:
+                        here.at(output).unknown("output", output, known)
+
+
 def _check_probes(test: Rehearsal, mistakes: Mistakes) -> None:
     for name, calls in test.fakes.items():
         for number, call in enumerate(calls):

@@ -107,6 +107,16 @@ def test_auto_is_a_mistake_where_the_playbook_lacks_what_policy_requires(tmp_pat
     assert found.startswith("quell.yaml: rules.down.mode: `auto` needs blast_radius and budget")
 
 
+def test_a_test_gives_its_steps_the_outputs_that_they_have(tmp_path: Path) -> None:
+    playbooks = write(tmp_path / "playbooks", restart=PLAYBOOK % ("restart", "result.ok"))
+    (playbooks / "restart.test.yaml").write_text(
+        "language: 1\ntests:\n  - name: t\n    by_hand: [{playbook: restart}]\n"
+        "    fakes: {look: [{result: {statuss: 200}}]}\n    expect: [{at: 1m, incidents: []}]\n"
+    )
+    (found,) = findings_of(CatalogSources(playbooks=[playbooks], shipped=shipped_folder()))
+    assert "unknown output 'statuss', did you mean 'status'?" in found
+
+
 def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     rules = write(
         tmp_path / "rules",

@@ -1,7 +1,12 @@
 import pytest
 
 from engine.core.mistakes import Mistakes
-from engine.core.rehearsal_documents import RehearsalsDocument, check_names, check_rehearsals
+from engine.core.rehearsal_documents import (
+    RehearsalsDocument,
+    check_names,
+    check_rehearsals,
+    check_results,
+)
 
 FIRE = {"at": "0s", "fire": "a", "labels": {"alertname": "Down"}}
 EXPECT = [{"at": "8m", "incidents": [{"severity": "P1"}]}]
@@ -91,6 +96,22 @@ def test_an_unknown_step_is_likened_to_those_of_the_playbook_that_is_started() -
     check_names(document, {"mend": ["pause", "space"], "other": ["pool"]}, mistakes)
     (found,) = mistakes.found
     assert found.message == "unknown step 'proof'; there is pause, space"
+
+
+def test_what_a_fake_gives_is_an_output_of_its_step() -> None:
+    fakes = {
+        "mend[gpu-07]/restart": [{}, {"result": {"exitcode": 3}}],
+        "prove": [{"result": {"exit_code": 0}}],
+        "of_none": [{"result": {"x": 1}}],
+    }
+    story = {"name": "t", "expect": EXPECT, "fakes": fakes}
+    document = RehearsalsDocument.model_validate({"language": 1, "tests": [story]})
+    mistakes = Mistakes()
+    outputs = {"restart": ["exit_code", "stdout"], "prove": ["exit_code"]}
+    check_results(document, outputs, mistakes)
+    (found,) = mistakes.found
+    assert found.path == ("tests", 0, "fakes", "mend[gpu-07]/restart", 1, "result", "exitcode")
+    assert found.message == "unknown output 'exitcode', did you mean 'exit_code'?"
 
 
 def test_steps_of_a_called_playbook_and_of_an_item_are_named_by_their_whole_id() -> None:
