@@ -98,12 +98,13 @@ def test_a_line_break_in_a_command_begins_no_line_of_sudoers(
     capsys: pytest.CaptureFixture[str], project: Project
 ) -> None:
     (project.folder / "playbooks" / "commands.yaml").write_text(
-        'language: 1\ncommands:\n  restart-unit:\n    argv: [sh, -c, "a\\nb ALL=(ALL) ALL"]\n'
+        "language: 1\ncommands:\n  restart-unit:\n"
+        '    argv: [echo, "a\\nb ALL=(ALL) ALL", "${{ args.unit }}"]\n'
         "    args: {unit: {type: string}}\n    effect: change\n    repeat: never\n"
     )
     assert permissions(project, "restart-llm") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "#   change  restart-unit: sh -c a b ALL=(ALL) ALL" in lines
+    assert "#   change  restart-unit: echo a b ALL=(ALL) ALL <unit>" in lines
     assert not any(line.startswith("b ") for line in lines)
 
 
