@@ -1,5 +1,6 @@
 """A Kafka 4 broker (KRaft, one node) on a loopback port of its own, from Maven's jars."""
 
+import asyncio
 import fcntl
 import os
 import shutil
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.process import Process, ServiceError, free_port, program, run
+from tests.services.process import POLL_S, Process, ServiceError, free_port, program, run
+
+KNOWN_WITHIN_S = 20.0
 
 KAFKA_VERSION = "4.3.1"
 SLF4J_VERSION = "1.7.36"  # the logging interface of this Kafka; its jars bring no backend for it
@@ -157,11 +160,15 @@ class KafkaBroker:
         try:
             topic = NewTopic(name, partitions, 1, topic_configs=dict(settings or {}))
             answer = await admin.create_topics([topic])
+            for topic_error in answer.topic_errors:
+                if topic_error[1] != 0:
+                    raise ServiceError(f"topic {name!r} not created: {topic_error}")
+            # The controller made it; the broker answers for it a moment later.
+            async with asyncio.timeout(KNOWN_WITHIN_S):
+                while (await admin.describe_topics([name]))[0]["error_code"] != 0:
+                    await asyncio.sleep(POLL_S)
         finally:
             await admin.close()
-        for topic_error in answer.topic_errors:
-            if topic_error[1] != 0:
-                raise ServiceError(f"topic {name!r} not created: {topic_error}")
 
     async def delete_topic(self, name: str) -> None:
         from aiokafka.admin import AIOKafkaAdminClient
