@@ -4,6 +4,7 @@ import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from engine.catalog.calling import WrittenPlaybooks
 from engine.catalog.overlays import caps_of, overlaid, rule_findings, unknown_rules
@@ -264,9 +265,10 @@ class _Loader:
         self, files: Sequence[SourceFile], playbooks: Mapping[str, Playbook] | None
     ) -> None:
         """Check the tests; without playbooks (one has mistakes) not what they name."""
-        steps = {name: playbook.step_ids for name, playbook in (playbooks or {}).items()}
+        known = playbooks or {}
+        steps = {name: playbook.step_ids for name, playbook in known.items()}
         outputs: dict[str, set[str]] = {}
-        for step in (step for playbook in (playbooks or {}).values() for step in playbook.calls):
+        for step in chain.from_iterable(playbook.calls for playbook in known.values()):
             outputs.setdefault(step.id, set()).update(self.actions[step.uses].outputs)
         for file in files:
             parsed = parse(file, RehearsalsDocument, self.findings)

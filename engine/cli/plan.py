@@ -12,6 +12,7 @@ from engine.cli.permissions import plain
 from engine.cli.plan_lines import described, print_lines, table
 from engine.core.briefing import Briefing
 from engine.core.guard_words import named
+from engine.core.host_commands import runs_by_sudo
 from engine.core.host_permissions import HostPermissions, PermittedCommand
 from engine.core.plan import plan_hash
 from engine.core.severity import ModeLimit, effective_mode
@@ -103,5 +104,5 @@ def _account(hosts: Sequence[HostPermissions]) -> str:
 
 
 def _by_sudo(command: PermittedCommand) -> str:
-    programs = {argv[0].rpartition("/")[2] for argv in (command.argv, command.probe) if argv}
-    return f"{command.name} (sudo)" if "sudo" in programs else command.name
+    by_sudo = runs_by_sudo(command.argv) or runs_by_sudo(command.probe)
+    return f"{command.name} (sudo)" if by_sudo else command.name

@@ -21,6 +21,7 @@ _CODE = {
     "env": r"-[a-z0]*S|--split-string",
 }
 _OF_A_SHELL = frozenset({"|", "||", "&&", ">", ">>", "<", "2>", "2>&1"})
+_TAKEN = re2.compile(r"\bargs\.(\w+)")
 _CONTROL = re2.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -52,9 +53,9 @@ def check_argv(argv: Sequence[str], compiled: Sequence[Renderable], mistakes: Mi
 def check_used(command: CommandDocument, mistakes: Mistakes) -> None:
     """Note each argument that no element takes: people would approve a value that does nothing."""
     elements = (*command.argv, *(command.probe.argv if command.probe else ()))
+    used = {name for each in elements for name in _TAKEN.findall(each.partition("${{")[2])}
     for name in command.args:
-        is_used = re2.compile(rf"(?s)\$\{{\{{.*\bargs\.{name}\b")
-        if not any(is_used.search(element) for element in elements):
+        if name not in used:
             mistakes.at("args", name).add(
                 f"no element of `argv` takes it; write it there as '${{{{ args.{name} }}}}'"
             )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.core import sudo_patterns
 from engine.core.documents import Argument, CommandDocument
 from engine.core.expressions import ExpressionError
-from engine.core.host_commands import command_scope
+from engine.core.host_commands import command_scope, runs_by_sudo
 from engine.core.rendering import Renderable
 from engine.core.sudo_patterns import UnsayableError
 from engine.core.templates import Template, compile_template
@@ -73,7 +73,7 @@ def authorized_line(
     Raises UnsayableError where no pattern says what an element may be.
     """
     words = argv_patterns(argv, command, given, EXTENDED)
-    if sudo_timeouts and argv[0].rpartition("/")[2] == "sudo":
+    if sudo_timeouts and runs_by_sudo(argv):
         words[1:1] = ["-T", "[0-9]+"]
     return "\t".join(["timeout", "-k", "[0-9]+", "[0-9]+", *words])
 

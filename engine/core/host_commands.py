@@ -3,7 +3,7 @@
 What a shell is told is made from this argv alone, by quoting each element.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -45,6 +45,11 @@ class RenderedCommand:
     argv: tuple[str, ...]
     probe_argv: tuple[str, ...] = ()
     done: str = ""
+
+
+def runs_by_sudo(argv: Sequence[str]) -> bool:
+    """Whether the program is sudo, wherever it is; an empty argv is none."""
+    return bool(argv) and argv[0].rpartition("/")[2] == "sudo"
 
 
 def command_scope(arguments: Mapping[str, Argument]) -> Scope:

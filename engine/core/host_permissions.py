@@ -10,6 +10,7 @@ from engine.core.command_patterns import SUDOERS, argv_patterns, authorized_line
 from engine.core.documents import CommandDocument
 from engine.core.expansion import Placed
 from engine.core.expressions import ExpressionFailedError
+from engine.core.host_commands import runs_by_sudo
 from engine.core.inventory import Inventory
 from engine.core.parameters import TypedParameter
 from engine.core.playbook import Playbook, Step
@@ -219,7 +220,7 @@ def _of_host(
                     )
                 except UnsayableError as error:
                     unsayable.add(f"command {name}: no pattern can say it: {error}")
-                if argv[0].rpartition("/")[2] == "sudo":
+                if runs_by_sudo(argv):
                     try:
                         sudo.add(_sudo(argv, command, arguments))
                     except UnsayableError as error:

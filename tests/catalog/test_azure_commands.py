@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
-from engine.catalog import CatalogSources, load_catalog, shipped_folder
 from engine.core.host_commands import render_command
-from tests.doubles.declarations import ACTIONS
+from tests.catalog.test_shipped_commands import COMMANDS
 
-COMMANDS = load_catalog(CatalogSources(shipped=shipped_folder()), ACTIONS).estate.commands
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000001"
 PROVIDERS = f"{SUBSCRIPTION}/resourceGroups/llm-prod/providers"
 DEPLOYMENT = f"{PROVIDERS}/Microsoft.CognitiveServices/accounts/llm/deployments/chat"

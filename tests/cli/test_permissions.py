@@ -16,6 +16,15 @@ def permissions(project: Project, *words: str) -> int:
     return execute(["permissions", *words, "--config", str(project.config)])
 
 
+def restart_by(project: Project, argv: str) -> None:
+    """The project's own `restart-unit`, in place of the shipped one."""
+    (project.folder / "playbooks" / "commands.yaml").write_text(
+        f"language: 1\ncommands:\n  restart-unit:\n    argv: {argv}\n"
+        "    args: {unit: {type: string, pattern: '[a-z]+'}}\n    effect: change\n"
+        "    repeat: never\n"
+    )
+
+
 def test_the_output_for_a_host_is_its_sudoers_file(
     capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path
 ) -> None:
@@ -83,11 +92,7 @@ def test_the_authorized_commands_are_a_program_that_compares_as_the_same(
 def test_a_command_that_no_pattern_says_is_told_beside_the_program(
     capsys: pytest.CaptureFixture[str], project: Project
 ) -> None:
-    (project.folder / "playbooks" / "commands.yaml").write_text(
-        "language: 1\ncommands:\n  restart-unit:\n    argv: [echo, '${{ args.unit + \"x\" }}']\n"
-        "    args: {unit: {type: string, pattern: '[a-z]+'}}\n    effect: change\n"
-        "    repeat: never\n"
-    )
+    restart_by(project, """[echo, '${{ args.unit + "x" }}']""")
     assert permissions(project, "restart-llm", "--authorized-commands") == 0
     shown = capsys.readouterr()
     assert "timeout" not in shown.out.partition("COMMANDS'")[2].partition("COMMANDS")[0]
@@ -97,11 +102,7 @@ def test_a_command_that_no_pattern_says_is_told_beside_the_program(
 def test_a_line_break_in_a_command_begins_no_line_of_sudoers(
     capsys: pytest.CaptureFixture[str], project: Project
 ) -> None:
-    (project.folder / "playbooks" / "commands.yaml").write_text(
-        "language: 1\ncommands:\n  restart-unit:\n"
-        '    argv: [echo, "a\\nb ALL=(ALL) ALL", "${{ args.unit }}"]\n'
-        "    args: {unit: {type: string}}\n    effect: change\n    repeat: never\n"
-    )
+    restart_by(project, r'[echo, "a\nb ALL=(ALL) ALL", "${{ args.unit }}"]')
     assert permissions(project, "restart-llm") == 0
     lines = capsys.readouterr().out.splitlines()
     assert "#   change  restart-unit: echo a b ALL=(ALL) ALL <unit>" in lines

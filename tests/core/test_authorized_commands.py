@@ -12,16 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.actions.ssh.actions import bounded_line
-from engine.catalog import CatalogSources, load_catalog, shipped_folder
 from engine.core.authorized_commands import authorized_program, compare_program
 from engine.core.command_patterns import authorized_line
 from engine.core.documents import Argument, CommandDocument
 from engine.core.host_commands import render_command
 from engine.core.host_permissions import Compared, HostPermissions
 from engine.core.json_value import Json
-from tests.doubles.declarations import ACTIONS
+from tests.catalog.test_shipped_commands import COMMANDS
 
-COMMANDS = load_catalog(CatalogSources(shipped=shipped_folder()), ACTIONS).estate.commands
 REFUSED = 126
 PRINTABLE = st.characters(min_codepoint=32, max_codepoint=126)
 # What fits the formats of the shipped commands' arguments.

@@ -2,7 +2,7 @@ import pytest
 
 from engine.core.actions import ProbeAnswer
 from engine.core.documents import CommandDocument
-from engine.core.host_commands import judge_probe, render_command, unknown_command
+from engine.core.host_commands import judge_probe, render_command, runs_by_sudo, unknown_command
 from engine.core.json_value import Json
 from engine.core.mistakes import Mistakes
 from engine.errors import PermanentError
@@ -148,3 +148,11 @@ def test_a_command_that_is_not_there_is_told_with_what_to_write(name: str, messa
     mistakes = Mistakes()
     unknown_command(name, ["unit-state"], mistakes)
     assert [each.message for each in mistakes.found] == [message]
+
+
+@pytest.mark.parametrize(
+    ("argv", "is_so"),
+    [(["sudo", "x"], True), (["/usr/bin/sudo"], True), (["x", "sudo"], False), ([], False)],
+)
+def test_sudo_is_known_wherever_it_is(argv: list[str], is_so: bool) -> None:
+    assert runs_by_sudo(argv) is is_so

@@ -52,4 +52,4 @@ def test_a_message_is_gone_when_its_retention_ends() -> None:
         pushed = sender.publish(b"x")
         sender.deliver(within_s=20)
     assert (sender.waiting, sender.expired) == ([], [pushed])
-    assert set(pushed.answers) == {503}
+    assert pushed.answers in ([503], [503, 503])

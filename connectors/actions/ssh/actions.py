@@ -26,7 +26,7 @@ from engine.core.actions import (
 from engine.core.documents import TargetDocument
 from engine.core.expressions import ValueType
 from engine.core.findings import nearest
-from engine.core.host_commands import judge_probe, render_command
+from engine.core.host_commands import judge_probe, render_command, runs_by_sudo
 from engine.core.json_value import Json, JsonObject
 from engine.errors import OutcomeUnknownError, PermanentError, QuellError, TransientError
 
@@ -226,7 +226,9 @@ class SshAction:
     def _ends_in_time(self, call: Call) -> bool:
         """Whether the host really ends the command: `timeout` has no power over root's."""
         config = self._connections.configs.get(call.prepared.connection)
-        return not _by_sudo(_argv(call, "argv")) or (config is not None and config.sudo_timeouts)
+        return not runs_by_sudo(_argv(call, "argv")) or (
+            config is not None and config.sudo_timeouts
+        )
 
     async def _run(self, call: Call, which: str, limit_bytes: int) -> _Ended:
         """Run one argv of the payload to its end, or say whether it may have begun."""
@@ -307,7 +309,7 @@ def bounded_line(argv: tuple[str, ...], left_s: float, *, sudo: bool) -> tuple[s
     bound_s = int(left_s) - kill_after_s - 1
     if bound_s < 1:
         raise TransientError(f"only {left_s:.1f} s are left, too little to begin; nothing was sent")
-    if sudo and _by_sudo(argv):
+    if sudo and runs_by_sudo(argv):
         argv = (argv[0], "-T", str(bound_s), *argv[1:])
     return shlex.join(("timeout", "-k", str(kill_after_s), str(bound_s), *argv)), bound_s
 
@@ -327,10 +329,6 @@ def _connection_of(host: str, target: TargetDocument, connection: str | None) ->
 def _argv(call: Call, which: str) -> tuple[str, ...]:
     argv = call.prepared.payload[which]
     return tuple(map(str, argv)) if isinstance(argv, list | tuple) else ()
-
-
-def _by_sudo(argv: tuple[str, ...]) -> bool:
-    return argv[:1] != () and argv[0].rpartition("/")[2] == "sudo"
 
 
 def _text(output: bytearray) -> str:
