@@ -209,8 +209,9 @@ transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
-# A killed broker may come back only when its session has ended.
-broker.session.timeout.ms=2000
+# A broker that stood still for longer is fenced, and names nobody when it goes on; a killed one
+# may come back only after it.
+broker.session.timeout.ms=6000
 broker.heartbeat.interval.ms=500
 {settings}
 """
