@@ -133,6 +133,7 @@ class _Loader:
     findings: list[Finding]
     _owners: dict[str, SourceFile] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
+    _unread: set[str] = field(default_factory=set)
 
     def load(self, files: Sequence[SourceFile]) -> Catalog:
         by_kind = {kind: [each for each in files if each.kind is kind] for kind in Kind}
@@ -165,6 +166,8 @@ class _Loader:
         inventory = Inventory()
         for file in files:
             parsed = parse(file, InventoryDocument, self.findings)
+            if parsed is None or parsed.dropped:
+                self._unread |= {"target", "service", "connection"}
             if parsed is not None:
                 inventory = build_inventory(parsed.document, parsed.mistakes)
                 self.findings += parsed.findings()
@@ -175,6 +178,8 @@ class _Loader:
         commands: dict[str, CommandDocument] = {}
         for file in files:
             parsed = parse(file, CommandsDocument, self.findings)
+            if parsed is None or parsed.dropped:
+                self._unread |= {"command", "argument"}
             if parsed is None:
                 continue
             check_commands(parsed.document.commands, parsed.mistakes)
@@ -221,7 +226,9 @@ class _Loader:
             if playbook is not None:
                 of = written[name]
                 check_possible(of.document, playbook, context, of.mistakes)
-        self.findings += [f for _, parsed in read if parsed is not None for f in parsed.findings()]
+        for _, parsed in read:
+            if parsed is not None:
+                self.findings += parsed.findings(self._unread)
         return parameters, {name: each for name, each in compiled.items() if each is not None}
 
     def _rules(

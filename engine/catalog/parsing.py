@@ -1,7 +1,7 @@
 """One file's text into its model: every mistake with line and column, the right word named."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Generic, TypeVar
@@ -48,9 +48,10 @@ class Parsed(Generic[M]):
         """SHA-256 of the file's bytes."""
         return sha256_hex(self.source.text)
 
-    def findings(self) -> list[Finding]:
-        """The mistakes at their places."""
-        return [self.finding(each) for each in self.mistakes.found if not self.follows(each)]
+    def findings(self, unread: Collection[str] = ()) -> list[Finding]:
+        """The mistakes at their places; of kinds that are `unread`, nothing can be called unknown."""
+        found = [each for each in self.mistakes.found if each.unknown not in unread]
+        return [self.finding(each) for each in found if not self.follows(each)]
 
     def finding(self, mistake: Mistake) -> Finding:
         """A mistake at its place in the file."""

@@ -11,11 +11,15 @@ Path: TypeAlias = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One mistake at `path`; `column` counts characters of that scalar from 1, 0 for all of it."""
+    """One mistake at `path`; `column` counts characters of that scalar from 1, 0 for all of it.
+
+    `unknown` is the kind of thing (`target`, `command`) whose name isn't there, "" for all else.
+    """
 
     path: Path
     message: str
     column: int = 0
+    unknown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +43,5 @@ class Mistakes:
         hint = nearest(word, known)
         if not hint:
             hint = f"; there is {', '.join(known)}" if 0 < len(known) <= 8 else ""
-        self.add(f"unknown {what} {word!r}{hint}")
+        kind = what.partition(" ")[0]
+        self.found.append(Mistake(self.path, f"unknown {what} {word!r}{hint}", unknown=kind))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors import registry
 from engine.catalog import (
     CatalogSources,
     context_of,
@@ -158,6 +159,62 @@ def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
         "did you mean 'down'?",
     ):
         assert said in everything
+
+
+BY_NAME = """language: 1
+id: by-name
+description: Reload the unit
+steps:
+  - id: reload
+    uses: ssh.run
+    with: {host: gpu-01, command: reload-it, args: {unit: vllm}}
+    rollback: none
+verify:
+  - id: runs
+    uses: ssh.read
+    with: {host: gpu-01, command: is-it-there, args: {unit: vllm}}
+    until: result.exit_code == 0
+    within: 1m
+"""
+INVENTORY = "language: 1\ntargets: {gpu-01: {kind: host, address: gpu-01.example}}\n"
+COMMANDS = """language: 1
+commands:
+  reload-it:
+    argv: [systemctl, reload, '${{ args.unit }}']
+    args: {unit: {}}
+    effect: change
+    repeat: harmless
+  is-it-there:
+    argv: [systemctl, is-active, '${{ args.unit }}']
+    args: {unit: {}}
+    effect: read
+    repeat: harmless
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        pytest.param("commands", "effect: change", "effect: chang", id="a value"),
+        pytest.param("commands", "repeat: harmless", "# none", id="a missing key"),
+        pytest.param("commands", "args: {unit", "argz: {unit", id="an unknown key"),
+        pytest.param("commands", "argv: [", "argv: [[", id="no YAML"),
+        pytest.param("inventory", "kind:", "kinds:", id="an unknown key in the inventory"),
+        pytest.param("inventory", "{kind", "{{kind", id="an inventory that is no YAML"),
+    ],
+)
+def test_what_a_file_with_mistakes_has_is_not_called_unknown_elsewhere(
+    tmp_path: Path, name: str, right: str, wrong: str
+) -> None:
+    texts = {"inventory": INVENTORY, "commands": COMMANDS}
+    folder = write(tmp_path / "playbooks", **{"by-name": BY_NAME}, commands=COMMANDS)
+    write(tmp_path, inventory=INVENTORY)
+    sources = CatalogSources(playbooks=[folder], inventory=tmp_path / "inventory.yaml")
+    load_catalog(sources, registry.declarations())
+    write(folder if name == "commands" else tmp_path, **{name: texts[name].replace(right, wrong)})
+    with pytest.raises(ConfigError) as caught:
+        load_catalog(sources, registry.declarations())
+    assert {Path(each.file).stem for each in caught.value.findings} == {name}
 
 
 def test_a_file_of_ones_own_replaces_the_shipped_of_the_same_id(tmp_path: Path) -> None:
