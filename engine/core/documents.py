@@ -326,7 +326,7 @@ class CommandDocument(Document):
     argv: tuple[str, ...] = Field(min_length=1)
     args: Mapping[Name, Argument] = {}
     effect: Literal["read", "change", "destroy"]
-    repeat: Literal["harmless", "keyed", "probe", "never"]
+    repeat: Literal["harmless", "probe", "never"]
     probe: ProbeDocument | None = None
 
 

@@ -130,10 +130,6 @@ def check_commands(commands: Mapping[str, CommandDocument], mistakes: Mistakes) 
             check_used(command, here)
         if command.effect == "read" and command.repeat != "harmless":
             here.at("repeat").add("a read can always be repeated: write `repeat: harmless`")
-        if command.repeat == "keyed":
-            here.at("repeat").add(
-                "no host command takes a key: it is `harmless`, `probe` or `never`"
-            )
         if command.repeat == "probe" and command.probe is None:
             here.at("repeat").add("`repeat: probe` needs a `probe` with `argv` and `done`")
         if command.probe is None:

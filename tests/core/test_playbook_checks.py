@@ -143,7 +143,6 @@ def _command(**words: object) -> Mapping[str, object]:
         ),
         pytest.param(_command(probe=None), "repeat", "needs a `probe`", id="no-probe"),
         pytest.param(_command(repeat="never"), "probe", "only with", id="unused-probe"),
-        pytest.param(_command(repeat="keyed", probe=None), "repeat", "takes a key", id="keyed"),
         pytest.param(
             _command(effect="read", repeat="never", probe=None), "repeat", "harmless", id="read"
         ),
