@@ -49,7 +49,7 @@ class Parsed(Generic[M]):
         return sha256_hex(self.source.text)
 
     def findings(self, unread: Collection[str] = ()) -> list[Finding]:
-        """The mistakes at their places; of kinds that are `unread`, nothing can be called unknown."""
+        """The mistakes at their places; of a kind that is `unread`, nothing is called unknown."""
         found = [each for each in self.mistakes.found if each.unknown not in unread]
         return [self.finding(each) for each in found if not self.follows(each)]
 

@@ -19,7 +19,7 @@ from engine.catalog.schema_words import WORDS
 from engine.catalog.sources import Kind, SourceFile
 from engine.core.actions import Declaration
 from engine.core.catalog import Catalog
-from engine.core.documents import CommandDocument, Document, PlaybookDocument
+from engine.core.documents import CommandDocument, Document, Parameter, PlaybookDocument
 from engine.core.guard_words import told_written
 from engine.core.json_value import Json
 from engine.core.playbook import Playbook
@@ -175,6 +175,17 @@ class Runbooks:
         return f"{helped} of {judged} ({helped / judged:.0%})" if judged else ""
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes a whole number as one: bounds are read as floats, an integer's too."""
+
+
+def _number(dumper: _Dumper, value: float) -> yaml.ScalarNode:
+    return dumper.represent_int(int(value)) if value.is_integer() else dumper.represent_float(value)
+
+
+_Dumper.add_representer(float, _number)
+
+
 def _rule_row(rule: Rule) -> str:
     alerts = [f"`{cell(str(each))}`" for each in rule.matchers]
     alerts += [f"`{cell(rule.when.text)}`"] if rule.when else []
@@ -200,9 +211,14 @@ def _parameters(document: PlaybookDocument) -> Iterator[str]:
             exclude_defaults=True, exclude={"type", "default", "description"}, mode="json"
         )
         form = f"{spec.type} `{cell(_flow(more))}`" if more else spec.type
-        default = "**needed**" if spec.default is None else f"`{cell(_flow(spec.default))}`"
-        yield f"| `{name}` | {form} | {default} | {cell(spec.description)} |"
+        yield f"| `{name}` | {form} | {_default(spec)} | {cell(spec.description)} |"
     yield ""
+
+
+def _default(spec: Parameter) -> str:
+    if spec.default is None:
+        return "**needed**"
+    return "empty" if spec.default == "" else f"`{cell(_flow(spec.default))}`"
 
 
 def _limits(document: PlaybookDocument) -> Iterator[str]:
@@ -251,8 +267,13 @@ def _plain(value: object) -> object:
 
 
 def _flow(value: object) -> str:
-    text: str = yaml.safe_dump(
-        value, default_flow_style=True, allow_unicode=True, width=1 << 30, sort_keys=False
+    text: str = yaml.dump(
+        value,
+        Dumper=_Dumper,
+        default_flow_style=True,
+        allow_unicode=True,
+        width=1 << 30,
+        sort_keys=False,
     )
     return text.removesuffix("\n").removesuffix("\n...")
 

@@ -76,11 +76,14 @@ class QueryStage:
     async def approval(self, prefix: str) -> ApprovalRow:
         """By a prefix of its id, its run's or its incident's, or by INC-12; pending ones first."""
 
-        def work(tx: Tx) -> Sequence[ApprovalRow]:
+        def work(tx: Tx) -> tuple[Sequence[ApprovalRow], Incident | None]:
             incidents = tx.find_incidents(prefix)
-            return tx.find_approvals(incidents[0].id if len(incidents) == 1 else prefix)
+            incident = incidents[0] if len(incidents) == 1 else None
+            return tx.find_approvals(incident.id if incident else prefix), incident
 
-        found = await self.store.read(work)
+        found, incident = await self.store.read(work)
+        if incident and not found:
+            raise NotFoundError(f"nobody was asked to approve anything in {incident.name}")
         pending = [row for row in found if row.state == "pending"]
         return _only(pending or found, f"approval {prefix!r}")
 

@@ -19,6 +19,8 @@ max_mode: approve
 parameters:
   host: {type: target, kind: host, description: what is mended}
   days: {type: integer, default: 7, minimum: 1, maximum: 30}
+  least: {type: number, default: 1.5, minimum: 0.5}
+  keep: {type: string, default: '', description: a name}
 guards:
   lock: {per: service}
   cooldown: {for: 15m}
@@ -84,7 +86,9 @@ def pages(folder: Path, runs: Sequence[PastRun] | None = None) -> Mapping[str, s
         '| P1 where `alert.team == "a"`, else P2 | suggest |',
         "By hand: `quell run mend -p host=…`",
         "| `host` | target `{kind: host}` | **needed** | what is mended |",
-        "| `days` | integer `{minimum: 1.0, maximum: 30.0}` | `7` |  |",
+        "| `days` | integer `{minimum: 1, maximum: 30}` | `7` |  |",
+        "| `least` | number `{minimum: 0.5}` | `1.5` |  |",
+        "| `keep` | string | empty | a name |",
         "- `lock: {per: service, on_busy: queue}` no other run is at work on the same target; "
         "else it waits, 30m at most. no other run is at work on the same service; else it waits, "
         "30m at most",

@@ -59,6 +59,10 @@ async def test_a_request_is_found_by_its_own_its_runs_or_its_incidents_id(world:
     assert (await world.queries.approval(incident.name)).state == "approved"
     with pytest.raises(NotFoundError, match="no approval 'INC-99'"):
         await world.queries.approval("INC-99")
+    await world.fire("FanNoisy", service="fans")
+    (unasked,) = [each for each in await world.incidents() if each.service == "fans"]
+    with pytest.raises(NotFoundError, match=f"nobody was asked .* in {unasked.name}"):
+        await world.queries.approval(unasked.id)
 
 
 async def test_a_pending_request_comes_before_those_that_are_decided(world: World) -> None:
