@@ -199,10 +199,12 @@ def _operator_clash(operator: str, left: str, right: str) -> str:
     kinds = {left, right}
     if operator in _COMPARISONS:
         if "string" in kinds and kinds & {"int", "double"}:
-            return (
-                f"can't compare {left} with {right}; write the number in quotes, "
-                "or turn the text into one with int(...)"
+            how = (
+                "write both as numbers or both as texts: 0 or '0', int(...) or string(...)"
+                if operator in ("==", "!=")
+                else "write no quotes around a number, and int(...) around a text that holds one"
             )
+            return f"can't compare {left} with {right}; {how}"
         if "duration" in kinds:
             return f'can\'t compare {left} with {right}; write a duration as duration("5m")'
         return f"can't compare {left} with {right} by {operator}"

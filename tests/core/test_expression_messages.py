@@ -25,7 +25,10 @@ SCOPE = Scope(
     },
     {"target": FunctionType((ValueType.STRING,), ValueType.DYN)},
 )
-TWO_QUOTED = "can't compare string with int; write the number in quotes, or turn the text into one "
+EQUAL_TYPES = (
+    "can't compare string with int; write both as numbers or both as texts: 0 or '0', int(...) or "
+    "string(...)"
+)
 
 MESSAGES = {
     "misspelt field": ("alert.nam", 1, "unknown name 'alert.nam', did you mean 'alert.name'?"),
@@ -83,7 +86,13 @@ MESSAGES = {
         4,
         "min can't take (int, string); it is called as min(a, b) or min(list)",
     ),
-    "text with number": ("alert.name == 5", 12, TWO_QUOTED),
+    "text with number": ("alert.name == 5", 12, EQUAL_TYPES),
+    "text as a bound": (
+        "params.count <= '85'",
+        14,
+        "can't compare int with string; write no quotes around a number, and int(...) around a text"
+        " that holds one",
+    ),
     "time with text": ("alert.starts_at == 'x'", 17, "can't compare timestamp with string by =="),
     "duration with number": (
         "params.window < 5",
