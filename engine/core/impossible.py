@@ -5,6 +5,7 @@ Only what is certain from its own text and the inventory; the rest is found when
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import chain
 
 from engine.core.actions import Declaration
 from engine.core.documents import PlaybookDocument, StepDocument
@@ -27,6 +28,7 @@ def check_possible(
     It is for files, not for the text that a run began with: the inventory may have changed since.
     """
     _check_deadline(document, playbook.deadline, mistakes)
+    _check_times(document, playbook.deadline, mistakes)
     _check_blast_radius(
         document, playbook, context.inventory, mistakes.at("guards", "blast_radius")
     )
@@ -60,6 +62,33 @@ def _check_deadline(document: PlaybookDocument, deadline: timedelta, mistakes: M
                 f"the run's deadline of {document.deadline} is over by then, so it never holds; "
                 "write a longer `deadline`"
             )
+
+
+def _check_times(document: PlaybookDocument, deadline: timedelta, mistakes: Mistakes) -> None:
+    """What may take longer than the whole run: the one or the other isn't meant so."""
+    begun = False
+    in_order = chain(
+        _each(document.steps, mistakes.at("steps")), _each(document.verify, mistakes.at("verify"))
+    )
+    for step, here in in_order:
+        begun = begun or step.rollback is not None
+        for word, written in (("timeout", step.timeout), ("within", step.within)):
+            if begun and written is not None and parse_duration(written) > deadline:
+                here.at(word).add(
+                    f"the run's deadline of {document.deadline} is over before that; write a "
+                    "longer `deadline`, or less here"
+                )
+
+
+def _each(
+    steps: Sequence[StepDocument], mistakes: Mistakes
+) -> Iterator[tuple[StepDocument, Mistakes]]:
+    """Every step, those inside of others too, with its place."""
+    for index, step in enumerate(steps):
+        here = mistakes.at(index)
+        yield step, here
+        yield from _each(step.steps, here.at("steps"))
+        yield from _each(step.parallel or (), here.at("parallel"))
 
 
 def _surely_done(

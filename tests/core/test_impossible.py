@@ -79,6 +79,16 @@ AGAIN = {"id": "again", "wait": "10m"}
             "never holds",
             id="stable behind a wait",
         ),
+        pytest.param(
+            changed("steps/0/timeout", "61m"), "steps/0/timeout", "of 1h is", id="timeout"
+        ),
+        pytest.param(changed("verify/0/within", "61m"), "verify/0/within", "of 1h is", id="within"),
+        pytest.param(
+            with_steps({"id": "both", "parallel": [LOOK, {**LOOK, "id": "late", "timeout": "2h"}]}),
+            "steps/1/parallel/1/timeout",
+            "of 1h is",
+            id="timeout of a branch",
+        ),
         pytest.param(with_steps(loop([])), "steps/1/foreach/in", "is empty", id="empty list"),
         pytest.param(
             with_steps(loop(["gpu-07", "gpu-07"])), "steps/1/foreach/in", "twice", id="twice"
@@ -121,6 +131,10 @@ def test_what_no_run_can_do_is_told_where_it_stands(
         ),
         pytest.param(
             with_steps({**WAIT, "wait": "2h", "if": "params.unit == 'a'"}), id="may be left out"
+        ),
+        pytest.param(changed("steps/0/timeout", "1h"), id="all the time there is"),
+        pytest.param(
+            with_steps({**LOOK, "timeout": "2h"}, before=True), id="a look before it begins"
         ),
         pytest.param(with_steps(loop(["gpu-07"])), id="a list of targets"),
         pytest.param(with_steps(loop("${{ [params.host] }}")), id="an expression gives the list"),
