@@ -135,19 +135,21 @@ def settle_unknown(state: RunState, world: World) -> Command | None:
         if (phase, step_id) in world.under_way:
             continue  # its worker will tell
         step = state.plan.step(phase, step_id)
-        if known.outcome == "unknown" and (
+        told = known.outcome == "unknown" and (
             step.repeat != "probe"
             or known.probe_answer == "cannot_tell"
             or known.probes >= MAX_PROBES
-        ):
-            continue
+        )
+        # Nothing is undone, and nobody else let in, beside what may still be under way.
         safe_at = events.moment(attempt.not_after) + UNKNOWN_GRACE
-        if known.probe_answer == "in_progress" and known.changed_at is not None:
+        if not told and known.probe_answer == "in_progress" and known.changed_at is not None:
             safe_at = max(safe_at, known.changed_at + PROBE_AGAIN)
         if world.now < safe_at:
             return Wait(
                 safe_at, f"the outcome of {step_id} is unknown; nobody looks before it is over"
             )
+        if told:
+            continue
         if step.repeat == "probe":
             return Probe(step, attempt)
         return Record(

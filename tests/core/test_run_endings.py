@@ -3,14 +3,17 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from engine.core import events
 from engine.core.playbook import Step
 from engine.core.run_commands import (
     Attempt,
     Ended,
     Read,
+    Wait,
 )
-from tests.doubles.runs import RUN, Drive, a_playbook, a_step
+from tests.doubles.runs import RUN, Drive, Repeat, a_playbook, a_step
 
 UNDO = a_step("undo", "rollback")
 SECOND_HOLDS_AT = timedelta(seconds=100)
@@ -148,6 +151,31 @@ def test_a_person_s_cancel_is_followed_by_on_cancel_and_the_rollback() -> None:
     end = ended(drive)
     assert (end.outcome, end.rollback, end.keeps_locks) == ("cancelled", "done", False)
     assert end.reason == "cancelled by local:me: wrong host; rolled back: drain"
+
+
+@pytest.mark.parametrize("cancelled", [True, False], ids=["after a cancel", "after a failure"])
+@pytest.mark.parametrize("repeat", ["never", "harmless"])
+def test_nothing_is_undone_beside_what_may_still_be_under_way(
+    repeat: Repeat, cancelled: bool
+) -> None:
+    """A step that nobody can look at is waited out, on the host it may go on without quell."""
+    undoing = (a_step("drain", rollback=(UNDO,)), a_step("restart"))
+    drive = Drive(a_playbook(*undoing), repeat=repeat)
+    drive.end(drive.intend(drive.to_first_attempt()), "succeeded")
+    restart = drive.until_interesting()
+    assert isinstance(restart, Attempt)
+    intent = drive.intend(restart)
+    if cancelled:
+        drive.write(events.RunCancelled(run_id=RUN, reason="wrong host"), "local:me")
+    drive.end(intent, "unknown")
+    waiting = drive.next()
+    assert isinstance(waiting, Wait)
+    assert waiting.until == events.moment(intent.not_after) + timedelta(seconds=5)
+    drive.now = waiting.until
+    then = drive.until_interesting()
+    assert isinstance(then, Attempt)
+    goes_on = "restart" if repeat == "harmless" and not cancelled else "undo"
+    assert then.step.id == goes_on
 
 
 def test_what_fails_after_a_cancel_is_told_and_keeps_nothing_from_being_undone() -> None:

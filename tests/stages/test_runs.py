@@ -242,6 +242,7 @@ async def test_each_end_of_an_attempt_is_journaled_as_what_it_is(
     (told,) = await world.told(events.AttemptEnded)
     assert (told.outcome, told.begun) == attempt
     assert told.error in ("exit code 1", "refused", "cut off")
+    await world.elapse(150 if told.outcome == "unknown" else 0)
     assert (await ended(world))[0] == outcome
     assert world.mend.done("restart") == 1
     assert (await world.incident()).phase == "needs_person"

@@ -72,17 +72,18 @@ async def test_what_is_under_way_is_signalled_within_a_second_and_then_settled(
     assert (await world.incident()).phase == "needs_person"
 
 
-async def test_what_must_not_be_looked_at_again_ends_at_once_after_the_signal(
-    world: World,
-) -> None:
+async def test_what_nobody_may_look_at_ends_once_it_can_be_under_way_no_more(world: World) -> None:
     world.mend.repeat = Repeat.NEVER
     change = Hanging()
     async with attempt_under_way(world, change):
         await stop(world)
         world.clock.advance(1)
         await until(change.signalled.is_set)
+    (intent,) = await world.told(events.AttemptIntended)
+    await world.elapse((events.moment(intent.not_after) - world.clock.at).total_seconds())
+    assert await world.told(events.RunEnded) == [], "it may be under way"
+    await world.elapse(5)
     assert await ended(world) == ("cancelled", STOPPED + LOCKED)
-    await world.settle()
     assert await world.tasks("run") == {}
 
 
