@@ -23,6 +23,8 @@ READ_AGAIN = timedelta(seconds=30)
 
 def before_first_change(state: RunState, plan: Plan, world: World) -> Command | None:
     """What comes before the first attempt; None when nothing does any more."""
+    if (over := _refused(state, world)) is not None:
+        return over  # however long something else would keep it
     missing = stale_look(state, plan.of("verify"), None)
     if missing is not None:
         return read_before(missing)
@@ -173,20 +175,28 @@ def _ask(state: RunState, plan: Plan, world: World) -> Command | None:
         )
     if approval.decision == "approved":
         return None
+    return Wait(approval.expires_at, "waiting for approval")
+
+
+def _refused(state: RunState, world: World) -> Command | None:
+    """The end of a run whose approver said no, or nothing in time; None for any other."""
+    approval = state.approval
+    if approval is None or approval.decision == "approved":
+        return None
     if approval.decision == "rejected":
         return end(
             state, "cancelled", f"rejected by {approval.actor}: {approval.reason}".rstrip(": ")
         )
     if approval.decision == "expired":
         return end(state, "expired", "nobody decided in time; a person is needed")
-    if world.now >= approval.expires_at:
-        return Record(
-            events.ApprovalDecided(
-                run_id=state.run_id,
-                approval_id=approval.id,
-                plan_hash=approval.plan_hash,
-                decision="expired",
-                via="clock",
-            )
+    if world.now < approval.expires_at:
+        return None
+    return Record(
+        events.ApprovalDecided(
+            run_id=state.run_id,
+            approval_id=approval.id,
+            plan_hash=approval.plan_hash,
+            decision="expired",
+            via="clock",
         )
-    return Wait(approval.expires_at, "waiting for approval")
+    )

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 import pytest
 
@@ -73,6 +74,28 @@ def test_an_unanswered_request_expires_by_the_clock() -> None:
     assert isinstance(expired, Record)
     assert isinstance(expired.event, events.ApprovalDecided)
     assert (expired.event.decision, expired.event.via) == ("expired", "clock")
+
+
+@pytest.mark.parametrize(
+    ("decision", "outcome"), [("rejected", "cancelled"), ("expired", "expired"), ("", "expired")]
+)
+def test_a_request_that_got_no_yes_waits_for_no_lock(
+    decision: events.Decision | Literal[""], outcome: str
+) -> None:
+    drive = Drive(a_playbook())
+    drive.until_interesting()
+    waiting = drive.next()
+    assert isinstance(waiting, Wait)
+    drive.refusal = Refusal("lock", "host is locked by the run of INC-2", waits=True)
+    if decision:
+        drive.decide(decision)
+    else:
+        drive.now = waiting.until
+        drive.obey_quietly(drive.next())
+    assert isinstance(drive.next(), Record)
+    drive.obey_quietly(drive.next())
+    assert drive.state.outcome == outcome
+    assert [e for e, _, _ in drive.story if isinstance(e, events.RunHeldBack)] == []
 
 
 @pytest.mark.parametrize(
