@@ -214,7 +214,10 @@ class Tx(OccurrenceRows, ReservationRows, Protocol):
         ...
 
     def find_approvals(self, prefix: str) -> Sequence[ApprovalRow]:
-        """Those whose id, run id or incident id begins with `prefix`; at most 2, pending first."""
+        """Those whose id, run id or incident id begins with `prefix`; at most 2.
+
+        First those that can still be decided, then the latest.
+        """
         ...
 
     # Stops.

@@ -74,7 +74,10 @@ class QueryStage:
         return await self.store.read(work)
 
     async def approval(self, prefix: str) -> ApprovalRow:
-        """By a prefix of its id, its run's or its incident's, or by INC-12; pending ones first."""
+        """By a prefix of its id, its run's or its incident's, or by INC-12.
+
+        Of several of one incident it is the one that can be decided, else the latest.
+        """
 
         def work(tx: Tx) -> tuple[Sequence[ApprovalRow], Incident | None]:
             incidents = tx.find_incidents(prefix)
@@ -84,8 +87,8 @@ class QueryStage:
         found, incident = await self.store.read(work)
         if incident and not found:
             raise NotFoundError(f"nobody was asked to approve anything in {incident.name}")
-        pending = [row for row in found if row.state == "pending"]
-        return _only(pending or found, f"approval {prefix!r}")
+        of_one = len({row.incident_id for row in found}) == 1
+        return _only(found[:1] if of_one else found, f"approval {prefix!r}")
 
     async def stops(self) -> Sequence[Stop]:
         """All that are in force, oldest first."""

@@ -48,6 +48,7 @@ _DECIDE = (
 _APPROVAL = select(approvals).where(approvals.c.id == bindparam("id"))
 _FIND = (
     select(approvals)
+    .join(runs, runs.c.id == approvals.c.run_id, isouter=True)
     .where(
         or_(
             *(
@@ -57,7 +58,7 @@ _FIND = (
         )
     )
     .order_by(
-        case((approvals.c.state == "pending", 0), else_=1),
+        case((and_(approvals.c.state == "pending", IS_ACTIVE), 0), else_=1),
         approvals.c.requested_at_us.desc(),
         approvals.c.id,
     )
@@ -138,7 +139,7 @@ def find_approval(connection: Connection, approval: str) -> ApprovalRow | None:
 
 
 def find_approvals(connection: Connection, prefix: str) -> Sequence[ApprovalRow]:
-    """By the beginning of its own, its run's or its incident's id; at most 2, pending first."""
+    """By the beginning of its own, its run's or its incident's id; at most 2, open ones first."""
     first = prefix.lower()
     if not first or not first.isalnum():
         return ()

@@ -3,7 +3,8 @@
 import sqlite3
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import pytest
 
@@ -13,7 +14,7 @@ from engine.errors import NotFoundError
 from engine.ports.rows import IncidentFilter
 from engine.ports.source import Rejected
 from engine.stages.queries import QueryStage
-from tests.doubles.world import World, approve
+from tests.doubles.world import ONCALL, World, approve
 
 
 async def test_incidents_are_filtered_and_paged_from_the_newest_down(world: World) -> None:
@@ -82,6 +83,18 @@ async def test_a_pending_request_comes_before_those_that_are_decided(world: Worl
     )
     await world.store.write(lambda tx: tx.create_approval(pending))
     assert (await world.queries.approval(run)).id == pending.id
+
+
+async def test_the_request_of_a_run_that_ended_unanswered_is_not_in_the_way(world: World) -> None:
+    await world.fire()
+    first = await world.approval()
+    await world.commands.cancel_run(first.run_id, by=ONCALL, reason="I look myself")
+    await world.settle()
+    assert (await world.approval()).id == first.id, "and says that its run ended"
+    earlier = first.requested_at - timedelta(minutes=1)
+    goes_on = replace(first, id="goes-on", run_id="another", requested_at=earlier)
+    await world.store.write(lambda tx: tx.create_approval(goes_on))
+    assert (await world.approval()).id == "goes-on"
 
 
 async def test_the_balance_accounts_for_every_record(world: World) -> None:
