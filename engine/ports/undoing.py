@@ -9,7 +9,7 @@ from engine.core.incident import Incident, chain_of
 from engine.core.journal import told
 from engine.core.plan import Plan
 from engine.core.plan import run_id as derived_run_id
-from engine.core.run import RunState
+from engine.core.run import RunState, Story
 from engine.core.severity import ModeLimit
 from engine.core.trigger import trigger_key
 from engine.core.undoing import left_behind, undoable, ways_back
@@ -27,7 +27,8 @@ def way_back(
 
     Raises ConflictError where nothing can be taken back, or something does so already.
     """
-    state, backs = _told_of(tx, incident, run_id)
+    story = _story(tx, incident)
+    state, backs = left_behind(run_id, story), ways_back(run_id, story)
     if state is None or state.outcome is None:
         raise ConflictError(f"run {run_id!r} is under way: `quell cancel` takes it back")
     if reverts and state.kept_by:
@@ -42,7 +43,7 @@ def way_back(
     if not undoable(state):
         raise ConflictError(
             f"run {run_id!r} changed nothing that its playbook has a rollback for, or has undone "
-            "it itself"
+            f"it itself{_others_left(run_id, story)}"
         )
     created = _created(incident, state, mode, reason)
     return created.model_copy(update={"reverts": reverts})
@@ -57,15 +58,17 @@ def call_off(tx: Tx, run: RunRow, reason: str, author: Author) -> Incident:
     incident = tx.incident(run.incident_id)
     if incident is None:
         raise NotFoundError(f"run {run.id!r} has no incident")
-    state, backs = _told_of(tx, incident, run.id)
+    before = _story(tx, incident)
+    state = left_behind(run.id, before)
     if state is not None and state.reverts:
-        state, backs = _told_of(tx, incident, state.undoes)
+        state = left_behind(state.undoes, before)
     if state is None or state.plan is None or state.outcome != "succeeded":
         raise ConflictError(f"run {run.id!r} did not succeed, so nothing takes it back by itself")
     if state.plan.revert_after_s is None:
         raise ConflictError(f"playbook {run.playbook_id} has no `revert`: its change stays anyway")
     if state.kept_by:
         raise ConflictError(f"its revert is called off already, by {state.kept_by}")
+    backs = ways_back(state.run_id, before)
     if any(each.began or each.outcome == "succeeded" for each in backs):
         raise ConflictError(
             f"run {state.run_id!r} is taken back already, or is being: `quell cancel` ends that"
@@ -82,10 +85,24 @@ def call_off(tx: Tx, run: RunRow, reason: str, author: Author) -> Incident:
     return record(tx, incident, story, author)
 
 
-def _told_of(tx: Tx, incident: Incident, run_id: str) -> tuple[RunState | None, Sequence[RunState]]:
-    """The run as it is left now, and those that were to take it back."""
-    story = told(tx.entries(chain_of(incident.id), without=COMING_AND_GOING))
-    return left_behind(run_id, story), ways_back(run_id, story)
+def _story(tx: Tx, incident: Incident) -> Story:
+    return told(tx.entries(chain_of(incident.id), without=COMING_AND_GOING))
+
+
+def _others_left(run_id: str, story: Story) -> str:
+    """Which other runs of the incident can be taken back; "" where none can.
+
+    An incident's name means its latest run, and the change may be of one that it followed.
+    """
+    created = [event for event, _, _ in story if isinstance(event, events.RunCreated)]
+    words = [
+        f"; `quell rollback {each.run_id}` takes back the run of {each.playbook_id} before it"
+        for each in created
+        if each.run_id != run_id and not each.undoes
+        if (left := left_behind(each.run_id, story)) is not None and undoable(left)
+        if all(back.outcome not in (None, "succeeded") for back in ways_back(each.run_id, story))
+    ]
+    return "".join(words)
 
 
 def revert_later(

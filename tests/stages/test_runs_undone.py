@@ -12,7 +12,7 @@ from engine.core.switches import Switch
 from engine.errors import ConflictError, DeniedError
 from tests.doubles.scripted import FAILED, OK
 from tests.doubles.world import ONCALL, STRANGER, World, a_world, approve
-from tests.doubles.written import UNDOABLE
+from tests.doubles.written import RESTART, UNDOABLE
 
 REVERTED = UNDOABLE + "revert: {after: 2h}\n"
 
@@ -162,6 +162,30 @@ async def test_what_has_no_rollback_is_not_taken_back(world: World) -> None:
     incident = await succeeded(world)
     with pytest.raises(ConflictError, match="has a rollback for"):
         await world.commands.roll_back(incident.run_id, by=ONCALL)
+
+
+async def test_an_incident_whose_earlier_run_left_something_says_how_to_take_that_back(
+    tmp_path: Path,
+) -> None:
+    followed = UNDOABLE + "on_failure: {playbook: failover, with: {host: '${{ params.host }}'}}\n"
+    failover = RESTART.replace("id: restart\n", "id: failover\n").replace("restart,", "failover,")
+    async with a_world(tmp_path, playbook=(followed, failover)) as world:
+        world.mend.will("restart", FAILED)
+        world.mend.will("undo", FAILED, OK)
+        await world.fire()
+        await approve(world)
+        left, latest = [each.run_id for each in await world.told(events.RunCreated)]
+        await world.commands.cancel_run(latest, by=ONCALL, reason="I look myself")
+        await world.settle()
+        hint = f"; `quell rollback {left}` takes back the run of restart before it"
+        with pytest.raises(ConflictError, match=hint):
+            await world.commands.roll_back(latest, by=ONCALL)
+        await world.commands.roll_back(left, by=ONCALL)
+        await world.settle()
+        await approve(world)
+        assert (await outcomes(world))[-1] == "succeeded"
+        with pytest.raises(ConflictError, match=r"undone it itself$"):
+            await world.commands.roll_back(latest, by=ONCALL)
 
 
 async def test_a_temporary_remedy_is_taken_back_when_its_time_is_over(tmp_path: Path) -> None:
