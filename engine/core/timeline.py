@@ -31,7 +31,7 @@ def timeline(entries: Iterable[Entry]) -> list[Line]:
     Where entries of the chain are not among them, a line of kind GAP says how many.
     """
     lines: list[Line] = []
-    seq = 0
+    seq, ran = 0, False
     for entry in entries:
         if seq and (left_out := entry.seq - seq - 1):
             what = "1 entry is" if left_out == 1 else f"{left_out} entries are"
@@ -43,6 +43,9 @@ def timeline(entries: Iterable[Entry]) -> list[Line]:
             lines.append(Line(entry.at, entry.actor, entry.kind, gone))
             continue
         text, detail = sentence(event, entry.actor)
+        ran = ran or isinstance(event, events.RunEnded)
+        if isinstance(event, events.IncidentReopened) and ran:
+            text += "; its playbook ran already, and starts again only by hand"
         lines.append(Line(entry.at, entry.actor, entry.kind, text, detail))
     return lines
 
@@ -90,7 +93,9 @@ def sentence(event: events.Event, actor: str) -> tuple[str, str]:  # noqa: C901 
             return f"{event.step_id}: {event.description}", ""
         case events.AttemptEnded():
             error = f": {event.error}" if event.error else ""
-            took = f" after {event.duration_s:.1f} s"
+            # Of an attempt whose worker was gone nobody knows how long it took.
+            timed = event.duration_s or event.outcome != "unknown"
+            took = f" after {event.duration_s:.1f} s" if timed else ""
             return f"{event.step_id} {event.outcome}{took}{error}", event.evidence
         case events.AttemptProbed():
             return f"{event.step_id} probed: {event.answer.replace('_', ' ')}", event.evidence

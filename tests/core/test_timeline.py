@@ -7,7 +7,8 @@ import pytest
 from engine.core import events
 from engine.core.events import EVENTS
 from engine.core.timeline import GAP, sentence, timeline
-from tests.doubles.stories import a_story
+from tests.doubles.runs import START
+from tests.doubles.stories import a_story, told
 
 
 def test_a_whole_story_reads_from_the_first_alert_to_the_ticket() -> None:
@@ -35,6 +36,42 @@ def test_where_entries_are_missing_it_says_how_many() -> None:
         "… 4 entries are not shown here",
     ]
     assert GAP not in {line.kind for line in timeline(entries)}
+
+
+def test_who_finds_it_open_again_reads_that_its_playbook_is_not_begun_again() -> None:
+    again = (events.IncidentReopened(), START, "engine")
+    ran = (events.RunEnded(run_id="run", outcome="succeeded", reason="held"), START, "engine")
+    for story, said in (
+        ([again], "fires again: reopened"),
+        (
+            [ran, again],
+            "fires again: reopened; its playbook ran already, and starts again only by hand",
+        ),
+    ):
+        assert timeline(told(story)[1])[-1].text == said
+
+
+@pytest.mark.parametrize(
+    ("outcome", "duration_s", "said"),
+    [
+        ("unknown", 0.0, "restart unknown: the worker stopped"),
+        ("unknown", 2.5, "restart unknown after 2.5 s: the worker stopped"),
+        ("failed", 0.0, "restart failed after 0.0 s: the worker stopped"),
+    ],
+)
+def test_no_duration_is_told_that_nobody_knows(
+    outcome: events.AttemptOutcome, duration_s: float, said: str
+) -> None:
+    ended = events.AttemptEnded(
+        run_id="run",
+        attempt_id="a",
+        phase="steps",
+        step_id="restart",
+        outcome=outcome,
+        error="the worker stopped",
+        duration_s=duration_s,
+    )
+    assert sentence(ended, "engine") == (said, "")
 
 
 @pytest.mark.parametrize("kind", sorted(EVENTS))
