@@ -109,7 +109,7 @@ def listing(  # noqa: PLR0913 - one argument an option
 
 def _tell_rest(page: IncidentPage, limit: int, *, json: bool = False) -> None:
     if page.next_cursor and not json:
-        say(f"the newest {limit}; there are more: --limit", style="dim")
+        say(f"the newest {limit}; there are more: `quell incidents list --limit N`", style="dim")
 
 
 def _tell_unmatched(found: Sequence[Unmatched], untold: int, *, json: bool) -> None:

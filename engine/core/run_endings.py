@@ -141,7 +141,7 @@ def cancel(state: RunState, world: World) -> Command:
     if state.is_stopped:
         # Stopped halfway, a target is in nobody's hands: it stays locked until a person lets go.
         held = ", ".join(filter(None, plan.changed_targets))
-        stays = f"; it was under way, so {held} stays locked (`quell locks`)" if held else ""
+        stays = f"; it was under way, so {held} stays locked (`quell locks list`)" if held else ""
         reason = _why_cancelled(state) + stays
         left = tuple(step.id for step in changes_of(state, plan))
         return end(state, "cancelled", reason, keeps_locks=True, undone=Undone(left=left))

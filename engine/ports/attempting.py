@@ -57,7 +57,8 @@ class Attempting:
         if not acting.cancelled():
             return acting.result()
         why = "the action gave up" if watching.cancelled() else watching.result()
-        error = f"{why}; signalled, it may be under way on the target until {intent.not_after}"
+        until = f"{events.moment(intent.not_after):%H:%M:%S} UTC"
+        error = f"{why}; signalled, it may be under way on the target until {until}"
         duration_s = self.clock.monotonic() - began_at
         return Ending(Result(succeeded=False, error=error), "unknown", duration_s=duration_s)
 

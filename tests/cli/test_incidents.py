@@ -75,7 +75,9 @@ def test_the_list_can_be_narrowed(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if line.startswith("INC-")] == names
     assert (lines == ["no incidents"]) == (not names)
-    assert (lines[-1] == "the newest 1; there are more: --limit") == (words[0] == "--limit")
+    assert (lines[-1] == "the newest 1; there are more: `quell incidents list --limit N`") == (
+        words[0] == "--limit"
+    )
 
 
 def test_the_story_shows_plan_and_what_to_decide(
@@ -137,5 +139,5 @@ def test_unmatched_is_told_within_the_filters(
     assert capsys.readouterr().out == "a rule took every alert of these incidents\n"
     assert asked(stopped, "list", "--unmatched", "--limit", "1") == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last == "the newest 1; there are more: --limit"
+    assert last == "the newest 1; there are more: `quell incidents list --limit N`"
     assert execute(["incidents", "--unmatched", "show", "INC-1"]) == 2

@@ -127,7 +127,7 @@ async def test_a_run_that_a_stop_ended_halfway_keeps_its_target_until_a_person_l
     await stop_halfway(auto)
     outcome, reason = await ended(auto)
     assert outcome == "cancelled"
-    assert reason.endswith("; it was under way, so gpu-07 stays locked (`quell locks`)")
+    assert reason.endswith("; it was under way, so gpu-07 stays locked (`quell locks list`)")
     assert await locks(auto) == {"gpu-07": True}
     assert [each.kept for each in await auto.queries.locks()] == [True]
     await auto.fire("Slow")

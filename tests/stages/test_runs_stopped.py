@@ -22,7 +22,7 @@ from tests.doubles.written import CALLED, CALLER
 
 T = TypeVar("T")
 
-LOCKED = "; it was under way, so gpu-07 stays locked (`quell locks`)"
+LOCKED = "; it was under way, so gpu-07 stays locked (`quell locks list`)"
 STOPPED = "stopped by slack:T1/U1: wrong region"
 
 
@@ -63,7 +63,8 @@ async def test_what_is_under_way_is_signalled_within_a_second_and_then_settled(
     (attempt,) = await world.told(events.AttemptEnded)
     assert (attempt.outcome, attempt.begun) == ("unknown", True)
     assert attempt.error.startswith((STOPPED, "the run was cancelled"))
-    assert attempt.error.endswith(f"may be under way on the target until {intent.not_after}")
+    not_after = f"{events.moment(intent.not_after):%H:%M:%S} UTC"
+    assert attempt.error.endswith(f"may be under way on the target until {not_after}")
     assert await world.told(events.RunEnded) == [], "not before it can be over"
     await world.elapse(90)
     assert len(world.mend.probed) == 1
