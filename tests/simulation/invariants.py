@@ -188,6 +188,7 @@ class Invariants:
                 self.runs[run_id].cancelled_by = entry.actor
             case events.RunEnded():
                 run = self.runs[run_id]
+                self._nothing_under_way(run_id, entry.at, "has ended")
                 if run.outcome or not event.reason:
                     self._broken(13, f"run {run_id} ended twice, or without a reason")
                 run.outcome = event.outcome
@@ -204,6 +205,8 @@ class Invariants:
         goes_back = run.cancelled_by != ENGINE and intent.event.phase in AFTER_CANCEL
         if run.outcome or self.stopped or (run.cancelled_by and not goes_back):
             self._broken(12, f"an intent of {intent.step} after its end was committed")
+        if intent.event.phase in AFTER_CANCEL:
+            self._nothing_under_way(intent.event.run_id, intent.at, f"does {intent.step}")
         earlier = [each for each in self.intents if each.step == intent.step]
         self.intents.append(intent)
         if not earlier:
@@ -214,6 +217,16 @@ class Invariants:
             return
         if intent.at < events.moment(last.event.not_after) + GRACE:
             self._broken(5, f"{intent.step} is repeated while it may be under way")
+
+    def _nothing_under_way(self, run_id: str, at: datetime, does: str) -> None:
+        """Nothing is undone, and no target let go of, beside what may still change it."""
+        for each in self.intents:
+            if each.event.run_id != run_id:
+                continue
+            ended = self.ended.get(each.event.attempt_id)
+            is_over = ended is not None and (ended.outcome != "unknown" or not ended.begun)
+            if not is_over and at < events.moment(each.event.not_after) + GRACE:
+                self._broken(5, f"run {run_id} {does} while {each.step} may be under way")
 
     def after_effect(self, effect: Landed) -> None:
         """Check what the target has just seen."""

@@ -19,6 +19,7 @@ from engine.core.actions import Call
 from engine.core.plan import attempt_id
 from engine.core.point_of_no_return import Judgement
 from engine.core.reporting import prepared
+from engine.core.run_commands import Wait
 from engine.errors import FencedError, OutcomeUnknownError, TransientError
 from engine.ports import attempting, intending, recording
 from engine.stages import commands, runs, tasks
@@ -63,6 +64,12 @@ async def _never_begun(original: Any, *args: Any) -> Any:
     if ending.outcome == "unknown":
         return replace(ending, outcome="failed", begun=False)
     return ending
+
+
+def _beside(original: Any, state: Any, world: Any) -> Any:
+    command = original(state, world)
+    outcomes = {each.outcome for each in state.steps.values()}
+    return None if isinstance(command, Wait) and "open" not in outcomes else command
 
 
 def _unknown_is_undone(_: Any, step: Any, known: Any) -> bool:
@@ -122,6 +129,7 @@ OF_RUNS: Sequence[Mutant] = (
     Mutant("no grace", 5, put(run_steps, "UNKNOWN_GRACE", timedelta(0))),
     Mutant("a time-out never began", 5, wrap(attempting.Attempting, "_act", _never_begun)),
     Mutant("unknown is repeated", 5, wrap(run_steps, "may_repeat", _unknown_is_undone)),
+    Mutant("undone while under way", 5, wrap(run_machine, "settle_unknown", _beside)),
     Mutant("begun however late", 5, put(runs, "BEGIN_WITHIN", timedelta(days=1))),
     Mutant("the lease is not compared", 5, wrap(task_rows.TaskRows, "hold", _hold_anyhow)),
     Mutant(
