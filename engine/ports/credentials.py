@@ -15,6 +15,8 @@ from engine.ports.source import Admission, Sender, denied
 # An empty one, say from a variable that isn't set, would let everybody in.
 Secret = Annotated[SecretStr, Field(min_length=1)]
 
+# What may be told of an Authorization header: another first word may be the secret itself.
+_SCHEMES = ("Basic", "Bearer", "Digest", "Negotiate", "ApiKey", "Token")
 
 # Of a source or a sender: part of an address, and the value of a metric's label.
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -145,5 +147,11 @@ def _credential(authorization: str) -> bytes:
 
 
 def offered(authorization: str) -> str:
-    """What a sender offered, for the log: the scheme alone."""
-    return authorization.strip().partition(" ")[0][:20] or "no credentials"
+    """What a sender offered, for the log: the scheme alone, where it is the name of one."""
+    scheme, _, secret = authorization.strip().partition(" ")
+    if not scheme:
+        return "no credentials"
+    known = next((each for each in _SCHEMES if each.lower() == scheme.lower()), "")
+    if not known:
+        return "an Authorization without a known scheme before the secret, such as Bearer"
+    return known if secret else f"{known} with nothing behind it"

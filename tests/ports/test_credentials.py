@@ -66,9 +66,21 @@ def test_without_credentials_nobody_gets_in() -> None:
     assert not Credentials().accept("")
 
 
+NO_SCHEME = "an Authorization without a known scheme before the secret, such as Bearer"
+
+
 @pytest.mark.parametrize(
     ("authorization", "shown"),
-    [("Bearer s3cret", "Bearer"), ("", "no credentials"), ("x" * 50, "x" * 20)],
+    [
+        ("Bearer s3cret", "Bearer"),
+        ("basic czNjcmV0", "Basic"),
+        ("Bearer ", "Bearer with nothing behind it"),
+        ("", "no credentials"),
+        ("s3cret", NO_SCHEME),
+        ("s3cret ", NO_SCHEME),
+        ("s3cret and more of it", NO_SCHEME),
+        ("Bearer: s3cret", NO_SCHEME),
+    ],
 )
 def test_the_log_is_told_the_scheme_alone(authorization: str, shown: str) -> None:
     assert offered(authorization) == shown
