@@ -1,12 +1,12 @@
 """Settings of an Azure Monitor source."""
 
-import importlib.util
 import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from engine.ports.credentials import CredentialsConfig, Name, Secret, Section
+from engine.ports.extras import is_installed
 from engine.ports.file_paths import BesideFile
 from engine.ports.known_secrets import HOLDS_SECRET
 from engine.ports.payload import LabelNames
@@ -107,7 +107,7 @@ class AlertsApiConfig(Section):
         given = (self.tenant, self.client_id, self.client_secret)
         if self.sign_in == "client_secret" and None in given:
             raise ValueError("client_secret needs `tenant`, `client_id` and `client_secret`")
-        if self.token_file is None and not _has_azure_identity():
+        if self.token_file is None and not is_installed("azure.identity"):
             raise ValueError("install quell[azure], which signs in, or set `token_file`")
         return self
 
@@ -156,10 +156,3 @@ class AzureMonitorConfig(CredentialsConfig):
     api: AlertsApiConfig | None = None
     last_notice_counts_s: Seconds = 6 * 3600.0
     labels: AzureLabelNames = AzureLabelNames()
-
-
-def _has_azure_identity() -> bool:
-    try:
-        return importlib.util.find_spec("azure.identity") is not None
-    except ModuleNotFoundError:
-        return False

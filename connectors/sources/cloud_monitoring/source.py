@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from importlib.util import find_spec
 from typing import Any
 
 from typing_extensions import override
@@ -18,6 +17,7 @@ from engine.core.json_value import Json
 from engine.core.still_firing import Confirmation, by_last_notice
 from engine.errors import ConfigError
 from engine.ports.credentials import Credentials, offered
+from engine.ports.extras import is_installed
 from engine.ports.json_web_tokens import KeySet, TokenCheck, WrongTokenError
 from engine.ports.source import (
     ADMITTED,
@@ -43,7 +43,7 @@ class CloudMonitoringSource(Source):
 
     def __init__(self, config: CloudMonitoringConfig, keys: KeySet | None = None) -> None:
         """Raises ConfigError where Google is to be asked and google-auth isn't installed."""
-        if (config.pull or config.api) and find_spec("google.oauth2") is None:
+        if (config.pull or config.api) and not is_installed("google.oauth2"):
             raise ConfigError(
                 f"the source {config.name!r} asks Google, which needs google-auth: install quell "
                 "with its extra `gcp`"

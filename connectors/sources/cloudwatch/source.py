@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from importlib.util import find_spec
 
 import structlog
 from typing_extensions import override
@@ -33,6 +32,7 @@ from engine.core.still_firing import Confirmation, by_last_notice
 from engine.errors import ConfigError, PayloadError, PermanentError
 from engine.ports import strict_json
 from engine.ports.blocking import BoundedThreads
+from engine.ports.extras import is_installed
 from engine.ports.http_reads import read
 from engine.ports.payload import WrongField, shown, time_in
 from engine.ports.source import BY_BODY, NOBODY, Admission, Feed, Parsed, Sender, Source, denied
@@ -63,7 +63,7 @@ class CloudwatchSource(Source):
         self, config: CloudwatchConfig, *, fetch: Fetch = read, sleep: Sleep = asyncio.sleep
     ) -> None:
         """Raises ConfigError where AWS is to be asked and boto3 isn't installed."""
-        if config.aws and find_spec("botocore") is None:
+        if config.aws and not is_installed("botocore"):
             raise ConfigError(
                 f"the source {config.name!r} asks AWS, which needs boto3: install quell with its "
                 "extra `aws`"

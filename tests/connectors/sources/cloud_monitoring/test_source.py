@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from connectors.sources.cloud_monitoring import (
 )
 from connectors.sources.cloud_monitoring.source import subscription_of
 from engine.core.alert import Alert
-from engine.errors import TransientError
+from engine.errors import ConfigError, TransientError
 from engine.gateway.parts import GatewayParts
 from engine.ports.credentials import BasicCredentials
 from engine.ports.source import Sender
@@ -113,6 +114,17 @@ def test_a_source_that_only_pulls_needs_no_door() -> None:
     pull = PullConfig(subscriptions=(SUBSCRIPTION,))
     assert CloudMonitoringSource(CloudMonitoringConfig(pull=pull)).has_credentials
     assert not CloudMonitoringSource(CloudMonitoringConfig()).has_credentials
+
+
+def test_without_google_auth_only_what_asks_google_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "google", None)
+    monkeypatch.delitem(sys.modules, "google.oauth2", raising=False)
+    CloudMonitoringSource(CloudMonitoringConfig())
+    pull = PullConfig(subscriptions=(SUBSCRIPTION,))
+    with pytest.raises(ConfigError, match="install quell with its extra `gcp`"):
+        CloudMonitoringSource(CloudMonitoringConfig(pull=pull))
 
 
 async def test_a_push_with_google_s_token_gets_in(issuer: KeyIssuer) -> None:
