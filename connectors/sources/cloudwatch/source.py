@@ -85,7 +85,8 @@ class CloudwatchSource(Source):
     @property
     @override
     def has_credentials(self) -> bool:
-        return bool(self._topics)
+        """Also where AWS is only asked: then nobody elsewhere is meant to get in."""
+        return bool(self._topics or self._accounts)
 
     @override
     async def admit(self, sender: Sender, now: datetime) -> Admission:

@@ -156,3 +156,10 @@ async def test_without_topics_nobody_gets_in() -> None:
     found = await admitted(sns().notification(MESSAGE, NOW), topics=[])
     assert (found.outcome, found.why) == ("denied", "no `topics` are configured")
     assert not source(topics=[]).has_credentials
+
+
+async def test_a_source_that_only_asks_aws_needs_no_door() -> None:
+    asking = source(topics=[], aws=[{"id": "123456789012", "regions": ["eu-central-1"]}])
+    assert asking.has_credentials
+    found = await asking.admit(Sender(), NOW)
+    assert (found.outcome, found.why) == ("denied", "no `topics` are configured")
