@@ -57,6 +57,7 @@ ALL_ROLES: frozenset[Role] = frozenset({"gateway", "pipeline", "worker"})
 DEFAULT_FILE = "quell.yaml"
 _ADDRESS = r"^(\[[0-9a-fA-F:]+\]|[^:\[\]]+):\d+$"
 _SECRET = r"\$\{(env|file|vault):([^}]+)\}"
+_REFERENCE = r"\$\{(env|file|vault):"
 
 
 class Section(BaseModel):
@@ -330,7 +331,8 @@ def resolve_secrets(value: Any, file: str, place: tuple[str, ...] = ()) -> Any:
     """`value` with each `${env:X}`, `${file:X}` (relative to `file`) and `${vault:X}` replaced.
 
     `place` is where in the file it stands. What replaces a reference is a secret until the
-    configuration that takes it says otherwise. Raises ConfigError without values.
+    configuration that takes it says otherwise. Raises ConfigError without values, also for a
+    reference with more around it: left as it is, it would be a credential that anybody can guess.
     """
     if isinstance(value, Mapping):
         return {key: resolve_secrets(each, file, (*place, key)) for key, each in value.items()}
@@ -342,6 +344,11 @@ def resolve_secrets(value: Any, file: str, place: tuple[str, ...] = ()) -> Any:
         secret = _secret(found.group(1), found.group(2), file)
         KNOWN.keep(".".join(place), secret)
         return secret
+    if isinstance(value, str) and (found := re2.search(_REFERENCE, value)):
+        raise ConfigError(
+            f"{file}: {'.'.join(place)} has a reference '${{{found.group(1)}:…}}' with more around "
+            "it; keep the whole text in the secret, and write the reference alone"
+        )
     return value
 
 

@@ -191,8 +191,18 @@ def test_secrets_come_from_the_environment_and_from_files_beside_it(
     assert SECRET not in repr(settings)
 
 
-def test_a_reference_inside_a_text_is_text(tmp_path: Path) -> None:
-    value = {"a": ["x ${env:NOTHING}", 5, None]}
+@pytest.mark.parametrize("text", ["hunter2 ${env:T}", "${env:T}hunter2", "a${env:hunter2"])
+def test_a_reference_with_more_around_it_is_refused_without_the_text(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        resolve_secrets({"a": [text]}, "f.yaml")
+    assert str(caught.value) == (
+        "f.yaml: a.0 has a reference '${env:…}' with more around it; keep the whole text in the "
+        "secret, and write the reference alone"
+    )
+
+
+def test_what_is_no_reference_stays(tmp_path: Path) -> None:
+    value = {"a": ["${{ params.x }}", "$env:A", "${A}", 5, None]}
     assert resolve_secrets(value, str(tmp_path / "f.yaml")) == value
 
 
