@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -24,7 +23,7 @@ from typing_extensions import override
 from engine.core.egress import EgressConfig
 from engine.errors import ConfigError, OutcomeUnknownError, PermanentError, TransientError
 from engine.ports.emergency import Emergency
-from engine.ports.file_paths import BesideFile
+from engine.ports.file_paths import PresentFile
 from engine.ports.resolving import PORTS, checked_address, origin
 
 if TYPE_CHECKING:
@@ -39,12 +38,6 @@ _TOO_MANY, _SERVER_ERROR = 429, 500
 _SHOWN_CHARACTERS = 100
 
 
-def _is_there(path: Path) -> Path:
-    if not path.is_file():
-        raise ValueError("names a file that isn't there")
-    return path
-
-
 class EmergencyConfig(BaseModel):
     """The section `emergency`. Its url is a secret: who has it can write to the channel.
 
@@ -56,7 +49,7 @@ class EmergencyConfig(BaseModel):
 
     url: SecretStr
     headers: Mapping[str, SecretStr] = {}
-    ca: Annotated[BesideFile, AfterValidator(_is_there)] | None = None
+    ca: PresentFile | None = None
     timeout_s: Annotated[int, Field(ge=1, le=25)] = 10
 
     @field_validator("url")

@@ -80,6 +80,34 @@ def test_mistakes_of_all_files_are_told_at_once_as_the_result(
     ]
 
 
+AZURE = "aaaa0a0a-bb1b-cc2c-dd3d-eeeeee4e4e4e"
+NAMES_A_FILE = {
+    "alertmanager": "api: {urls: ['https://am.example'], ca: gone.pem}",
+    "grafana": "api: {url: 'https://grafana.example', token: a-token, ca: gone.pem}",
+    "cloudwatch": "roots: gone.pem",
+    "cloud-monitoring, what it asks with": "credentials_file: gone.pem",
+    "cloud-monitoring, whom it asks": "push: {audience: a, email: a@example.com, ca: gone.pem}",
+    "azure-monitor, sign-in": f"entra: {{tenant: {AZURE}, audience: a, ca: gone.pem}}",
+    "azure-monitor, API": f"api: {{subscriptions: [{AZURE}], ca: gone.pem}}",
+}
+
+
+@pytest.mark.parametrize(("kind", "section"), NAMES_A_FILE.items(), ids=NAMES_A_FILE)
+def test_a_source_that_names_a_file_that_is_not_there_is_told_before_it_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str, section: str
+) -> None:
+    kind = kind.partition(",")[0]
+    config = tmp_path / "quell.yaml"
+    config.write_text(f"sources:\n  a:\n    uses: {kind}\n    {section}\n")
+    assert execute(["check", "--config", str(config)]) == 1
+    column = config.read_text().splitlines()[3].index("gone.pem") + 1
+    told = f"{config}:4:{column}: names a file that isn't there"
+    assert capsys.readouterr().out.splitlines()[0] == told
+    (tmp_path / "gone.pem").touch()
+    execute(["check", "--config", str(config)])
+    assert "isn't there" not in capsys.readouterr().out
+
+
 def test_a_rule_that_no_alert_reaches_is_a_warning(
     capsys: pytest.CaptureFixture[str], project: Project
 ) -> None:

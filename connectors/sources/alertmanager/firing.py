@@ -20,7 +20,7 @@ from engine.core.json_value import Json, JsonObject
 from engine.core.still_firing import Confirmation, combined
 from engine.errors import TransientError
 from engine.ports.credentials import BasicCredentials, Secret, Section
-from engine.ports.file_paths import BesideFile
+from engine.ports.file_paths import PresentFile
 from engine.ports.http_reads import read
 
 # In the address of a question, which servers take up to 8 KiB of.
@@ -38,7 +38,7 @@ class FiringApiConfig(Section):
     speaks: Literal["alertmanager", "prometheus"] = "alertmanager"
     bearer: Secret | None = None
     basic: BasicCredentials | None = None
-    ca: BesideFile | None = None
+    ca: PresentFile | None = None
     timeout_s: float = Field(default=3.0, gt=0, le=30)
 
     @field_validator("urls")

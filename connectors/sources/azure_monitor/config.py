@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from engine.ports.credentials import CredentialsConfig, Name, Secret, Section
 from engine.ports.extras import is_installed
-from engine.ports.file_paths import BesideFile
+from engine.ports.file_paths import BesideFile, PresentFile
 from engine.ports.known_secrets import HOLDS_SECRET
 from engine.ports.payload import LabelNames
 
@@ -79,7 +79,7 @@ class EntraConfig(Section):
     login: Server = "https://login.microsoftonline.com"
     issuers: tuple[str, ...] = ()
     keys_url: Url | None = None
-    ca: BesideFile | None = None
+    ca: PresentFile | None = None
 
 
 class AlertsApiConfig(Section):
@@ -99,7 +99,7 @@ class AlertsApiConfig(Section):
     client_secret: Secret | None = None
     login: Server = "https://login.microsoftonline.com"
     token_file: Annotated[BesideFile | None, HOLDS_SECRET] = None
-    ca: BesideFile | None = None
+    ca: PresentFile | None = None
     timeout_s: float = Field(default=3.0, gt=0, le=30)
 
     @model_validator(mode="after")

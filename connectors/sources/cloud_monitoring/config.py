@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 
 from engine.ports.credentials import BasicCredentials, Name, Secret, Section
-from engine.ports.file_paths import BesideFile
+from engine.ports.file_paths import PresentFile
 from engine.ports.known_secrets import HOLDS_SECRET
 from engine.ports.payload import LabelNames
 
@@ -69,7 +69,7 @@ class PushConfig(Section):
     email: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
     subscriptions: tuple[Subscription, ...] = ()
     keys: GoogleAddress = "https://www.googleapis.com/oauth2/v3/certs"
-    ca: BesideFile | None = None
+    ca: PresentFile | None = None
 
 
 class PullConfig(Section):
@@ -128,7 +128,7 @@ class CloudMonitoringConfig(Section):
     push: PushConfig | None = None
     pull: PullConfig | None = None
     api: AlertsApiConfig | None = None
-    credentials_file: Annotated[BesideFile | None, HOLDS_SECRET] = None
+    credentials_file: Annotated[PresentFile | None, HOLDS_SECRET] = None
     last_notice_counts_s: float = Field(default=5 * 3600.0, gt=0, le=MAX_LASTS_S)
     log_match_lasts_s: float = Field(default=4 * 3600.0, gt=0, le=MAX_LASTS_S)
     labels: GoogleLabelNames = GoogleLabelNames()

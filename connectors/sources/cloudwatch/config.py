@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from connectors.sources.cloudwatch.arns import topic_of
 from engine.ports.credentials import Name, Section
-from engine.ports.file_paths import BesideFile
+from engine.ports.file_paths import PresentFile
 from engine.ports.payload import LabelNames
 
 KIND = "cloudwatch"
@@ -80,7 +80,7 @@ class CloudwatchConfig(Section):
     name: Name = KIND
     topics: tuple[str, ...] = ()
     accept_sha1: bool = False
-    roots: BesideFile | None = None
+    roots: PresentFile | None = None
     certificate_mirror: HttpAddress | None = None
     resubscribe: bool = False
     insufficient_data: Insufficient = "ignore"

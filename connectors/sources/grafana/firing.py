@@ -15,7 +15,7 @@ from engine.core.alert import Occurrence
 from engine.core.still_firing import Confirmation
 from engine.errors import TransientError
 from engine.ports.credentials import Secret, Section
-from engine.ports.file_paths import BesideFile
+from engine.ports.file_paths import PresentFile
 from engine.ports.http_reads import read
 
 PATH = "/api/alertmanager/grafana/api/v2/alerts"
@@ -28,7 +28,7 @@ class GrafanaApiConfig(Section):
 
     url: str
     token: Secret
-    ca: BesideFile | None = None
+    ca: PresentFile | None = None
     timeout_s: float = Field(default=3.0, gt=0, le=30)
 
     @field_validator("url")

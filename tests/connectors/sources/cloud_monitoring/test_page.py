@@ -26,9 +26,12 @@ def sample() -> dict[str, Any]:
     return dict(yaml.safe_load(with_secrets)["sources"])
 
 
-def test_the_sample_of_quell_s_own_settings_is_a_source() -> None:
+def test_the_sample_of_quell_s_own_settings_is_a_source(tmp_path: Path) -> None:
     [(name, settings)] = sample().items()
     assert settings.pop("uses") == "cloud-monitoring"
+    account = tmp_path / settings["credentials_file"]
+    account.touch()
+    settings["credentials_file"] = account
     config = CloudMonitoringConfig.model_validate({"name": name, **settings})
     assert config.push is not None
     assert (len(config.tokens), len(config.basic), config.push.audience) == (
