@@ -8,8 +8,10 @@ from engine.core.alert_mapping import AlertMapping
 
 
 def _read(value: object, info: ValidationInfo) -> object:
-    if not isinstance(value, str):
+    if isinstance(value, AlertMapping):
         return value
+    if not isinstance(value, str):
+        raise ValueError("the name of a mapping's file must be here")
     if info.context is None:
         raise ValueError("a mapping's file is named in quell.yaml alone")
     return info.context["read_mapping"](info.context["folder"] / value)

@@ -108,6 +108,35 @@ def test_a_source_that_names_a_file_that_is_not_there_is_told_before_it_runs(
     assert "isn't there" not in capsys.readouterr().out
 
 
+ACCOUNT = "{id: '123456789012', regions: [eu-central-1], role_arn: 'arn:aws:iam::%s:role/quell'}"
+MISTAKES_OF_SOURCES = {
+    "a mapping written out": (
+        "{uses: cloudevents, mapping: {name: '\"x\"'}}",
+        "2:35: the name of a mapping's file must be here",
+    ),
+    "a client without its secret": (
+        f"{{uses: azure-monitor, api: {{subscriptions: [{AZURE}], sign_in: client_secret}}}}",
+        "2:33: a client that signs in needs `tenant`, `client_id` and its secret",
+    ),
+    "a role of another account": (
+        f"{{uses: cloudwatch, aws: [{ACCOUNT % '210987654321'}]}}",
+        "2:31: `role_arn` is a role of another account than `id`",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "told"), MISTAKES_OF_SOURCES.values(), ids=MISTAKES_OF_SOURCES.keys()
+)
+def test_a_mistake_in_a_source_is_told_with_its_names_and_without_its_values(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, source: str, told: str
+) -> None:
+    config = tmp_path / "quell.yaml"
+    config.write_text(f"sources:\n  a: {source}\n")
+    assert execute(["check", "--config", str(config)]) == 1
+    assert capsys.readouterr().out.splitlines()[0] == f"{config}:{told}"
+
+
 def test_a_rule_that_no_alert_reaches_is_a_warning(
     capsys: pytest.CaptureFixture[str], project: Project
 ) -> None:

@@ -106,7 +106,7 @@ class AlertsApiConfig(Section):
     def _can_sign_in(self) -> Self:
         given = (self.tenant, self.client_id, self.client_secret)
         if self.sign_in == "client_secret" and None in given:
-            raise ValueError("client_secret needs `tenant`, `client_id` and `client_secret`")
+            raise ValueError("a client that signs in needs `tenant`, `client_id` and its secret")
         if self.token_file is None and not is_installed("azure.identity"):
             raise ValueError("install quell[azure], which signs in, or set `token_file`")
         return self

@@ -66,7 +66,7 @@ class AccountConfig(Section):
     def _own_role(self) -> "AccountConfig":
         # Another account's alarms would pass for this one's, and its missing ones for resolved.
         if self.role_arn is not None and f"::{self.id}:" not in self.role_arn:
-            raise ValueError(f"{self.role_arn} is no role of account {self.id}")
+            raise ValueError("`role_arn` is a role of another account than `id`")
         return self
 
 

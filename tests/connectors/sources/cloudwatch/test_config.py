@@ -22,7 +22,7 @@ ACCOUNT: dict[str, Any] = {"id": "123456789012", "regions": ["eu-central-1"]}
         ({"aws": [{**ACCOUNT, "role_arn": "quell"}]}, "role_arn"),
         (
             {"aws": [{**ACCOUNT, "role_arn": "arn:aws:iam::999999999999:role/q"}]},
-            "is no role of account 123456789012",
+            "a role of another account",
         ),
         ({"aws": [{**ACCOUNT, "queues": ["quell"]}]}, "queues"),
         ({"aws": [{**ACCOUNT, "queues": ["https://u:p@sqs.example/q"]}]}, "queues"),
