@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 import structlog
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.errors import PayloadError, TransientError
@@ -148,6 +149,8 @@ class Gateway:
             self._parts.metrics.rate_limited.labels("", UNKNOWN).inc()
             return unavailable(TOO_MANY, wait_s)
         why = "wrong token" if token else "no token"
+        if all(route.matches(scope)[0] is Match.NONE for route in self._api.routes):
+            why += ", and nothing is at this path; alerts are sent to /v1/alerts/NAME"
         log.warning("request_denied", path=path[:200], method=method, why=why)
         return unauthorised()
 

@@ -30,6 +30,7 @@ TOO_MANY = "Too many requests at once; send this one again."
 UNKNOWN = "(unknown)"
 # Some senders, Cloud Monitoring among them, give user and password only when they are asked to.
 CHALLENGE = 'Bearer, Basic realm="quell"'
+MAX_SHOWN = 80
 
 log = structlog.get_logger()
 
@@ -51,10 +52,7 @@ class AlertIntake:
         """The answer for a body sent to a source's kind or name; `open_` asks no credentials."""
         candidates = self._parts.sources.get(address, ())
         if not candidates:
-            return problem(
-                HTTPStatus.NOT_FOUND,
-                f"no source {address[:80]!r}; /v1/alerts/ is followed by a source's kind or name",
-            )
+            return self._unknown(address, sender)
         try:
             door = await knock(candidates, sender, self._parts.clock.now(), open_=open_)
         except TransientError as error:
@@ -128,6 +126,20 @@ class AlertIntake:
             return nothing_in(body, PayloadError(wrong), HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         return await self._keeper.understand(
             source, body, sender, is_gzip=encoding.endswith("gzip")
+        )
+
+    def _unknown(self, address: str, sender: Sender) -> Response:
+        now_s = self._parts.clock.monotonic()
+        if wait_s := self._strangers.wait_s(neighbourhood(sender.peer), now_s):
+            self._parts.metrics.rate_limited.labels("", UNKNOWN).inc()
+            return unavailable(TOO_MANY, wait_s)
+        # Behind a slash may be a token; most senders show nobody what they are answered.
+        name, slash, _ = address[:MAX_SHOWN].partition("/")
+        log.warning("intake_no_such_source", address=name + slash, peer=sender.peer)
+        return problem(
+            HTTPStatus.NOT_FOUND,
+            f"no source {address[:MAX_SHOWN]!r}; /v1/alerts/ is followed by a source's kind or "
+            "name",
         )
 
     def _denied(self, address: str, sender: Sender, why: str) -> Response:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import httpx
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from connectors.sources.alertmanager import AlertmanagerConfig, AlertmanagerSource
 from engine.gateway.app import build_gateway
@@ -128,6 +129,26 @@ async def test_the_actor_is_the_token_s_holder_whatever_the_caller_says() -> Non
 
 async def test_an_unknown_order_without_a_token_is_401_not_404() -> None:
     assert (await call(guarded_parts(loopback=True), "POST", "/v1/secret")).status_code == 401
+
+
+NOWHERE = ", and nothing is at this path; alerts are sent to /v1/alerts/NAME"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "why"),
+    [
+        pytest.param("/v1/alert/alertmanager", SOURCE, f"wrong token{NOWHERE}", id="a slip"),
+        pytest.param("/", {}, f"no token{NOWHERE}", id="the address alone"),
+        pytest.param("/v1/runs", WRONG, "wrong token", id="an order"),
+        pytest.param("/v1/incidents/INC-1/acknowledge", {}, "no token", id="an order by its id"),
+    ],
+)
+async def test_the_log_says_where_a_sender_at_a_wrong_path_has_to_send(
+    path: str, headers: Mapping[str, str], why: str
+) -> None:
+    with capture_logs() as logs:
+        await call(guarded_parts(loopback=False), "POST", path, headers=headers, json={})
+    assert [log["why"] for log in logs] == [why]
 
 
 BAD_BODIES = [

@@ -137,6 +137,25 @@ async def test_who_does_not_get_in_is_bounded_by_address_and_holds_up_nobody_who
     assert callers.sample("quell_rate_limited_total", **unknown) == 50
 
 
+async def test_the_log_names_the_source_that_is_none_without_what_stands_behind_it() -> None:
+    callers = Callers(named_parts(limits=Limits(requests_per_s=1, burst=3)))
+    with capture_logs() as logs:
+        for address in ("nagios", "nagios/t0ken", "alertmanager/"):
+            answer = await callers.post(FRA, path=f"/v1/alerts/{address}")
+            assert (answer.status_code, answer.json()["detail"]) == (
+                404,
+                f"no source {address!r}; /v1/alerts/ is followed by a source's kind or name",
+            )
+        assert await callers.codes(2, FRA, path="/v1/alerts/nagios") == [503] * 2
+    assert [(log["event"], log["address"], log["peer"]) for log in logs] == [
+        ("intake_no_such_source", "nagios", "192.0.2.1"),
+        ("intake_no_such_source", "nagios/", "192.0.2.1"),
+        ("intake_no_such_source", "alertmanager/", "192.0.2.1"),
+    ]
+    assert callers.sample("quell_rate_limited_total", source="", sender="(unknown)") == 2
+    assert await callers.codes(3, FRA) == [200] * 3, "from the same address"
+
+
 class SignedSource(AlertmanagerSource):
     """Only the body tells; nobody's does."""
 
