@@ -75,7 +75,9 @@ class Loops:
                 running = self._running[name] = group.create_task(loop(), name=name)
         except ExceptionGroup as failed:
             error = failed.exceptions[0]
-            log.error("loop_failed", loop=name, exc_info=error)
+            # By itself too: whoever wires a source looks for it behind some thirty lines of trace.
+            why = f"{type(error).__name__}: {error}"
+            log.error("loop_failed", loop=name, why=why, exc_info=error)
             return type(error).__name__
         if not running.cancelled():
             log.error("loop_ended", loop=name)

@@ -132,7 +132,8 @@ def listen_on(address: str) -> socket.socket:
     except OSError as error:
         listening.close()
         raise ConfigError(
-            f"can't listen on {address}: {error.strerror}; choose another with --listen"
+            f"can't listen on {address}: {error.strerror}; choose another by `listen` in "
+            "quell.yaml, or by --listen of `quell up`"
         ) from None
     return listening
 

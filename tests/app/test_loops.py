@@ -73,6 +73,7 @@ async def test_whatever_ends_a_loop_it_begins_anew_beside_one_that_works() -> No
     assert good.runs == 1
     assert [log["event"] for log in logs] == ["loop_failed", "loop_ended", "loop_cancelled"]
     assert isinstance(logs[0]["exc_info"], KeyError)
+    assert logs[0]["why"] == "KeyError: 'x'"
     counted = kept.metrics.registry.get_sample_value("quell_faults_total", {"part": "bad"})
     assert counted == 3
 

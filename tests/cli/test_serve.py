@@ -170,7 +170,10 @@ def test_an_address_that_is_taken_is_told_with_the_way_out(
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         assert execute(["up", "--listen", address, "--data", str(project.data)]) == 2
-    assert f"can't listen on {address}: Address already in use" in capsys.readouterr().err
+    assert (
+        f"can't listen on {address}: Address already in use; choose another by `listen` in "
+        "quell.yaml, or by --listen of `quell up`" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
