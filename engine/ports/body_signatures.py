@@ -50,8 +50,13 @@ class BodySignature:
             told = sender.headers.get(config.timestamp_header.lower(), "")
             if not (told.isascii() and told.isdecimal() and len(told) <= _MAX_DIGITS):
                 return denied(f"no Unix seconds in {config.timestamp_header}")
-            if abs(now.timestamp() - int(told)) > config.tolerance_s:
-                return denied(f"{config.timestamp_header} is over {config.tolerance_s:g} s off")
+            ahead_s = int(told) - now.timestamp()
+            if abs(ahead_s) > config.tolerance_s:
+                where = "ahead of" if ahead_s > 0 else "behind"
+                return denied(
+                    f"{config.timestamp_header} is {abs(ahead_s):.0f} s {where} this machine's "
+                    f"clock, more than the {config.tolerance_s:g} s of `tolerance_s`"
+                )
             signed = [told.encode(), config.separator.encode(), body]
         offered = sender.headers.get(config.header.lower(), "").encode("latin-1", "replace")
         if _matches(self._keys, signed, config.prefix.encode(), offered):

@@ -136,6 +136,10 @@ class TokenCheck:
                     "verify_nbf": False,
                 },
             )
+        except jwt.InvalidAudienceError as error:
+            # Its signature was right, so the issuer wrote this.
+            other = jwt.decode(token, options={"verify_signature": False}).get("aud")
+            raise WrongTokenError(f"a token for another audience, {other!r:.200}") from error
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise WrongTokenError(
                 f"a token that is not in order ({type(error).__name__})"
@@ -160,4 +164,5 @@ def _require_current(claims: Mapping[str, Any], now: datetime) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise WrongTokenError(f"a token whose {name} is no time")
         if (value <= at - leeway_s) if name == "exp" else (value > at + leeway_s):
-            raise WrongTokenError("an expired token" if name == "exp" else "a token of the future")
+            what = "an expired token" if name == "exp" else "a token of the future"
+            raise WrongTokenError(f"{what}: {name} {value}, and this machine's clock says {at:.0f}")

@@ -75,6 +75,16 @@ def test_a_copy_gets_in_only_within_the_tolerance(after_s: float, expected: str)
     assert outcome(timed, headers, after_s=after_s) == expected
 
 
+@pytest.mark.parametrize(("after_s", "where"), [(360, "behind"), (-360, "ahead of")])
+def test_the_log_is_told_whose_clock_differs_and_by_how_much(after_s: float, where: str) -> None:
+    timed = config("a", timestamp_header="X-Time")
+    headers, _ = signed_by("a", header="x-signature", timestamp_header="x-time")(BODY)
+    now = NOW + timedelta(seconds=after_s)
+    assert BodySignature(timed).admit(Sender(headers), BODY, now).why == (
+        f"X-Time is 360 s {where} this machine's clock, more than the 300 s of `tolerance_s`"
+    )
+
+
 @pytest.mark.parametrize("told", ["", "x", "-1", "1e9", "1" * 13, "١٢٣", "1772366400.0", " 1"])
 def test_what_is_no_time_is_refused(told: str) -> None:
     timed = config("a", timestamp_header="X-Time")

@@ -80,6 +80,30 @@ async def test_one_that_says_anything_else_gives_nothing(
         await check_of(issuer).claims(token, NOW)
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"aud": "other"}, "a token for another audience, 'other'"),
+        (
+            {"exp": AT - 400},
+            f"an expired token: exp {AT - 400}, and this machine's clock says {AT}",
+        ),
+        (
+            {"iat": AT + 400},
+            f"a token of the future: iat {AT + 400}, and this machine's clock says {AT}",
+        ),
+    ],
+    ids=["audience", "expired", "future"],
+)
+async def test_the_log_is_told_what_differs(
+    issuer: KeyIssuer, changes: Mapping[str, Any], why: str
+) -> None:
+    token = issuer.token({**CLAIMS, **changes}, "key-1")
+    with pytest.raises(WrongTokenError) as caught:
+        await check_of(issuer).claims(token, NOW)
+    assert str(caught.value) == why
+
+
 async def test_only_this_issuer_s_own_signature_counts(issuer: KeyIssuer) -> None:
     stranger = KeyIssuer("stranger")
     stranger.add("key-1")

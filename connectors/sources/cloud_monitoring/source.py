@@ -135,7 +135,7 @@ class PushCheck:
         try:
             claims = await self._tokens.claims(token, now)
         except WrongTokenError as wrong:
-            return denied(f"{wrong}, for {self._config.audience!r}")
+            return denied(f"{wrong}; `push.audience` is {self._config.audience!r}")
         if claims.get("email") != self._config.email or claims.get("email_verified") is not True:
             return denied(f"a token of another account than {self._config.email!r}")
         return BY_BODY if self._config.subscriptions else ADMITTED

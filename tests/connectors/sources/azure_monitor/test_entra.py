@@ -57,7 +57,10 @@ async def test_both_versions_of_tokens_let_in_however_the_app_is_named(
         ({"iss": "https://sts.windows.net/00001111-aaaa-2222-bbbb-3333cccc4444/"}, "in order"),
         ({"iss": "https://login.microsoftonline.us/" + TENANT + "/v2.0"}, "in order"),
         ({"iss": "https://sts.windows.net/" + TENANT}, "in order"),
-        ({"aud": "https://management.azure.com"}, "in order"),
+        (
+            {"aud": "https://management.azure.com"},
+            "another audience, 'https://management.azure.com'",
+        ),
         ({"aud": None}, "in order"),
         ({"roles": ["Reader"]}, "without the role"),
         ({"roles": "ActionGroupsSecureWebhook, Reader"}, "without the role"),
