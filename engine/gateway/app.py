@@ -24,7 +24,7 @@ from engine.gateway.intake import TOO_MANY, UNKNOWN, AlertIntake, knock
 from engine.gateway.masked_answer import masked
 from engine.gateway.orders import ORDERED_BY
 from engine.gateway.parts import GatewayParts
-from engine.gateway.problems import problem, unauthorised, unavailable
+from engine.gateway.problems import PROBLEM_TYPE, problem, unauthorised, unavailable
 from engine.gateway.rates import Rates
 from engine.gateway.service import ALERTMANAGER_STATUS_PATH, HEALTH_PATHS
 from engine.ports import strict_json
@@ -93,6 +93,9 @@ class Gateway:
             response = problem(
                 HTTPStatus.METHOD_NOT_ALLOWED, "alerts are sent by POST", headers={"allow": "POST"}
             )
+        if form and response.headers["content-type"] == PROBLEM_TYPE:
+            # amtool reads no other, and would hide the status behind "no consumer".
+            response.headers["content-type"] = "application/json"
         await answer(response, incoming, scope, send)
 
     async def _pass_on(

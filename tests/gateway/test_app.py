@@ -131,6 +131,22 @@ async def test_an_unknown_order_without_a_token_is_401_not_404() -> None:
     assert (await call(guarded_parts(loopback=True), "POST", "/v1/secret")).status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [(ALERTS[0], "application/problem+json"), (ALERTS[1], "application/json")],
+)
+async def test_amtool_can_read_why_its_alert_was_refused(path: str, content_type: str) -> None:
+    parts = guarded_parts(loopback=False)
+    refused = await call(parts, "POST", path, headers=WRONG, json=[])
+    unsound = await call(parts, "POST", path, headers=SOURCE, json=5)
+    asked = await call(parts, "GET", path, headers=SOURCE)
+    answers = (refused, unsound, asked)
+    assert [answer.status_code for answer in answers] == [401, 422, 405]
+    for answer in answers:
+        assert answer.headers["content-type"] == content_type
+        assert answer.json()["status"] == answer.status_code
+
+
 NOWHERE = ", and nothing is at this path; alerts are sent to /v1/alerts/NAME"
 
 
