@@ -15,9 +15,11 @@ from engine.app.configured import (
     source_at,
     with_path,
 )
+from engine.app.open_doors import open_doors
 from engine.app.process import SystemClock, worker_name
 from engine.catalog import rule_warnings
 from engine.catalog.runbooks import PastRun, Runbooks
+from engine.catalog.yaml_nodes import locate
 from engine.core import events
 from engine.core.actions import Declaration
 from engine.core.alert import Alert, receive
@@ -60,8 +62,13 @@ def check_project(loaded: LoadedSettings, paths: Sequence[Path]) -> CheckedProje
     sources = catalog_sources(loaded)
     for path in paths:
         sources = with_path(sources, path)
-    catalog = load_connectors(loaded, sources).catalog
-    return CheckedProject(catalog, rule_warnings(sources, catalog))
+    parts = load_connectors(loaded, sources)
+    warnings = [*rule_warnings(sources, parts.catalog)]
+    # No mistake yet: the environment may hold the token where quell runs.
+    if told := open_doors(loaded.settings, parts.sources):
+        line, column = locate(loaded.node, ("listen",)) if loaded.node else (0, 0)
+        warnings.append(Finding(loaded.file, line, column, told))
+    return CheckedProject(parts.catalog, warnings)
 
 
 def declared_actions() -> Mapping[str, Declaration]:

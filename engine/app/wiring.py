@@ -4,7 +4,7 @@ import getpass
 import hmac
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
@@ -19,6 +19,7 @@ from engine.app.beginning import load_parts
 from engine.app.configured import Connectors
 from engine.app.engine import Engine
 from engine.app.loops import Loops
+from engine.app.open_doors import refuse_open_doors
 from engine.app.opening import open_publisher, open_store, open_stream, open_time
 from engine.app.process import Shutdown, SystemClock
 from engine.app.reloading import CatalogReload
@@ -36,7 +37,6 @@ from engine.pipeline import Pipeline
 from engine.ports.commands import By
 from engine.ports.known_secrets import KNOWN
 from engine.ports.metrics import Metrics
-from engine.ports.source import Source
 from engine.ports.store import Store, Tx
 from engine.settings import LoadedSettings, Settings
 from engine.stages.changing import ChangeStage
@@ -61,7 +61,7 @@ async def open_engine(loaded: LoadedSettings) -> AsyncIterator[Engine]:
     settings, machine, metrics = loaded.settings, SystemClock(), Metrics()
     shutdown, token = Shutdown(), settings.access.token or _made_token()
     (parts, refused), signer = await load_parts(loaded, machine), configured_signer(settings)
-    _refuse_open_doors(settings, parts.sources)
+    refuse_open_doors(settings, parts.sources)
     async with AsyncExitStack() as stack:
         stack.callback(shutdown.done)  # called last: until then something may hang
         parts.close_with(stack)
@@ -177,24 +177,6 @@ def _made_token() -> SecretStr:
     token = secrets.token_urlsafe(32)
     KNOWN.keep("access.token", token)
     return SecretStr(token)
-
-
-def _refuse_open_doors(settings: Settings, sources: Mapping[str, Sequence[Source]]) -> None:
-    """Raises ConfigError where other machines could come in without credentials."""
-    if settings.loopback:
-        return
-    missing = [] if settings.access.token is not None else ["access.token"]
-    missing += sorted(
-        f"credentials at sources.{name}"
-        for name, found in sources.items()
-        for source in found
-        if source.name == name and not source.has_credentials
-    )
-    if missing:
-        raise ConfigError(
-            f"{settings.listen} can be reached from other machines: set "
-            f"{' and '.join(missing)}, or listen on 127.0.0.1"
-        )
 
 
 def _proxy(settings: Settings) -> TrustedProxy | None:

@@ -203,3 +203,7 @@ def test_no_door_is_left_open_for_other_machines(
         assert out == ""
         assert missing in err
     assert not project.data.exists()
+    assert execute(["check", "--config", str(project.config)]) == 0
+    (told,) = [line for line in capsys.readouterr().out.splitlines() if missing in line]
+    line = project.config.read_text().splitlines().index("listen: 0.0.0.0:0") + 1
+    assert told.startswith(f"{project.config}:{line}:9: 0.0.0.0:0 can be reached from ")
