@@ -92,11 +92,7 @@ def sentence(event: events.Event, actor: str) -> tuple[str, str]:  # noqa: C901 
         case events.AttemptIntended():
             return f"{event.step_id}: {event.description}", ""
         case events.AttemptEnded():
-            error = f": {event.error}" if event.error else ""
-            # Of an attempt whose worker was gone nobody knows how long it took.
-            timed = event.duration_s or event.outcome != "unknown"
-            took = f" after {event.duration_s:.1f} s" if timed else ""
-            return f"{event.step_id} {event.outcome}{took}{error}", event.evidence
+            return _attempted(event), event.evidence
         case events.AttemptProbed():
             return f"{event.step_id} probed: {event.answer.replace('_', ' ')}", event.evidence
         case events.StepSkipped():
@@ -122,6 +118,14 @@ def sentence(event: events.Event, actor: str) -> tuple[str, str]:  # noqa: C901 
         case _:
             told = _correlated(event) or _beside_changes(event, actor)
             return told or _outside_incidents(event, actor), ""
+
+
+def _attempted(event: events.AttemptEnded) -> str:
+    error = f": {event.error}" if event.error else ""
+    # Of an attempt whose worker was gone nobody knows how long it took.
+    timed = event.duration_s or event.outcome != "unknown"
+    took = f" after {event.duration_s:.1f} s" if timed else ""
+    return f"{event.step_id} {event.outcome}{took}{error}"
 
 
 def _given(event: events.RunEnded) -> str:

@@ -7,6 +7,8 @@ import pytest
 from engine.cli.main import execute
 from tests.cli.project import SUMMARY, Project
 
+MORE = "the newest 1; there are more: `quell incidents list --limit N`"
+
 
 def asked(project: Project, *words: str) -> int:
     return execute(["incidents", *words, "--data", str(project.data)])
@@ -75,9 +77,7 @@ def test_the_list_can_be_narrowed(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if line.startswith("INC-")] == names
     assert (lines == ["no incidents"]) == (not names)
-    assert (lines[-1] == "the newest 1; there are more: `quell incidents list --limit N`") == (
-        words[0] == "--limit"
-    )
+    assert (lines[-1] == MORE) == (words[0] == "--limit")
 
 
 def test_the_story_shows_plan_and_what_to_decide(
@@ -139,5 +139,5 @@ def test_unmatched_is_told_within_the_filters(
     assert capsys.readouterr().out == "a rule took every alert of these incidents\n"
     assert asked(stopped, "list", "--unmatched", "--limit", "1") == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last == "the newest 1; there are more: `quell incidents list --limit N`"
+    assert last == MORE
     assert execute(["incidents", "--unmatched", "show", "INC-1"]) == 2
