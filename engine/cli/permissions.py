@@ -24,7 +24,10 @@ def register(app: typer.Typer) -> None:
 def permissions(  # noqa: PLR0913 - one argument an option
     playbook: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PLAYBOOK]...", help="Of these alone; default: of all."),
+        typer.Argument(
+            metavar="[PLAYBOOK]...",
+            help="Of these, and of what they call or their failure starts; default: of all.",
+        ),
     ] = None,
     mode: Annotated[
         Literal["observe", "change"],

@@ -129,11 +129,21 @@ def permissions_of(
     *,
     only_reads: bool,
 ) -> Permissions:
-    """What these playbooks need on the hosts of the inventory; with `only_reads`, to observe."""
+    """What these playbooks need on the hosts of the inventory; with `only_reads`, to observe.
+
+    Those that they call, or that follow their failure, are among them.
+    """
     found = _Gathered(catalog, actions, only_reads=only_reads)
-    every = {each.id: each for each in playbooks}
-    for playbook in playbooks:
-        every.update(playbook.called)
+    every: dict[str, Playbook] = {}
+    ahead = list(playbooks)
+    while ahead:
+        playbook = ahead.pop(0)
+        if playbook.id in every:
+            continue
+        every[playbook.id] = playbook
+        ahead += playbook.called.values()
+        if playbook.on_failure is not None:
+            ahead.append(catalog.playbooks[playbook.on_failure.playbook])
     for playbook in every.values():
         for step in playbook.calls:
             hosts = _hosts_of(step, playbook, catalog.inventory)

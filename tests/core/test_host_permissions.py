@@ -112,6 +112,19 @@ def test_what_a_playbook_writes_out_is_all_that_is_permitted(tmp_path: Path) -> 
     assert [each.arguments for each in eight.sudo] == ["restart vllm", "vllm"]
 
 
+def test_what_follows_a_failure_is_permitted_as_what_fails(tmp_path: Path) -> None:
+    needed(tmp_path, "{host: gpu-07, command: odd}")
+    followed = (
+        PLAYBOOK % ("fail", ONE_UNIT) + "on_failure: {playbook: mend, with: {host: gpu-07}}\n"
+    )
+    (tmp_path / "playbooks" / "fail.yaml").write_text(followed)
+    catalog, declared = catalog_of(tmp_path)
+    found = permissions_of(catalog, declared, [catalog.playbooks["fail"]], only_reads=False)
+    assert "odd" in {each.name for host in found.hosts for each in host.commands}
+    alone = permissions_of(catalog, declared, [catalog.playbooks["mend"]], only_reads=False)
+    assert "restart" not in {each.name for host in alone.hosts for each in host.commands}
+
+
 def test_to_observe_only_reads_are_needed(tmp_path: Path) -> None:
     found = needed(tmp_path, ANY_UNIT, only_reads=True)
     assert {command.name for host in found.hosts for command in host.commands} == {"state"}
