@@ -20,7 +20,7 @@ from engine.cli.output import (
     print_table,
     say,
 )
-from engine.cli.site import reach
+from engine.cli.site import reach, tell_if_stopped
 from engine.cli.stop import tell_stops
 from engine.cli.story import tell_entries, whole
 from engine.cli.unmatched import Unmatched
@@ -94,6 +94,7 @@ def listing(  # noqa: PLR0913 - one argument an option
             _tell_rest(page, limit, json=json)
             return 0
         stops = site.stops()
+        tell_if_stopped(site, data)
     if json:
         print_json(page)
         return 0
@@ -152,6 +153,7 @@ def show(
     """Show one incident with its timeline and plan."""
     with reach(data) as site:
         story = whole(site.incident, id_)
+        tell_if_stopped(site, data)
     if json:
         print_json(story)
         return 0

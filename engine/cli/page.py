@@ -27,7 +27,8 @@ goes to standard error. Colours only on a terminal; into a pipe no line is cut.
 
 Where verbs ask and decide: `QUELL_SERVER` (with `QUELL_TOKEN`, and `QUELL_CA`, the file of a
 private authority) names a server. Without it, the engine that runs on `--data` is found by
-`DIR/server.json`. When none runs there, reading verbs open the folder for reading only, and
+`DIR/server.json`. When none runs there, reading verbs open the folder for reading only
+(`quell incidents` says so on standard error), and
 `approve`, `reject`, `stop`, `resume`, `cancel`, `locks release`, `breaker try`, `brake lift`,
 `raises confirm` and `positions set` are kept in it: they take effect when an engine starts.
 

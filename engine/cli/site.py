@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from engine.cli.output import complain
 from engine.cli.server_file import running_engine
 from engine.client.http import QuellClient
 from engine.client.settings import client_settings
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from engine.cli.local_site import LocalSite
 
     Site: TypeAlias = QuellClient | LocalSite
+
+
+def tell_if_stopped(site: "Site", data: Path) -> None:
+    """On standard error, that no engine runs here: what is shown as under way stands still."""
+    if not isinstance(site, QuellClient):
+        complain(f"no engine runs on {str(data)!r}: this is how it was left")
 
 
 @contextmanager

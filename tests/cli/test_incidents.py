@@ -55,6 +55,17 @@ def test_a_running_engine_and_its_folder_tell_the_same(
     assert found[0]["next_cursor"] is None
 
 
+@pytest.mark.parametrize("words", [["list"], ["show", "INC-1"]], ids=["list", "show"])
+def test_who_asks_where_no_engine_runs_is_told_so(
+    capsys: pytest.CaptureFixture[str], running: Project, stopped: Project, words: list[str]
+) -> None:
+    assert asked(running, *words) == 0
+    assert capsys.readouterr().err == ""
+    assert asked(stopped, *words) == 0
+    left = f"no engine runs on {str(stopped.data)!r}: this is how it was left\n"
+    assert capsys.readouterr().err == left
+
+
 @pytest.mark.parametrize("place", ["running", "stopped"])
 @pytest.mark.parametrize(
     ("words", "names"),
