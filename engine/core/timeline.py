@@ -1,7 +1,7 @@
 """A sentence for each entry of an incident's chain, the same on every surface."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from engine.core import events
@@ -25,13 +25,37 @@ class Line:
     detail: str = ""
 
 
+@dataclass(slots=True)
+class _Before:
+    """What came earlier in the chain, as far as a later sentence tells of it."""
+
+    ran: bool = False
+    bounds: dict[str, datetime] = field(default_factory=dict)
+
+    def adds(self, event: events.Event, at: datetime) -> str:
+        """What only the story makes of this event, to stand behind its sentence."""
+        match event:
+            case events.AttemptIntended():
+                self.bounds[event.attempt_id] = events.moment(event.not_after)
+            case events.AttemptEnded(outcome="unknown"):
+                bound = self.bounds.get(event.attempt_id, at)
+                return f"; nothing follows before {bound:%H:%M:%S} UTC" if at < bound else ""
+            case events.RunEnded():
+                self.ran = True
+            case events.IncidentReopened() if self.ran:
+                return "; its playbook ran already, and starts again only by hand"
+            case _:
+                pass
+        return ""
+
+
 def timeline(entries: Iterable[Entry]) -> list[Line]:
     """The entries as lines; one that this version doesn't know, or that was erased, says so.
 
     Where entries of the chain are not among them, a line of kind GAP says how many.
     """
     lines: list[Line] = []
-    seq, ran = 0, False
+    seq, before = 0, _Before()
     for entry in entries:
         if seq and (left_out := entry.seq - seq - 1):
             what = "1 entry is" if left_out == 1 else f"{left_out} entries are"
@@ -43,9 +67,7 @@ def timeline(entries: Iterable[Entry]) -> list[Line]:
             lines.append(Line(entry.at, entry.actor, entry.kind, gone))
             continue
         text, detail = sentence(event, entry.actor)
-        ran = ran or isinstance(event, events.RunEnded)
-        if isinstance(event, events.IncidentReopened) and ran:
-            text += "; its playbook ran already, and starts again only by hand"
+        text += before.adds(event, entry.at)
         lines.append(Line(entry.at, entry.actor, entry.kind, text, detail))
     return lines
 

@@ -7,7 +7,7 @@ import pytest
 from engine.core import events
 from engine.core.events import EVENTS
 from engine.core.timeline import GAP, sentence, timeline
-from tests.doubles.runs import START
+from tests.doubles.runs import START, Drive, a_playbook
 from tests.doubles.stories import a_story, told
 
 
@@ -72,6 +72,17 @@ def test_no_duration_is_told_that_nobody_knows(
         duration_s=duration_s,
     )
     assert sentence(ended, "engine") == (said, "")
+
+
+def test_while_it_may_be_under_way_one_reads_how_long_nothing_follows() -> None:
+    drive = Drive(a_playbook())
+    drive.end(drive.intend(drive.to_first_attempt()), "unknown")
+    intent = next(e for e, _, _ in drive.story if isinstance(e, events.AttemptIntended))
+    said = f"; nothing follows before {events.moment(intent.not_after):%H:%M:%S} UTC"
+    assert timeline(told(drive.story)[1])[-1].text.endswith(said)
+    ended, _, actor = drive.story[-1]
+    late = [*drive.story[:-1], (ended, events.moment(intent.not_after), actor)]
+    assert "nothing follows" not in timeline(told(late)[1])[-1].text, "it is over"
 
 
 @pytest.mark.parametrize("kind", sorted(EVENTS))
