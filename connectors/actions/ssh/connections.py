@@ -194,9 +194,9 @@ async def _connect(
     await asyncio.to_thread(import_module, "asyncssh")  # takes half a second the first time
     import asyncssh
 
+    known_hosts = _read(config.known_hosts, "known_hosts")
     try:
         async with AsyncExitStack() as stack, asyncio.timeout(config.connect_timeout_s):
-            known_hosts = _read(config.known_hosts, "known_hosts")
             keys: list[asyncssh.SSHKeyPair] = []
             if config.client_key is not None:
                 _read(config.client_key, "client_key")
@@ -229,8 +229,28 @@ async def _connect(
                 keepalive_interval=config.keepalive_s,
                 keepalive_count_max=2,
             )
+    except asyncssh.HostKeyNotVerifiable as error:
+        raise PermanentError(
+            f"{route.user}@{route.address}:{route.port}: {_unverified(route, known_hosts)} "
+            f"({error}); nothing was sent"
+        ) from error
     except (asyncssh.Error, OSError, ValueError) as error:
         raise classified(error, f"{route.user}@{route.address}:{route.port}") from error
+
+
+def _unverified(route: Route, known_hosts: bytes) -> str:
+    """What is wrong with a host's key, for who decides at night whether to believe it."""
+    import asyncssh
+
+    trusted, authorities, *_ = asyncssh.match_known_hosts(
+        known_hosts, route.address, "", route.port
+    )
+    if not (trusted or authorities):
+        return "the host's key is not in known_hosts"
+    return (
+        "the host shows another key than known_hosts has for it: it was made anew, or something "
+        "else answers there; compare its fingerprint on the host before the file is changed"
+    )
 
 
 def _read(path: Path, what: str) -> bytes:
@@ -245,14 +265,11 @@ def classified(error: Exception, where: str) -> QuellError:
     import asyncssh
 
     match error:
-        case asyncssh.HostKeyNotVerifiable():
-            return PermanentError(
-                f"{where}: the host's key is not in known_hosts ({error}); nothing was sent"
-            )
         case asyncssh.PermissionDenied():
             return PermanentError(f"{where}: the key was refused ({error})")
         case (
-            asyncssh.KeyExchangeFailed()
+            asyncssh.HostKeyNotVerifiable()
+            | asyncssh.KeyExchangeFailed()
             | asyncssh.ProtocolNotSupported()
             | asyncssh.IllegalUserName()
         ):

@@ -50,17 +50,23 @@ async def test_a_verified_host_is_reached(connect: Connect, ssh_host: SshHost) -
     assert await said(connect(), route(ssh_host), "here") == "here\n"
 
 
-@pytest.mark.parametrize("known", ["another key", "nothing"])
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        pytest.param("", "the host's key is not in known_hosts", id="nothing"),
+        pytest.param("other.example", "the host's key is not in known_hosts", id="another host"),
+        pytest.param("this", "another key than known_hosts has for it", id="another key"),
+    ],
+)
 async def test_an_unverified_host_gets_nothing(
-    connect: Connect, ssh_host: SshHost, tmp_path: Path, known: str
+    connect: Connect, ssh_host: SshHost, tmp_path: Path, known: str, told: str
 ) -> None:
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
     known_hosts = tmp_path / "known_hosts"
-    known_hosts.write_text(
-        f"[{ssh_host.address}]:{ssh_host.port} {other}" if known == "another key" else ""
-    )
+    line = known.replace("this", f"[{ssh_host.address}]:{ssh_host.port}")
+    known_hosts.write_text(f"{line} {other}" if line else "")
     before = len(ssh_host.commands())
-    with pytest.raises(PermanentError, match="not in known_hosts"):
+    with pytest.raises(PermanentError, match=told):
         await said(connect(known_hosts=known_hosts), route(ssh_host), "here")
     assert len(ssh_host.commands()) == before
 
