@@ -12,6 +12,7 @@ from engine.cli.output import print_json, say
 from engine.cli.site import reach
 from engine.cli.story import actor_width, event_of, tell_entry, whole
 from engine.core.events import RunPlanned
+from engine.core.timeline import Narrator
 from engine.errors import ConflictError
 from engine.ports.api import IncidentAnswer, IncidentStory
 
@@ -100,6 +101,7 @@ def follow(look: Callable[[int], IncidentStory], decide: Decide, *, quiet: bool)
     `look` gives the incident with what came after an entry.
     """
     seen, width, shown_plan, asked = 0, 0, "", False
+    narrator = Narrator()
     while True:
         story = look(seen)
         width = max(width, actor_width(story.timeline))
@@ -107,7 +109,7 @@ def follow(look: Callable[[int], IncidentStory], decide: Decide, *, quiet: bool)
             seen, event = entry.seq, event_of(entry)
             shown_plan = event.plan_hash if isinstance(event, RunPlanned) else shown_plan
             if not quiet:
-                tell_entry(entry, width)
+                tell_entry(entry, width, narrator)
         if story.next_cursor:
             continue
         if story.outcome:

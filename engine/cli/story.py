@@ -10,7 +10,7 @@ from engine.cli.output import print_indented, say, visible
 from engine.cli.plan_lines import described, print_lines
 from engine.core import events
 from engine.core.plan import Plan
-from engine.core.timeline import sentence
+from engine.core.timeline import Narrator
 from engine.ports.api import IncidentStory, TimelineEntry
 
 DETAIL_LINES = 20
@@ -30,14 +30,17 @@ def whole(incident: Callable[..., IncidentStory], prefix: str) -> IncidentStory:
 def tell_entries(entries: Sequence[TimelineEntry], *, full: bool = False) -> None:
     """Each entry with who did it, and what it showed; times are UTC, each day has its heading.
 
-    Output of commands ends after DETAIL_LINES unless `full`; a plan is never cut.
+    Output of commands ends after DETAIL_LINES unless `full`; a plan is never cut. What may still be
+    at work stands at the end.
     """
-    day = ""
+    day, narrator = "", Narrator()
     width = actor_width(entries)
     for entry in entries:
         if day != (day := f"{entry.at:%Y-%m-%d} (UTC)"):
             say(day, style="dim")
-        tell_entry(entry, width, full=full)
+        tell_entry(entry, width, narrator, full=full)
+    for step_id, bound in narrator.under_way.values():
+        say(f"{step_id} may be under way until {bound:%H:%M:%S} UTC", style="dim")
 
 
 def actor_width(entries: Sequence[TimelineEntry]) -> int:
@@ -45,12 +48,12 @@ def actor_width(entries: Sequence[TimelineEntry]) -> int:
     return max((len(visible(each.actor)) for each in entries), default=0)
 
 
-def tell_entry(entry: TimelineEntry, width: int, *, full: bool = False) -> None:
-    """One entry; `width` is that of the column of actors."""
+def tell_entry(entry: TimelineEntry, width: int, narrator: Narrator, *, full: bool = False) -> None:
+    """One entry, behind those that `narrator` told; `width` is that of the column of actors."""
     event = event_of(entry)
     text, detail, style = entry.kind, "", ""
     if event is not None:
-        text, detail = sentence(event, entry.actor)
+        text, detail = narrator.tells(event, entry.actor, entry.at)
         style = _style(event)
     actor = visible(entry.actor)
     print_indented((f"{entry.at:%H:%M:%S}", f"{actor:<{width}}"), text, style=style)

@@ -26,23 +26,32 @@ class Line:
 
 
 @dataclass(slots=True)
-class _Before:
-    """What came earlier in the chain, as far as a later sentence tells of it."""
+class Narrator:
+    """Tells the events of one chain in their order: some sentences tell of what came before.
 
-    ran: bool = False
-    bounds: dict[str, datetime] = field(default_factory=dict)
+    `under_way` are the steps whose attempt began and has no end yet, by its id, each with the
+    moment until which it may be at work.
+    """
 
-    def adds(self, event: events.Event, at: datetime) -> str:
-        """What only the story makes of this event, to stand behind its sentence."""
+    under_way: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    _ran: bool = False
+
+    def tells(self, event: events.Event, actor: str, at: datetime) -> tuple[str, str]:
+        """(sentence, detail) of the next event."""
+        text, detail = sentence(event, actor)
+        return text + self._adds(event, at), detail
+
+    def _adds(self, event: events.Event, at: datetime) -> str:
         match event:
             case events.AttemptIntended():
-                self.bounds[event.attempt_id] = events.moment(event.not_after)
-            case events.AttemptEnded(outcome="unknown"):
-                bound = self.bounds.get(event.attempt_id, at)
-                return f"; nothing follows before {bound:%H:%M:%S} UTC" if at < bound else ""
+                self.under_way[event.attempt_id] = event.step_id, events.moment(event.not_after)
+            case events.AttemptEnded():
+                _, bound = self.under_way.pop(event.attempt_id, ("", at))
+                if event.outcome == "unknown" and at < bound:
+                    return f"; nothing follows before {bound:%H:%M:%S} UTC"
             case events.RunEnded():
-                self.ran = True
-            case events.IncidentReopened() if self.ran:
+                self._ran = True
+            case events.IncidentReopened() if self._ran:
                 return "; its playbook ran already, and starts again only by hand"
             case _:
                 pass
@@ -55,7 +64,7 @@ def timeline(entries: Iterable[Entry]) -> list[Line]:
     Where entries of the chain are not among them, a line of kind GAP says how many.
     """
     lines: list[Line] = []
-    seq, before = 0, _Before()
+    seq, narrator = 0, Narrator()
     for entry in entries:
         if seq and (left_out := entry.seq - seq - 1):
             what = "1 entry is" if left_out == 1 else f"{left_out} entries are"
@@ -66,14 +75,13 @@ def timeline(entries: Iterable[Entry]) -> list[Line]:
             gone = "erased" if entry.body is None else f"unknown to this version: {entry.kind}"
             lines.append(Line(entry.at, entry.actor, entry.kind, gone))
             continue
-        text, detail = sentence(event, entry.actor)
-        text += before.adds(event, entry.at)
+        text, detail = narrator.tells(event, entry.actor, entry.at)
         lines.append(Line(entry.at, entry.actor, entry.kind, text, detail))
     return lines
 
 
 def sentence(event: events.Event, actor: str) -> tuple[str, str]:  # noqa: C901 - a table
-    """(sentence, detail) of one event."""
+    """(sentence, detail) of one event by itself."""
     match event:
         case events.IncidentOpened():
             return f"opened as {event.severity} by rule {event.rule_id}: {event.title}", ""

@@ -51,6 +51,28 @@ def test_every_entry_has_its_sentence_and_the_plan_stands_whole(
     assert "restarted ``` and more" in out
 
 
+def test_what_may_be_under_way_stands_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    entries = story()
+    begun = next(n for n, each in enumerate(entries) if each.kind == events.AttemptIntended.KIND)
+    intent = event_of(entries[begun])
+    assert isinstance(intent, events.AttemptIntended)
+    said = f"{intent.step_id} may be under way until {events.moment(intent.not_after):%H:%M:%S} UTC"
+    tell_entries(entries[: begun + 1])
+    assert capsys.readouterr().out.splitlines()[-1] == said
+    tell_entries(entries)
+    assert said not in capsys.readouterr().out
+
+
+def test_who_finds_it_open_again_reads_why_nothing_begins(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    *entries, last = story()
+    again = events.IncidentReopened()
+    body = again.model_dump(mode="json")
+    tell_entries([*entries, last.model_copy(update={"kind": again.KIND, "body": body})])
+    assert "its playbook ran already, and starts again only by hand" in capsys.readouterr().out
+
+
 def test_each_day_has_its_heading(capsys: pytest.CaptureFixture[str]) -> None:
     at = story()[0].at
     tell_entries([observed("", at), observed("", at + timedelta(days=1))])
