@@ -90,7 +90,9 @@ def cancel(
     data: Data = DATA,
     json: Json = False,
 ) -> int:
-    """End one run: nothing new begins, and what is under way is signalled within a second.
+    """End the plan of one run: what is under way is signalled within a second.
+
+    Then come its `on_cancel` and the rollback of what was done, once nothing can be under way.
 
     Exit code 1 when it has ended already.
     """
@@ -99,7 +101,8 @@ def cancel(
     if json:
         print_json({"cancelled": id_})
     else:
-        say(f"the run of {id_} is cancelled", style="yellow")
+        say(f"the run of {id_} is cancelled, and undoes what it did", style="yellow")
+        say(f"how it ends: quell incidents show {id_}", style="dim")
     return 0
 
 

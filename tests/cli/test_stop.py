@@ -113,7 +113,10 @@ def test_a_run_is_cancelled_by_the_name_of_its_incident(
 ) -> None:
     project: Project = request.getfixturevalue(place)
     assert ordered(project, "cancel", "INC-1", "--reason", "wrong host") == 0
-    assert capsys.readouterr().out == "the run of INC-1 is cancelled\n"
+    assert capsys.readouterr().out == (
+        "the run of INC-1 is cancelled, and undoes what it did\n"
+        "how it ends: quell incidents show INC-1\n"
+    )
     if place == "engine":
         project.wait_for(["idle", "needs_person"])
         assert outcome(project)[1].endswith(": wrong host")
