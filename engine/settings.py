@@ -341,7 +341,8 @@ def resolve_secrets(value: Any, file: str, place: tuple[str, ...] = ()) -> Any:
             resolve_secrets(each, file, (*place, str(index))) for index, each in enumerate(value)
         ]
     if isinstance(value, str) and (found := re2.fullmatch(_SECRET, value)):
-        secret = _secret(found.group(1), found.group(2), file)
+        where = f"{file}: {'.'.join(place)}: " if place else f"{file}: "
+        secret = _secret(found.group(1), found.group(2), Path(file).parent, where)
         KNOWN.keep(".".join(place), secret)
         return secret
     if isinstance(value, str) and (found := re2.search(_REFERENCE, value)):
@@ -352,12 +353,12 @@ def resolve_secrets(value: Any, file: str, place: tuple[str, ...] = ()) -> Any:
     return value
 
 
-def _secret(kind: str, name: str, file: str) -> str:
+def _secret(kind: str, name: str, folder: Path, where: str) -> str:
     if kind == "env":
         secret = os.environ.get(name)
         if secret is None:
             raise ConfigError(
-                f"{file}: the environment has no {name!r}; set it or drop the reference"
+                f"{where}the environment has no {name!r}; set it or drop the reference"
             )
         return secret
     if kind == "vault":
@@ -367,16 +368,16 @@ def _secret(kind: str, name: str, file: str) -> str:
         try:
             return read_secret(name, access)
         except ConfigError as error:
-            raise ConfigError(f"{file}: {error}") from None
-    path = Path(file).parent / name
+            raise ConfigError(f"{where}{error}") from None
+    path = folder / name
     try:
         return path.read_text().strip()
     except OSError as error:
         raise ConfigError(
-            f"{file}: the secret file {str(path)!r} can't be read: {error.strerror}"
+            f"{where}the secret file {str(path)!r} can't be read: {error.strerror}"
         ) from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{file}: the secret file {str(path)!r} isn't text in UTF-8") from None
+        raise ConfigError(f"{where}the secret file {str(path)!r} isn't text in UTF-8") from None
 
 
 def _duration(name: str, text: str) -> timedelta:

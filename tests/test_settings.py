@@ -223,7 +223,7 @@ def test_a_secret_that_is_not_there_is_told_by_name(
     tmp_path: Path, reference: str, said: str
 ) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match=r"quell\.yaml") as caught:
+    with pytest.raises(ConfigError, match=r"quell\.yaml: access\.token: ") as caught:
         load(tmp_path, f"access: {{token: '{reference}'}}\n")
     assert said in str(caught.value)
 

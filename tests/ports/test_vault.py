@@ -140,7 +140,8 @@ def test_a_reference_in_a_configuration_asks_where_the_environment_says(
     written = {"secrets": {"balancer": "${vault:secret/data/llm#token}"}}
     assert resolve_secrets(written, "quell.yaml") == {"secrets": {"balancer": PASSWORD}}
     monkeypatch.setenv("VAULT_TOKEN", "another")
-    with pytest.raises(ConfigError, match=r"^quell.yaml: \$\{vault:secret/data/llm#token\}: "):
+    at = r"^quell\.yaml: secrets\.balancer: \$\{vault:secret/data/llm#token\}: "
+    with pytest.raises(ConfigError, match=at):
         resolve_secrets(written, "quell.yaml")
 
 
