@@ -94,10 +94,10 @@ def listing(  # noqa: PLR0913 - one argument an option
             _tell_rest(page, limit, json=json)
             return 0
         stops = site.stops()
-        tell_if_stopped(site, data)
     if json:
         print_json(page)
         return 0
+    tell_if_stopped(site, data)
     tell_stops(stops)
     if not page.incidents:
         say("no incidents")
@@ -153,10 +153,10 @@ def show(
     """Show one incident with its timeline and plan."""
     with reach(data) as site:
         story = whole(site.incident, id_)
-        tell_if_stopped(site, data)
     if json:
         print_json(story)
         return 0
+    tell_if_stopped(site, data)
     _tell_facts(story)
     say("")
     tell_entries(story.timeline, full=full)

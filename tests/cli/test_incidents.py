@@ -64,6 +64,8 @@ def test_who_asks_where_no_engine_runs_is_told_so(
     assert asked(stopped, *words) == 0
     left = f"no engine runs on {str(stopped.data)!r}: this is how it was left\n"
     assert capsys.readouterr().err == left
+    assert asked(stopped, *words, "--json") == 0
+    assert capsys.readouterr().err == "", "a program reads both together"
 
 
 @pytest.mark.parametrize("place", ["running", "stopped"])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.scenarios.quell import Quell, bodies
+from tests.scenarios.quell import Json, Quell, bodies
 from tests.scenarios.site import APPROVE, ONCALL, StartSite
 from tests.services.process import wait_until
 
@@ -62,12 +62,20 @@ def test_a_command_under_way_is_cut_short_and_the_host_sees_nothing_more(
     # A second to the signal; the rest is for a busy machine.
     cut_short = home / f"cut-short-{endpoint.unit.name}"
     wait_until(cut_short.exists, "the command is cut short", 5)
+    incident = site.quell.wait_for_incident()
+
+    def told(kind: str) -> list[Json]:
+        return bodies(site.quell.story(incident), kind)
+
+    wait_until(lambda: bool(told("attempt.ended")), "the attempt ends", 30)
+    (attempt,) = told("attempt.ended")
+    assert attempt["outcome"] == "unknown"
+    assert "may be under way on the target until" in attempt["error"]
+    assert told("run.ended") == [], "it may be under way until its bound"
+    wait_until(lambda: bool(told("run.ended")), "the run ends behind the bound", 120)
     incident = site.quell.wait_for_incident(outcome="cancelled", phase="needs_person")
 
     story = site.quell.story(incident)
-    (attempt,) = bodies(story, "attempt.ended")
-    assert attempt["outcome"] == "unknown"
-    assert "may be under way on the target until" in attempt["error"]
     (ended,) = bodies(story, "run.ended")
     assert ended["reason"].startswith(f"stopped by {actor}")
     assert ": wrong region; it was under way, so gpu-07 stays locked" in ended["reason"]
