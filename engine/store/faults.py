@@ -18,6 +18,10 @@ _TRANSIENT_STATES = ("55P03", "25006")
 _CONFIGURATION_CLASSES = ("28", "3D")
 _CONFLICTS = ("40001", "40P01")
 
+# What asyncpg raises of its own. The last one for a statement that comes when the server has said
+# farewell and not hung up yet.
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 
 def is_conflict(error: DBAPIError | asyncpg.PostgresError) -> bool:
     """Whether executing the same work again is what the server asks for."""
@@ -31,7 +35,7 @@ def classified() -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise classify(error.orig, lost=error.connection_invalidated) from None
-    except (sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (sqlite3.Error, *DRIVER_ERRORS) as error:
         raise classify(error) from None
     except (PoolTimeoutError, OSError) as error:
         raise unreachable(error) from None

@@ -23,7 +23,7 @@ from typing_extensions import override
 from engine.errors import ConfigError, OutcomeUnknownError, QuellError, TransientError
 from engine.ports.known_secrets import KNOWN
 from engine.ports.store import Store, Tx
-from engine.store.faults import classified, is_conflict
+from engine.store.faults import DRIVER_ERRORS, classified, is_conflict
 from engine.store.journal_rows import ChainMovedError
 from engine.store.migration import migrate
 from engine.store.statements import bare_rows
@@ -64,7 +64,7 @@ _MIGRATION_LOCK = 0x71_75_65_6C_6C
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # What asyncpg raises, of its own or through SQLAlchemy.
-_LOST = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_LOST = (DBAPIError, *DRIVER_ERRORS, OSError)
 _NOW = select(func.clock_timestamp())
 
 

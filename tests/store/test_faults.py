@@ -30,6 +30,7 @@ CLASSES: list[tuple[str, BaseException, type[QuellError]]] = [
     ("standby", asyncpg.ReadOnlySQLTransactionError("words"), TransientError),
     ("lock", asyncpg.LockNotAvailableError("words"), TransientError),
     ("timed out", asyncpg.QueryCanceledError("words"), TransientError),
+    ("farewell", asyncpg.InternalClientError("words"), TransientError),
     ("password", asyncpg.InvalidPasswordError("words"), ConfigError),
     ("database", asyncpg.InvalidCatalogNameError("words"), ConfigError),
     ("constraint", asyncpg.CheckViolationError("words"), PermanentError),

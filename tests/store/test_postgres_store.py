@@ -234,6 +234,29 @@ async def test_a_connection_that_is_lost_in_the_commit_leaves_the_outcome_unknow
     assert await store.read(lambda tx: tx.text("aa")) is None
 
 
+@pytest.mark.parametrize(
+    "in_the_commit", [False, True], ids=["before a statement", "in the commit"]
+)
+async def test_a_server_that_said_farewell_and_did_not_hang_up_yet_is_a_lost_one(
+    store: PostgresStore, in_the_commit: bool
+) -> None:
+    """asyncpg takes no statement between the two, and calls that an error of its own."""
+    fields = b"SFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+    farewell = b"E" + (len(fields) + 4).to_bytes(4, "big") + fields
+
+    def leaving(tx: Tx) -> None:
+        assert isinstance(tx, SqlTx)
+        driver: Any = tx._connection.connection.driver_connection
+        driver._protocol.data_received(farewell)
+        if not in_the_commit:
+            tx.text("aa")
+
+    with pytest.raises(OutcomeUnknownError if in_the_commit else TransientError):
+        await store.write(leaving)
+    await store.write(lambda tx: tx.put_text("aa", b"back"))
+    assert await store.read(lambda tx: tx.text("aa")) == b"back"
+
+
 async def test_who_holds_a_task_keeps_claims_away_but_no_wake_up(
     store: PostgresStore, postgres_url: str
 ) -> None:
