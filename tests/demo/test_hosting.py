@@ -13,7 +13,8 @@ from engine.demo.hosting import Place, running_host
 from engine.errors import TransientError
 from tests.services.process import wait_until
 
-# Starts a host, says which processes there are, and waits.
+# Starts a host, says which processes there are, and waits. In short naps: asyncio hears of a SIGINT
+# that comes right before it begins to wait only when it wakes up.
 PARENT = """
 import asyncio, sys
 from pathlib import Path
@@ -22,7 +23,8 @@ from engine.demo.hosting import running_host
 async def main():
     async with running_host(Path(sys.argv[1])) as place:
         print(await place.unit_pid(), flush=True)
-        await asyncio.sleep(600)
+        for _ in range(12_000):
+            await asyncio.sleep(0.05)
 
 asyncio.run(main())
 """
