@@ -14,18 +14,16 @@ from engine.gateway.access import (
     bearer_token,
     headers_of,
     is_local,
-    neighbourhood,
     peer_of,
     query_of,
 )
 from engine.gateway.api import build_api
 from engine.gateway.body import BodyReader, Incoming, Refused, answer
-from engine.gateway.intake import TOO_MANY, UNKNOWN, AlertIntake, knock
+from engine.gateway.intake import AlertIntake, knock
 from engine.gateway.masked_answer import masked
 from engine.gateway.orders import ORDERED_BY
 from engine.gateway.parts import GatewayParts
 from engine.gateway.problems import PROBLEM_TYPE, problem, unauthorised, unavailable
-from engine.gateway.rates import Rates
 from engine.gateway.service import ALERTMANAGER_STATUS_PATH, HEALTH_PATHS
 from engine.ports import strict_json
 from engine.ports.api import TERMINAL_AGENT
@@ -57,9 +55,7 @@ class Gateway:
         self._parts = parts
         limits = parts.limits
         self._bodies = BodyReader(limits.read_deadline_s, limits.in_flight_bytes)
-        # Of callers that don't get in, whatever they ask for, by address.
-        self._strangers = Rates(limits.requests_per_s, limits.burst)
-        self._intake = AlertIntake(parts, self._bodies, self._strangers)
+        self._intake = AlertIntake(parts, self._bodies)
         self._api = build_api(parts)
         parts.metrics.build_info.labels(parts.version).set(1)
 
@@ -147,10 +143,8 @@ class Gateway:
             return None
         if path == ALERTMANAGER_STATUS_PATH and await self._is_sender(sender):
             return None
-        now_s = self._parts.clock.monotonic()
-        if wait_s := self._strangers.wait_s(neighbourhood(sender.peer), now_s):
-            self._parts.metrics.rate_limited.labels("", UNKNOWN).inc()
-            return unavailable(TOO_MANY, wait_s)
+        if refusal := self._intake.stranger_waits(sender.peer):
+            return refusal
         why = "wrong token" if token else "no token"
         if all(route.matches(scope)[0] is Match.NONE for route in self._api.routes):
             why += ", and nothing is at this path; alerts are sent to /v1/alerts/NAME"

@@ -38,10 +38,11 @@ log = structlog.get_logger()
 class AlertIntake:
     """Answers `POST /v1/alerts/{source}` and Alertmanager's `POST /api/v2/alerts`."""
 
-    def __init__(self, parts: GatewayParts, bodies: BodyReader, strangers: Rates) -> None:
+    def __init__(self, parts: GatewayParts, bodies: BodyReader) -> None:
         self._parts = parts
         self._bodies = bodies
-        self._strangers = strangers
+        # Of callers that don't get in, whatever they ask for, by address.
+        self._strangers = Rates(parts.limits.requests_per_s, parts.limits.burst)
         # Of those that get in, by source and name: as many as are configured.
         self._senders = Rates(parts.limits.requests_per_s, parts.limits.burst)
         self._keeper = Keeper(parts.intake, parts.clock, parts.metrics)
@@ -128,11 +129,17 @@ class AlertIntake:
             source, body, sender, is_gzip=encoding.endswith("gzip")
         )
 
+    def stranger_waits(self, peer: str) -> Response | None:
+        """503 where too much comes from where this caller is, whom nobody knows."""
+        wait_s = self._strangers.wait_s(neighbourhood(peer), self._parts.clock.monotonic())
+        if not wait_s:
+            return None
+        self._parts.metrics.rate_limited.labels("", UNKNOWN).inc()
+        return unavailable(TOO_MANY, wait_s)
+
     def _unknown(self, address: str, sender: Sender) -> Response:
-        now_s = self._parts.clock.monotonic()
-        if wait_s := self._strangers.wait_s(neighbourhood(sender.peer), now_s):
-            self._parts.metrics.rate_limited.labels("", UNKNOWN).inc()
-            return unavailable(TOO_MANY, wait_s)
+        if refusal := self.stranger_waits(sender.peer):
+            return refusal
         # Behind a slash may be a token; most senders show nobody what they are answered.
         name, slash, _ = address[:MAX_SHOWN].partition("/")
         log.warning("intake_no_such_source", address=name + slash, peer=sender.peer)
